@@ -1,0 +1,82 @@
+//! The way onwards of a packet whose inner destination is not in the endpoint table.
+
+use super::jhash::bouncer_index;
+use super::outer::Outer;
+use super::transit::Journey;
+use super::{Oracle, Outcome, Step, drop_frame};
+use crate::provision::{Host, Network, Port};
+use mizar_wire::{Ipv4, Vni};
+
+impl Oracle {
+    /// As a divider, towards the destination's network; else towards a divider.
+    pub(super) fn route(&mut self, mut outer: Outer, journey: Journey) -> Step<Outcome> {
+        // A modify message travels back to the source.
+        let (src, dst) = if outer.modify_message().is_some() {
+            (journey.dst, journey.src)
+        } else {
+            (journey.src, journey.dst)
+        };
+        let network = self.network(outer.vni, dst).cloned();
+        // Looked up before this packet teaches anything: an endpoint may talk to itself.
+        let direct_path = self.direct_paths.get(&(outer.vni, dst)).copied();
+        if network.is_some() {
+            // A divider learns the source that it routes by, not the one before a rewrite.
+            self.learn(&outer, src);
+            // Replies between networks cross the divider, so it names itself as the way back.
+            let here = Host {
+                ip: outer.dst(),
+                mac: outer.dst_mac(),
+            };
+            outer.set_return_host(here);
+        }
+        if let Some(host) = direct_path {
+            let src_mac = outer.dst_mac();
+            outer.send_to(self.host().ip, host.ip, src_mac, host.mac)?;
+            return Ok(Outcome::Forward {
+                port: Port::Uplink,
+                frame: outer.frame,
+            });
+        }
+        let (middle, nothing) = match network {
+            Some(network) => (network.bouncers, "the network has no bouncer"),
+            None => (self.dividers(outer.vni), "the VPC has no divider"),
+        };
+        match bouncer_index(src, dst, middle.len()).and_then(|index| middle.get(index)) {
+            Some(&host) => self.send_on(outer, host),
+            None => Err(drop_frame(nothing)),
+        }
+    }
+
+    /// Out to another droplet by the substrate table, or to the stack where priority is low.
+    pub(super) fn send_on(&self, mut outer: Outer, host: Ipv4) -> Step<Outcome> {
+        let Some(mac) = self.tables.mac_of(host) else {
+            return Err(drop_frame(
+                "the next droplet's Ethernet address is not known",
+            ));
+        };
+        let src_mac = outer.dst_mac();
+        outer.send_to(self.host().ip, host, src_mac, mac)?;
+        Ok(if outer.is_low_priority() {
+            Outcome::ToStack { frame: outer.frame }
+        } else {
+            Outcome::Forward {
+                port: Port::Uplink,
+                frame: outer.frame,
+            }
+        })
+    }
+
+    /// The network with the longest prefix that holds `ip`.
+    fn network(&self, vni: Vni, ip: Ipv4) -> Option<&Network> {
+        self.tables
+            .networks
+            .iter()
+            .filter(|network| network.vni == vni && network.cidr.contains(ip))
+            .max_by_key(|network| network.cidr.length())
+    }
+
+    fn dividers(&self, vni: Vni) -> Vec<Ipv4> {
+        let vpc = self.tables.vpcs.iter().find(|vpc| vpc.vni == vni);
+        vpc.map(|vpc| vpc.dividers.clone()).unwrap_or_default()
+    }
+}

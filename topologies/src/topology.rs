@@ -1,0 +1,289 @@
+//! The overlay that a datapath is put into: who is where, who bounces and divides, what may talk to whom,
+//! and which flows cross the droplet under test.
+//!
+//! A topology is written in TOML (see [`crate::catalogue`] for those built in) and checked as a whole when
+//! it is read: a [`Topology`] that exists is consistent.
+
+mod check;
+mod error;
+mod file;
+mod load;
+mod names;
+mod path;
+mod policy;
+mod tables;
+
+use crate::provision::{Cidr, EndpointKind, Host};
+use crate::traffic::Direction;
+use mizar_wire::{Ipv4, Mac, Vni};
+use std::path::Path;
+
+pub use error::{Place, Problem, TopologyError};
+pub use path::{Hosts, OuterPath};
+
+/// Capacities that Mizar declares; a topology beyond them could not be deployed.
+pub mod capacity {
+    /// Endpoints that a droplet knows.
+    pub const ENDPOINTS: usize = 65_537;
+    /// Networks that a droplet divides for.
+    pub const NETWORKS: usize = 16_385;
+    /// VPCs that a droplet knows.
+    pub const VPCS: usize = 8_192;
+    /// Bouncers of a network.
+    pub const BOUNCERS: usize = 128;
+    /// Dividers of a VPC.
+    pub const DIVIDERS: usize = 128;
+    /// Entries in the direct-path cache, and in each other cache.
+    pub const CACHE: usize = 50_000;
+    /// Network policies, because a set of them is a word of 64 bits.
+    pub const POLICIES: usize = 64;
+    /// Entries in each table of policy.
+    pub const POLICY_ENTRIES: usize = 1 << 20;
+}
+
+/// How large a topology is made when it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Parameters {
+    endpoints: u32,
+    flows: u32,
+}
+
+/// A parameter out of its range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{name} = {value}: expected 1 to {max}")]
+pub struct ParameterError {
+    name: &'static str,
+    value: u32,
+    max: u32,
+}
+
+impl Parameters {
+    /// The largest number of endpoints: Mizar's capacity.
+    pub const MAX_ENDPOINTS: u32 = 65_537;
+    /// The largest number of flows.
+    pub const MAX_FLOWS: u32 = 1_000_000;
+
+    /// So many endpoints where a topology says `count = "endpoints"`, and so many flows a direction.
+    ///
+    /// # Errors
+    ///
+    /// Says which of the two is zero or too large.
+    pub fn new(endpoints: u32, flows: u32) -> Result<Self, ParameterError> {
+        for (name, value, max) in [
+            ("endpoints", endpoints, Self::MAX_ENDPOINTS),
+            ("flows", flows, Self::MAX_FLOWS),
+        ] {
+            if value == 0 || value > max {
+                return Err(ParameterError { name, value, max });
+            }
+        }
+        Ok(Self { endpoints, flows })
+    }
+
+    /// Endpoints where a topology says `count = "endpoints"`.
+    pub fn endpoints(self) -> u32 {
+        self.endpoints
+    }
+
+    /// Flows a direction.
+    pub fn flows(self) -> u32 {
+        self.flows
+    }
+}
+
+impl Default for Parameters {
+    /// One endpoint, one flow.
+    fn default() -> Self {
+        Self {
+            endpoints: 1,
+            flows: 1,
+        }
+    }
+}
+
+/// A host of the topology.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Droplet {
+    /// Its name in the topology.
+    pub name: String,
+    /// Its underlay addresses.
+    pub host: Host,
+}
+
+/// Endpoints with consecutive addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EndpointRange {
+    /// Overlay address of the first.
+    pub ip: Ipv4,
+    /// Ethernet address of the first.
+    pub mac: Mac,
+    /// How many.
+    pub count: u32,
+}
+
+impl EndpointRange {
+    /// Overlay address of endpoint `index`.
+    pub fn ip(&self, index: u32) -> Ipv4 {
+        Ipv4::from_octets(self.ip.to_bits().wrapping_add(index).to_be_bytes())
+    }
+
+    /// Ethernet address of endpoint `index`.
+    pub fn mac(&self, index: u32) -> Mac {
+        let [a, b, octets @ ..] = self.mac.octets();
+        // Ranges are checked not to leave the lower four octets.
+        let [c, d, e, f] = u32::from_be_bytes(octets).wrapping_add(index).to_be_bytes();
+        Mac::new([a, b, c, d, e, f])
+    }
+
+    /// Which endpoint has this address.
+    pub fn index_of(&self, ip: Ipv4) -> Option<u32> {
+        let index = ip.to_bits().checked_sub(self.ip.to_bits())?;
+        (index < self.count).then_some(index)
+    }
+}
+
+/// Whether flows have found their direct path before the first frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectPathState {
+    /// Frames go straight to the endpoint's host, or to the divider between networks.
+    Warm,
+    /// Frames go by bouncers, and by a divider between networks.
+    Cold,
+}
+
+/// A position in one of the lists of a [`Topology`].
+type Index = usize;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Vpc {
+    vni: Vni,
+    dividers: Vec<Index>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Network {
+    vpc: Index,
+    cidr: Cidr,
+    bouncers: Vec<Index>,
+}
+
+/// Endpoints of one network that are written, and attached, together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    name: String,
+    network: Index,
+    range: EndpointRange,
+    kind: EndpointKind,
+    /// The droplets that host them, each a block of the range; none for a scaled endpoint.
+    droplets: Vec<Index>,
+    /// Of a scaled endpoint.
+    backends: Option<Index>,
+    pod_label: u32,
+    namespace_label: u32,
+}
+
+/// The protocol over which flows run.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize, serde::Serialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// The User Datagram Protocol.
+    #[default]
+    Udp,
+    /// The Transmission Control Protocol.
+    Tcp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Flows {
+    name: String,
+    from: Index,
+    to: Index,
+    transport: Transport,
+}
+
+/// A checked topology.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    name: String,
+    description: String,
+    parameters: Parameters,
+    direct_path: DirectPathState,
+    droplets: Vec<Droplet>,
+    under_test: Index,
+    vpcs: Vec<Vpc>,
+    networks: Vec<Network>,
+    groups: Vec<Group>,
+    policies: Vec<policy::Policy>,
+    flows: Vec<Flows>,
+}
+
+impl Topology {
+    /// Reads a topology from TOML text; `file` names it in errors, and its stem is the topology's name.
+    ///
+    /// # Errors
+    ///
+    /// Names file, line, column, and what was expected there.
+    pub fn parse(file: &str, text: &str, parameters: Parameters) -> Result<Self, TopologyError> {
+        load::load(file, text, parameters)
+    }
+
+    /// Reads a topology from a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topology::parse`]; also where the file cannot be read.
+    pub fn load(path: &Path, parameters: Parameters) -> Result<Self, TopologyError> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&file, &text, parameters),
+            Err(source) => Err(TopologyError::Unreadable { file, source }),
+        }
+    }
+
+    /// Its name: that of its file, without folder and ending.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is for, in a line.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// How large it was made.
+    pub fn parameters(&self) -> Parameters {
+        self.parameters
+    }
+
+    /// Whether flows have found their direct path.
+    pub fn direct_path(&self) -> DirectPathState {
+        self.direct_path
+    }
+
+    /// All droplets.
+    pub fn droplets(&self) -> &[Droplet] {
+        &self.droplets
+    }
+
+    /// The droplet with this name.
+    pub fn droplet(&self, name: &str) -> Option<&Droplet> {
+        self.droplets.iter().find(|droplet| droplet.name == name)
+    }
+
+    /// The droplet whose datapath is tested; the others are only imagined.
+    pub fn under_test(&self) -> &Droplet {
+        // `load` stores a valid index.
+        &self.droplets[self.under_test]
+    }
+
+    /// The flows that cross the droplet under test, by direction.
+    pub fn traffic(&self) -> Vec<Direction> {
+        self.flows
+            .iter()
+            .filter_map(|flows| self.direction(flows))
+            .collect()
+    }
+}
