@@ -1,0 +1,341 @@
+//! Transit: what happens to a frame that arrives at a droplet's uplink.
+//!
+//! By what its tables hold, a droplet acts as the host of the destination endpoint, as a bouncer or as a
+//! divider. Deliberate differences from Mizar's program, none of which a packet made by an agent shows:
+//! an inner frame that is neither IPv4 nor ARP is refused (Mizar tests the outer type by mistake and reads
+//! it as IPv4); outer IPv4 options and fragments are left to the stack (Mizar reads ports in their
+//! place); a time to live that reaches zero is refused on every path, not only towards bouncers.
+
+use crate::frame::Frame;
+use crate::inner::{self, Arp, Ip, Packet};
+use crate::policy::{self, Labels};
+use crate::reason::Reason;
+use crate::tables::{Direction, Endpoint, EndpointKey, EndpointKind, Host, Tables};
+use crate::verdict::{Changes, FlowRewrite, ScaledEndpoint, Transit, Via};
+use crate::{hash, scaled};
+use mizar_wire::geneve::{self, FlowTarget};
+use mizar_wire::{Ipv4, Mac, Vni, ethernet, ipv4, udp};
+
+/// Where the outer IPv4 header starts.
+pub(crate) const IP_AT: usize = ethernet::LEN;
+/// Where the outer UDP header starts.
+const UDP_AT: usize = IP_AT + ipv4::LEN;
+/// Where the Geneve header starts.
+const GENEVE_AT: usize = UDP_AT + udp::LEN;
+/// Where the return-to-sender option starts.
+pub(crate) const RETURN_TO_SENDER_AT: usize = GENEVE_AT + geneve::LEN;
+/// Where the scaled-endpoint option starts.
+pub(crate) const SCALED_ENDPOINT_AT: usize =
+    RETURN_TO_SENDER_AT + size_of::<geneve::ReturnToSender>();
+/// Where the label options start.
+const LABELS_AT: usize = SCALED_ENDPOINT_AT + size_of::<geneve::ScaledEndpoint>();
+/// Bytes of the two options that every packet carries.
+const MIN_OPTIONS_LEN: usize = LABELS_AT - RETURN_TO_SENDER_AT;
+
+/// Bit of the type of service by which Mizar marks traffic of low priority (`IPTOS_MINCOST`).
+const LOW_PRIORITY: u8 = 0x02;
+
+/// What transit needs of the outer headers.
+#[derive(Clone, Copy)]
+pub(crate) struct Outer {
+    /// The frame's own Ethernet destination: this droplet's address on the wire it came by.
+    pub mac: Mac,
+    /// Who sent it.
+    pub src: Host,
+    /// This droplet's underlay address.
+    pub ip: Ipv4,
+    pub vni: Vni,
+    ttl: u8,
+    low_priority: bool,
+    options_len: usize,
+    /// The host that return-to-sender names.
+    sender: Option<Host>,
+    modify: bool,
+}
+
+impl Outer {
+    /// Refuses a packet whose time to live would reach zero.
+    #[inline(always)]
+    pub fn check_ttl(&self) -> Result<(), Reason> {
+        if self.ttl > 1 { Ok(()) } else { Err(Reason::TtlExpired) }
+    }
+}
+
+/// Decides about `frame`, which arrived at the uplink; what changes in it is collected in `changes`.
+#[inline(always)]
+pub fn transit<F: Frame, T: Tables>(frame: &F, tables: &mut T, changes: &mut Changes) -> Transit {
+    *changes = Changes::default();
+    match decide(frame, tables, changes) {
+        Ok(verdict) => verdict,
+        Err(reason) => Transit::Refuse(reason),
+    }
+}
+
+#[inline(always)]
+fn decide<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    changes: &mut Changes,
+) -> Result<Transit, Reason> {
+    let Some(outer) = read_outer(frame, tables)? else {
+        return Ok(Transit::Pass);
+    };
+    changes.inner_at = RETURN_TO_SENDER_AT + outer.options_len;
+    match inner::read(frame, changes.inner_at, outer.vni, Reason::TruncatedInnerEthernet)? {
+        Packet::Ip(ip) => decide_ip(frame, tables, &outer, &ip, changes),
+        Packet::Arp(arp) => decide_arp(tables, &outer, &arp, changes),
+    }
+}
+
+/// The outer headers, or nothing if this is not an overlay packet.
+#[inline(always)]
+fn read_outer<F: Frame, T: Tables>(frame: &F, tables: &T) -> Result<Option<Outer>, Reason> {
+    let ethernet: &ethernet::Header = frame.get(0).ok_or(Reason::TruncatedEthernet)?;
+    if ethernet.ethertype != ethernet::IPV4 {
+        return Ok(None);
+    }
+    let (mac, src_mac) = (ethernet.dst, ethernet.src);
+    let ip: &ipv4::Header = frame.get(IP_AT).ok_or(Reason::TruncatedOuterIp)?;
+    if ip.protocol != ipv4::UDP || ip.version_ihl != ipv4::VERSION_IHL || ip.is_fragment() {
+        return Ok(None);
+    }
+    let (ttl, tos, src, dst) = (ip.ttl, ip.tos, ip.src, ip.dst);
+    if ttl == 0 {
+        return Err(Reason::TtlZero);
+    }
+    if dst != tables.droplet().ip() {
+        return Err(Reason::OtherDroplet);
+    }
+    let udp: &udp::Header = frame.get(UDP_AT).ok_or(Reason::TruncatedOuterUdp)?;
+    if udp.dst != geneve::PORT {
+        return Ok(None);
+    }
+    let header: &geneve::Header = frame.get(GENEVE_AT).ok_or(Reason::TruncatedGeneve)?;
+    if header.protocol != geneve::ETHERNET {
+        return Ok(None);
+    }
+    let (vni, options_len) = (header.vni(), header.options_len());
+    if options_len < MIN_OPTIONS_LEN {
+        return Err(Reason::TruncatedOptions);
+    }
+    let return_to_sender: &geneve::ReturnToSender =
+        frame.get(RETURN_TO_SENDER_AT).ok_or(Reason::TruncatedOptions)?;
+    let scaled_endpoint: &geneve::ScaledEndpoint =
+        frame.get(SCALED_ENDPOINT_AT).ok_or(Reason::TruncatedOptions)?;
+    if return_to_sender.header.class != geneve::CLASS
+        || scaled_endpoint.header.class != geneve::CLASS
+    {
+        return Err(Reason::OptionClass);
+    }
+    let sender = if return_to_sender.is_present() {
+        Some(Host::new(return_to_sender.ip(), return_to_sender.mac()))
+    } else {
+        None
+    };
+    Ok(Some(Outer {
+        mac,
+        src: Host::new(src, src_mac),
+        ip: dst,
+        vni,
+        ttl,
+        low_priority: tos & LOW_PRIORITY != 0,
+        options_len,
+        sender,
+        modify: scaled_endpoint.is_modify(),
+    }))
+}
+
+/// The labels of the sender, which a packet must carry where policy may look at them.
+#[inline(always)]
+fn read_labels<F: Frame>(frame: &F, outer: &Outer) -> Result<Labels, Reason> {
+    if outer.options_len < geneve::OPTIONS_LEN {
+        return Err(Reason::LabelOption);
+    }
+    let labels: &[geneve::Label; 2] = frame.get(LABELS_AT).ok_or(Reason::LabelOption)?;
+    let [pod, namespace] = labels;
+    if pod.header.class != geneve::CLASS
+        || pod.header.kind != geneve::POD_LABEL
+        || namespace.header.class != geneve::CLASS
+        || namespace.header.kind != geneve::NAMESPACE_LABEL
+    {
+        return Err(Reason::LabelOption);
+    }
+    Ok(Labels { pod: pod.get(), namespace: namespace.get() })
+}
+
+#[inline(always)]
+fn decide_ip<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    outer: &Outer,
+    ip: &Ip,
+    changes: &mut Changes,
+) -> Result<Transit, Reason> {
+    if ip.flow.is_tracked() {
+        policy::judge(tables, Direction::Ingress, &ip.flow, || read_labels(frame, outer))?;
+    }
+    let original_src = ip.flow.src();
+    if outer.modify {
+        let source = tables.endpoint(&EndpointKey::new(outer.vni, original_src));
+        if source.is_some_and(|source| source.port().is_some()) {
+            let option: &geneve::ScaledEndpoint =
+                frame.get(SCALED_ENDPOINT_AT).ok_or(Reason::TruncatedOptions)?;
+            let target = option.target();
+            return modify_at_source(tables, outer, ip, &target, changes);
+        }
+    }
+
+    let (mut src, mut dst) = (original_src, ip.flow.dst());
+    if let Some(target) = tables.reverse_flow(&ip.flow) {
+        changes.inner.flow = Some(FlowRewrite::to(&target, ip.transport));
+        changes.inner.src_mac = Some(target.src_mac);
+        (src, dst) = (target.src, target.dst);
+    }
+    let Some(endpoint) = tables.endpoint(&EndpointKey::new(outer.vni, dst)) else {
+        return route(tables, outer, src, dst, changes);
+    };
+    if endpoint.port().is_none() && endpoint.kind() == EndpointKind::Scaled {
+        return scaled::bounce(tables, outer, ip, dst, &endpoint, changes);
+    }
+    switch(tables, outer, original_src, &endpoint, changes)
+}
+
+/// The source host's side of a scaled endpoint: remember the rewrite, and send the packet back so that
+/// it goes by the new addresses.
+#[inline(always)]
+fn modify_at_source<T: Tables>(
+    tables: &mut T,
+    outer: &Outer,
+    ip: &Ip,
+    target: &FlowTarget,
+    changes: &mut Changes,
+) -> Result<Transit, Reason> {
+    // As Mizar: what the message says is remembered even if the packet itself ends here.
+    scaled::remember(tables, ip, ip.dst_mac, target);
+    outer.check_ttl()?;
+    changes.return_to_sender.clear = true;
+    changes.scaled_endpoint = ScaledEndpoint::Clear;
+    changes.inner.flow = Some(FlowRewrite::to(target, ip.transport));
+    Ok(Transit::Forward { next: outer.src, via: Via::Uplink })
+}
+
+#[inline(always)]
+fn decide_arp<T: Tables>(
+    tables: &mut T,
+    outer: &Outer,
+    arp: &Arp,
+    changes: &mut Changes,
+) -> Result<Transit, Reason> {
+    let (mut src, mut dst) = (arp.sender, arp.target);
+    let mut endpoint = tables.endpoint(&EndpointKey::new(outer.vni, dst));
+    if let Some(known) = endpoint
+        && known.port().is_none()
+        && arp.is_request
+    {
+        // The bouncer answers for the endpoint, and tells where it is hosted.
+        changes.inner.arp_reply = true;
+        changes.inner.src_mac = Some(known.mac());
+        if known.kind() == EndpointKind::Simple {
+            let host = known.host().ok_or(Reason::EndpointWithoutHost)?;
+            if !host.is_resolved() {
+                return Err(Reason::UnknownDroplet);
+            }
+            changes.return_to_sender.host = Some(host);
+        } else {
+            changes.return_to_sender.clear = true;
+        }
+        (src, dst) = (arp.target, arp.sender);
+        endpoint = tables.endpoint(&EndpointKey::new(outer.vni, dst));
+    }
+    let Some(endpoint) = endpoint else {
+        return route(tables, outer, src, dst, changes);
+    };
+    if endpoint.port().is_none() && endpoint.kind() == EndpointKind::Scaled {
+        return Err(Reason::ScaledUnsupported);
+    }
+    switch(tables, outer, src, &endpoint, changes)
+}
+
+/// Towards an endpoint that is known here: its host delivers, a bouncer sends on.
+#[inline(always)]
+pub(crate) fn switch<T: Tables>(
+    tables: &mut T,
+    outer: &Outer,
+    learn_from: Ipv4,
+    endpoint: &Endpoint,
+    changes: &mut Changes,
+) -> Result<Transit, Reason> {
+    // The packet may have been sent to a gateway's address.
+    changes.inner.dst_mac = Some(endpoint.mac());
+    if let Some(port) = endpoint.port() {
+        learn(tables, outer, changes, learn_from);
+        return Ok(Transit::Deliver { port });
+    }
+    let host = endpoint.host().ok_or(Reason::EndpointWithoutHost)?;
+    send(outer, &host)
+}
+
+/// Towards an endpoint that is not known here: by the direct path, a bouncer of its network, or a
+/// divider of the VPC.
+#[inline(always)]
+pub(crate) fn route<T: Tables>(
+    tables: &mut T,
+    outer: &Outer,
+    src: Ipv4,
+    dst: Ipv4,
+    changes: &mut Changes,
+) -> Result<Transit, Reason> {
+    // A modify message travels back to the inner source.
+    let carries_modify =
+        outer.modify && !matches!(changes.scaled_endpoint, ScaledEndpoint::Clear);
+    let (src, dst) = if carries_modify { (dst, src) } else { (src, dst) };
+    let key = EndpointKey::new(outer.vni, dst);
+    let network = tables.network(&key);
+    let direct = tables.direct_path(&key);
+    if network.is_some() {
+        learn(tables, outer, changes, src);
+        changes.return_to_sender.host = Some(Host::new(outer.ip, outer.mac));
+    }
+    if let Some(host) = direct {
+        outer.check_ttl()?;
+        return Ok(Transit::Forward { next: host, via: Via::Uplink });
+    }
+    let hash = hash::pair(src.raw(), dst.raw());
+    let index = match network {
+        Some(bouncers) => bouncers.pick(hash).ok_or(Reason::NoBouncer)?,
+        None => {
+            let dividers = tables.vpc(outer.vni).ok_or(Reason::UnknownVpc)?;
+            dividers.pick(hash).ok_or(Reason::NoDivider)?
+        }
+    };
+    let next = tables.member(index).ok_or(Reason::UnknownDroplet)?;
+    send(outer, &next)
+}
+
+/// Sends on to a droplet of the substrate table.
+#[inline(always)]
+fn send(outer: &Outer, next: &Host) -> Result<Transit, Reason> {
+    outer.check_ttl()?;
+    if !next.is_resolved() {
+        return Err(Reason::UnknownDroplet);
+    }
+    let via = if outer.low_priority { Via::Stack } else { Via::Uplink };
+    Ok(Transit::Forward { next: *next, via })
+}
+
+/// Learns the host of the source endpoint from return-to-sender, unless the endpoint is known here.
+#[inline(always)]
+fn learn<T: Tables>(tables: &mut T, outer: &Outer, changes: &Changes, src: Ipv4) {
+    let Some(mut host) = outer.sender else { return };
+    if changes.return_to_sender.clear {
+        return;
+    }
+    if let Some(replaced) = changes.return_to_sender.host {
+        host = replaced;
+    }
+    let key = EndpointKey::new(outer.vni, src);
+    // Looking first costs a lookup and saves a write for every packet after the first.
+    if tables.direct_path(&key) != Some(host) && tables.endpoint(&key).is_none() {
+        tables.set_direct_path(&key, &host);
+    }
+}

@@ -1,0 +1,116 @@
+//! A bounded map that evicts by second chance.
+
+use rustc_hash::FxBuildHasher;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Holds up to a fixed number of entries. A full map evicts the first entry that was not looked up since
+/// the hand last passed it, as the kernel's LRU hash map does in spirit: cheap to look up, which exact
+/// recency would not be.
+#[derive(Debug, Clone)]
+pub(crate) struct Clock<K, V> {
+    slots: HashMap<K, Slot<V>, FxBuildHasher>,
+    ring: Vec<K>,
+    hand: usize,
+    capacity: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Slot<V> {
+    value: V,
+    referenced: bool,
+}
+
+impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
+    pub fn new(capacity: usize) -> Self {
+        Self { slots: HashMap::default(), ring: Vec::new(), hand: 0, capacity: capacity.max(1) }
+    }
+
+    #[inline(always)]
+    pub fn get(&mut self, key: &K) -> Option<V> {
+        let slot = self.slots.get_mut(key)?;
+        if !slot.referenced {
+            slot.referenced = true;
+        }
+        Some(slot.value)
+    }
+
+    pub fn set(&mut self, key: &K, value: V) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.value = value;
+            slot.referenced = true;
+            return;
+        }
+        if self.ring.len() < self.capacity {
+            self.ring.push(*key);
+        } else {
+            let freed = self.evict();
+            self.ring[freed] = *key;
+        }
+        self.slots.insert(*key, Slot { value, referenced: false });
+    }
+
+    /// Takes out one entry and returns its place in the ring.
+    fn evict(&mut self) -> usize {
+        loop {
+            let at = self.hand;
+            self.hand = (self.hand + 1) % self.ring.len();
+            match self.slots.get_mut(&self.ring[at]) {
+                Some(slot) if slot.referenced => slot.referenced = false,
+                _ => {
+                    self.slots.remove(&self.ring[at]);
+                    return at;
+                }
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.slots.iter().map(|(key, slot)| (key, &slot.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_used_survives_what_is_not() {
+        let mut cache = Clock::new(3);
+        for key in 0..3 {
+            cache.set(&key, key * 10);
+        }
+        assert_eq!(cache.get(&0), Some(0));
+        cache.set(&3, 30);
+        assert_eq!(cache.get(&0), Some(0), "looked up, so it had a second chance");
+        assert_eq!(cache.get(&1), None, "the first one never looked up");
+        assert_eq!(cache.get(&3), Some(30));
+    }
+
+    proptest! {
+        #[test]
+        fn never_holds_more_than_its_capacity_and_never_lies(
+            capacity in 1usize..8,
+            operations in proptest::collection::vec((any::<bool>(), 0u8..16, any::<u8>()), 0..200),
+        ) {
+            let mut cache = Clock::new(capacity);
+            let mut model = HashMap::new();
+            for (set, key, value) in operations {
+                if set {
+                    cache.set(&key, value);
+                    model.insert(key, value);
+                    prop_assert_eq!(cache.get(&key), Some(value));
+                } else if let Some(found) = cache.get(&key) {
+                    prop_assert_eq!(Some(&found), model.get(&key));
+                }
+                prop_assert!(cache.iter().count() <= capacity);
+                prop_assert_eq!(cache.iter().count(), cache.ring.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A provision in the layout of the core.
+
+use mizar_core::tables::{
+    Attachment, CidrKey, CidrSet, Direction, Endpoint, EndpointKey, EndpointKind, Enforced, Group,
+    Host, LabelKey, PortKey,
+};
+use mizar_wire::{Be16, Ipv4, Vni};
+use std::collections::HashMap;
+use topologies::provision::{self, Class, Priority, Provision, Rules};
+
+/// The sizes that Mizar declares for its own tables.
+pub mod capacity {
+    /// Overlay endpoints a droplet knows.
+    pub const ENDPOINTS: usize = 65_537;
+    /// Networks.
+    pub const NETWORKS: usize = 16_385;
+    /// VPCs.
+    pub const VPCS: usize = 8_192;
+    /// Bouncers of a network, dividers of a VPC, backends of a scaled endpoint.
+    pub const GROUP: usize = 128;
+    /// Entries of each cache: direct path, connections, forward and reverse flows.
+    pub const CACHE: usize = 50_000;
+    /// Entries of each policy table.
+    pub const POLICIES: usize = 1 << 20;
+    /// Endpoint ports of a droplet; Mizar declares none.
+    pub const PORTS: usize = 4_096;
+}
+
+/// More of something than Mizar declares room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{count} {what} exceed Mizar's declared capacity of {capacity}")]
+pub struct CapacityError {
+    what: &'static str,
+    count: usize,
+    capacity: usize,
+}
+
+fn check(what: &'static str, count: usize, capacity: usize) -> Result<(), CapacityError> {
+    if count <= capacity { Ok(()) } else { Err(CapacityError { what, count, capacity }) }
+}
+
+/// Table entries of one droplet.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    /// The droplet itself.
+    pub droplet: Host,
+    /// Attachments by number of the endpoint port.
+    pub attachments: Vec<(u32, Attachment)>,
+    /// Endpoints.
+    pub endpoints: Vec<(EndpointKey, Endpoint)>,
+    /// The pool that groups refer to.
+    pub members: Vec<Host>,
+    /// Networks: VPC and prefix to bouncers.
+    pub networks: Vec<(Vni, provision::Cidr, Group)>,
+    /// VPCs to dividers.
+    pub vpcs: Vec<(Vni, Group)>,
+    /// The direct-path cache.
+    pub direct_paths: Vec<(EndpointKey, Host)>,
+    /// Directions in which policy applies.
+    pub enforced: Vec<(EndpointKey, Enforced)>,
+    /// Policies by port.
+    pub ports: Vec<(PortKey, u64)>,
+    /// Policies by prefix; the second member is the length of the remote prefix in bits.
+    pub cidrs: Vec<(CidrKey, u8, u64)>,
+    /// Policies by label.
+    pub labels: Vec<(LabelKey, u64)>,
+}
+
+impl Entries {
+    /// Encodes `provision`.
+    ///
+    /// # Errors
+    /// [`CapacityError`] where something exceeds what Mizar declares room for.
+    pub fn encode(provision: &Provision) -> Result<Self, CapacityError> {
+        check("endpoints", provision.endpoints.len(), capacity::ENDPOINTS)?;
+        check("networks", provision.networks.len(), capacity::NETWORKS)?;
+        check("VPCs", provision.vpcs.len(), capacity::VPCS)?;
+        check("direct paths", provision.direct_paths.len(), capacity::CACHE)?;
+        let mut pool = Pool::new(provision);
+        let mut entries = Self {
+            droplet: Host::new(provision.host.ip, provision.host.mac),
+            attachments: Vec::with_capacity(provision.attachments.len()),
+            endpoints: Vec::with_capacity(provision.endpoints.len()),
+            members: Vec::new(),
+            networks: Vec::with_capacity(provision.networks.len()),
+            vpcs: Vec::with_capacity(provision.vpcs.len()),
+            direct_paths: provision
+                .direct_paths
+                .iter()
+                .map(|path| {
+                    let host = Host::new(path.host.ip, path.host.mac);
+                    (EndpointKey::new(path.vni, path.ip), host)
+                })
+                .collect(),
+            enforced: Vec::new(),
+            ports: Vec::new(),
+            cidrs: Vec::new(),
+            labels: Vec::new(),
+        };
+        for attachment in &provision.attachments {
+            let bouncers = pool.group("bouncers of a network", &attachment.bouncers)?;
+            entries
+                .attachments
+                .push((u32::from(attachment.port.0), attach(attachment, bouncers)));
+        }
+        for endpoint in &provision.endpoints {
+            let encoded = pool.endpoint(endpoint)?;
+            entries.endpoints.push((EndpointKey::new(endpoint.vni, endpoint.ip), encoded));
+        }
+        for network in &provision.networks {
+            let bouncers = pool.group("bouncers of a network", &network.bouncers)?;
+            entries.networks.push((network.vni, network.cidr, bouncers));
+        }
+        for vpc in &provision.vpcs {
+            entries.vpcs.push((vpc.vni, pool.group("dividers of a VPC", &vpc.dividers)?));
+        }
+        entries.members = pool.members;
+        entries.add_rules(Direction::Ingress, &provision.ingress);
+        entries.add_rules(Direction::Egress, &provision.egress);
+        check("policies by port", entries.ports.len(), capacity::POLICIES)?;
+        check("policies by prefix", entries.cidrs.len(), capacity::POLICIES)?;
+        check("policies by label", entries.labels.len(), capacity::POLICIES)?;
+        Ok(entries)
+    }
+
+    fn add_rules(&mut self, direction: Direction, rules: &Rules) {
+        let mut enforced: HashMap<EndpointKey, Enforced> = self.enforced.drain(..).collect();
+        for (vni, ip) in &rules.enforced {
+            let entry = enforced.entry(EndpointKey::new(*vni, *ip)).or_default();
+            *entry = entry.with(direction);
+        }
+        self.enforced = enforced.into_iter().collect();
+        self.ports.extend(rules.ports.iter().map(|rule| {
+            let key = PortKey {
+                vni: rule.vni.get(),
+                local: rule.local.raw(),
+                port: Be16::new(rule.port).raw(),
+                protocol: rule.protocol,
+                direction: direction as u8,
+            };
+            (key, rule.policies.0)
+        }));
+        for (set, rules) in [
+            (CidrSet::Primary, &rules.cidr_primary),
+            (CidrSet::Supplementary, &rules.cidr_supplementary),
+            (CidrSet::Except, &rules.cidr_except),
+        ] {
+            self.cidrs.extend(rules.iter().map(|rule| {
+                let remote = rule.remote.address();
+                let key = CidrKey::new(rule.vni, rule.local, direction, set, remote);
+                (key, rule.remote.length(), rule.policies.0)
+            }));
+        }
+        self.labels.extend(rules.labels.iter().map(|rule| {
+            let key =
+                LabelKey { vni: rule.vni.get(), pod: rule.pod, namespace: rule.namespace };
+            (key, rule.policies.0)
+        }));
+    }
+}
+
+fn attach(attachment: &provision::Attachment, bouncers: Group) -> Attachment {
+    let (dscp, shaped) = class_of_service(attachment.class);
+    Attachment {
+        vni: attachment.vni.get(),
+        bouncers,
+        pod_label: attachment.pod_label,
+        namespace_label: attachment.namespace_label,
+        tos: dscp << 2,
+        shaped: u8::from(shaped),
+        attached: 1,
+        reserved: 0,
+    }
+}
+
+/// DSCP, and whether the stack shapes the class. Mizar forgot best effort with medium priority, which
+/// therefore falls to its default, premium with high priority.
+fn class_of_service(class: (Class, Priority)) -> (u8, bool) {
+    match class {
+        (Class::Premium, Priority::High) | (Class::BestEffort, Priority::Medium) => (10, false),
+        (Class::Premium, Priority::Medium) => (20, false),
+        (Class::Premium, Priority::Low) => (30, false),
+        (Class::Expedited, Priority::High) => (46, true),
+        (Class::Expedited, Priority::Medium) => (32, true),
+        (Class::Expedited, Priority::Low) => (24, true),
+        (Class::BestEffort, Priority::High) => (16, true),
+        (Class::BestEffort, Priority::Low) => (8, true),
+    }
+}
+
+/// The pool of group members; equal groups share theirs.
+struct Pool {
+    substrate: HashMap<Ipv4, Host>,
+    groups: HashMap<Vec<Ipv4>, Group>,
+    members: Vec<Host>,
+}
+
+impl Pool {
+    fn new(provision: &Provision) -> Self {
+        let substrate = provision
+            .substrate
+            .iter()
+            .map(|host| (host.ip, Host::new(host.ip, host.mac)))
+            .collect();
+        Self { substrate, groups: HashMap::new(), members: Vec::new() }
+    }
+
+    fn resolve(&self, ip: Ipv4) -> Host {
+        self.substrate.get(&ip).copied().unwrap_or(Host::unresolved(ip))
+    }
+
+    fn group(&mut self, what: &'static str, ips: &[Ipv4]) -> Result<Group, CapacityError> {
+        check(what, ips.len(), capacity::GROUP)?;
+        if let Some(group) = self.groups.get(ips) {
+            return Ok(*group);
+        }
+        let group = Group { first: self.members.len() as u32, count: ips.len() as u32 };
+        let members: Vec<Host> = ips.iter().map(|ip| self.resolve(*ip)).collect();
+        self.members.extend(members);
+        self.groups.insert(ips.to_vec(), group);
+        Ok(group)
+    }
+
+    fn endpoint(&mut self, endpoint: &provision::Endpoint) -> Result<Endpoint, CapacityError> {
+        let kind = match endpoint.kind {
+            provision::EndpointKind::Simple => EndpointKind::Simple,
+            provision::EndpointKind::Scaled => EndpointKind::Scaled,
+            provision::EndpointKind::Gateway => EndpointKind::Gateway,
+        };
+        let host = endpoint.hosts.first().map(|ip| self.resolve(*ip));
+        let mut encoded = Endpoint::remote(endpoint.mac, kind, host);
+        if kind == EndpointKind::Scaled {
+            encoded = encoded.with_backends(self.group("backends", &endpoint.hosts)?);
+        }
+        if let Some(port) = endpoint.port {
+            encoded = encoded.hosted_on(u32::from(port.0));
+        }
+        Ok(encoded)
+    }
+}

@@ -1,0 +1,172 @@
+//! Tables in this process.
+
+use crate::clock::Clock;
+use crate::entries::{Entries, capacity};
+use crate::prefix::PrefixTable;
+use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
+use mizar_core::tables::{
+    Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Group, Host, LabelKey, PortKey, Tables,
+};
+use mizar_wire::geneve::FlowTarget;
+use mizar_wire::{Ipv4, Vni};
+use rustc_hash::FxBuildHasher;
+use std::collections::HashMap;
+
+type Table<K, V> = HashMap<K, V, FxBuildHasher>;
+
+/// The tables of one droplet, for one thread.
+#[derive(Debug, Clone)]
+pub struct Native {
+    droplet: Host,
+    attachments: Vec<Attachment>,
+    endpoints: Table<EndpointKey, Endpoint>,
+    members: Vec<Host>,
+    networks: PrefixTable<u32, Group>,
+    vpcs: Table<u32, Group>,
+    direct_paths: Clock<EndpointKey, Host>,
+    connections: Clock<ConnectionKey, Connection>,
+    forward_flows: Clock<FlowKey, FlowTarget>,
+    reverse_flows: Clock<FlowKey, FlowTarget>,
+    enforced: Table<EndpointKey, Enforced>,
+    ports: Table<PortKey, u64>,
+    cidrs: PrefixTable<(u32, u32, u32), u64>,
+    labels: Table<LabelKey, u64>,
+}
+
+impl Native {
+    /// Tables that hold `entries`.
+    pub fn new(entries: &Entries) -> Self {
+        let mut attachments = Vec::new();
+        for (port, attachment) in &entries.attachments {
+            let port = *port as usize;
+            if attachments.len() <= port {
+                attachments.resize(port + 1, Attachment::default());
+            }
+            attachments[port] = *attachment;
+        }
+        let mut networks = PrefixTable::new();
+        for (vni, cidr, group) in &entries.networks {
+            networks.insert(vni.get(), cidr.address(), cidr.length(), *group);
+        }
+        let mut cidrs = PrefixTable::new();
+        for (key, length, policies) in &entries.cidrs {
+            let remote = Ipv4::from_raw(key.remote);
+            cidrs.insert((key.vni, key.local, key.set), remote, *length, *policies);
+        }
+        let mut direct_paths = Clock::new(capacity::CACHE);
+        for (key, host) in &entries.direct_paths {
+            direct_paths.set(key, *host);
+        }
+        Self {
+            droplet: entries.droplet,
+            attachments,
+            endpoints: entries.endpoints.iter().copied().collect(),
+            members: entries.members.clone(),
+            networks,
+            vpcs: entries.vpcs.iter().map(|(vni, group)| (vni.get(), *group)).collect(),
+            direct_paths,
+            connections: Clock::new(capacity::CACHE),
+            forward_flows: Clock::new(capacity::CACHE),
+            reverse_flows: Clock::new(capacity::CACHE),
+            enforced: entries.enforced.iter().copied().collect(),
+            ports: entries.ports.iter().copied().collect(),
+            cidrs,
+            labels: entries.labels.iter().copied().collect(),
+        }
+    }
+
+    /// The endpoint attached to the endpoint port with this number; not attached if there is none.
+    #[inline(always)]
+    pub fn attachment(&self, port: usize) -> Attachment {
+        self.attachments.get(port).copied().unwrap_or_default()
+    }
+
+    /// The direct-path cache, in no order.
+    pub fn direct_paths(&self) -> impl Iterator<Item = (EndpointKey, Host)> + '_ {
+        self.direct_paths.iter().map(|(key, host)| (*key, *host))
+    }
+}
+
+impl Tables for Native {
+    #[inline(always)]
+    fn droplet(&self) -> Host {
+        self.droplet
+    }
+
+    #[inline(always)]
+    fn endpoint(&self, key: &EndpointKey) -> Option<Endpoint> {
+        self.endpoints.get(key).copied()
+    }
+
+    #[inline(always)]
+    fn member(&self, index: u32) -> Option<Host> {
+        self.members.get(index as usize).copied()
+    }
+
+    #[inline(always)]
+    fn network(&self, key: &EndpointKey) -> Option<Group> {
+        self.networks.get(key.vni(), key.ip())
+    }
+
+    #[inline(always)]
+    fn vpc(&self, vni: Vni) -> Option<Group> {
+        self.vpcs.get(&vni.get()).copied()
+    }
+
+    #[inline(always)]
+    fn direct_path(&mut self, key: &EndpointKey) -> Option<Host> {
+        self.direct_paths.get(key)
+    }
+
+    fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
+        self.direct_paths.set(key, *host);
+    }
+
+    #[inline(always)]
+    fn connection(&mut self, key: &ConnectionKey) -> Option<Connection> {
+        self.connections.get(key)
+    }
+
+    fn set_connection(&mut self, key: &ConnectionKey, connection: &Connection) {
+        self.connections.set(key, *connection);
+    }
+
+    #[inline(always)]
+    fn forward_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
+        if self.forward_flows.is_empty() { None } else { self.forward_flows.get(flow) }
+    }
+
+    fn set_forward_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
+        self.forward_flows.set(flow, *target);
+    }
+
+    #[inline(always)]
+    fn reverse_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
+        if self.reverse_flows.is_empty() { None } else { self.reverse_flows.get(flow) }
+    }
+
+    fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
+        self.reverse_flows.set(flow, *target);
+    }
+
+    #[inline(always)]
+    fn enforced(&self, key: &EndpointKey) -> Enforced {
+        if self.enforced.is_empty() {
+            return Enforced::default();
+        }
+        self.enforced.get(key).copied().unwrap_or_default()
+    }
+
+    fn port_policies(&self, key: &PortKey) -> u64 {
+        self.ports.get(key).copied().unwrap_or(0)
+    }
+
+    fn cidr_policies(&self, key: &CidrKey) -> u64 {
+        let remote = Ipv4::from_raw(key.remote);
+        self.cidrs.get((key.vni, key.local, key.set), remote).unwrap_or(0)
+    }
+
+    fn label_policies(&self, key: &LabelKey) -> u64 {
+        self.labels.get(key).copied().unwrap_or(0)
+    }
+}
