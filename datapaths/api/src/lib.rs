@@ -1,0 +1,113 @@
+//! What the harness knows of a datapath.
+//!
+//! A [`Datapath`] says what it is and what is missing to run it here, and installs a droplet on ports that
+//! the lab made; what runs then is a [`Running`]. Per deployment this seam is dynamic; per packet, a
+//! datapath that runs the core is generic over a frame and tables.
+
+mod error;
+mod missing;
+mod ports;
+pub mod ring;
+
+pub use error::Error;
+pub use missing::Missing;
+pub use ports::{DropletPorts, PortType, VethPorts};
+
+use netdev::{Cpu, Tid};
+use serde::{Deserialize, Serialize};
+pub use topologies::oracle::{Outcome, Why};
+use topologies::provision::{DirectPath, Port, Provision};
+
+/// A datapath that could be measured.
+pub trait Datapath: Send + Sync {
+    /// Its name on the command line and in reports.
+    fn name(&self) -> &'static str;
+
+    /// What it is, in one line.
+    fn summary(&self) -> &'static str;
+
+    /// The kind of port it natively works on.
+    fn native_ports(&self) -> PortType;
+
+    /// What it is made of here: versions, modes.
+    fn version(&self) -> String;
+
+    /// What is missing to run it here; empty if it can run.
+    fn probe(&self) -> Vec<Missing>;
+
+    /// Where its packets lawfully differ from Mizar's; everything else must match byte for byte.
+    fn declared_differences(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether its thread spins while there is nothing to do, so that its processor time says nothing
+    /// about a packet's cost below full load.
+    fn polls_busily(&self) -> bool {
+        false
+    }
+
+    /// Sets up a droplet on `ports`, which forwards from then on. Its work runs on `cpu`.
+    ///
+    /// # Errors
+    /// An [`Error`] that says what to do about it. Nothing is left behind.
+    fn install(
+        &self,
+        ports: DropletPorts,
+        provision: &Provision,
+        cpu: Cpu,
+    ) -> Result<Box<dyn Running>, Error>;
+}
+
+/// A droplet that forwards. Dropping it stops it, and leaves nothing behind.
+pub trait Running: Send {
+    /// What it counted since it was installed.
+    ///
+    /// # Errors
+    /// Where the counters cannot be read.
+    fn counters(&mut self) -> Result<Counters, Error>;
+
+    /// The direct-path cache, in no order.
+    ///
+    /// # Errors
+    /// Where the cache cannot be read.
+    fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error>;
+
+    /// Passes one frame through, as if it had arrived at `port`, and says what became of it.
+    ///
+    /// # Errors
+    /// Where the frame cannot be passed in.
+    fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error>;
+
+    /// The threads that do its work.
+    fn threads(&self) -> Vec<Tid>;
+
+    /// Stops it and reports what went wrong on the way.
+    ///
+    /// # Errors
+    /// Where it had died before, or could not be stopped cleanly.
+    fn stop(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// What a droplet counted, in frames.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Encapsulated by the agent.
+    pub encapsulated: u64,
+    /// Sent on by transit.
+    pub forwarded: u64,
+    /// Delivered to an endpoint.
+    pub delivered: u64,
+    /// Left to the network stack untouched.
+    pub passed: u64,
+    /// Handed to the network stack, encapsulated, to be shaped.
+    pub shaped: u64,
+    /// Refused, by reason; only reasons that occurred.
+    pub refused: Vec<(String, u64)>,
+}
+
+impl Counters {
+    /// All refused frames together.
+    pub fn refused_total(&self) -> u64 {
+        self.refused.iter().map(|(_, count)| count).sum()
+    }
+}

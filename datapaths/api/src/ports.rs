@@ -1,0 +1,65 @@
+//! The ports of a droplet.
+
+use crate::ring::RingPort;
+use netdev::{Interface, Namespace};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A kind of port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortType {
+    /// No ports: frames go in and come out by injection alone.
+    Detached,
+    /// Rings in memory, within one process.
+    Rings,
+    /// One end of a veth pair each, in the droplet's namespace.
+    Veth,
+}
+
+impl std::fmt::Display for PortType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Detached => "detached",
+            Self::Rings => "rings",
+            Self::Veth => "veth",
+        })
+    }
+}
+
+/// The ports of one droplet, made by the lab.
+pub enum DropletPorts {
+    /// See [`PortType::Detached`].
+    Detached,
+    /// See [`PortType::Rings`].
+    Rings {
+        /// Towards the underlay.
+        uplink: RingPort,
+        /// Towards endpoints, by number.
+        endpoints: Vec<RingPort>,
+    },
+    /// See [`PortType::Veth`].
+    Veth(VethPorts),
+}
+
+/// veth ports of one droplet.
+#[derive(Debug, Clone)]
+pub struct VethPorts {
+    /// The droplet's namespace.
+    pub namespace: Arc<Namespace>,
+    /// Towards the underlay.
+    pub uplink: Interface,
+    /// Towards endpoints, by number.
+    pub endpoints: Vec<Interface>,
+}
+
+impl DropletPorts {
+    /// What kind they are.
+    pub fn port_type(&self) -> PortType {
+        match self {
+            Self::Detached => PortType::Detached,
+            Self::Rings { .. } => PortType::Rings,
+            Self::Veth(_) => PortType::Veth,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Network devices of the lab: namespaces, veth pairs, offloads and threaded NAPI.
+//!
+//! Namespaces here have no name: they live as long as a file descriptor of this process, and the kernel
+//! takes them down, with every device inside, however the process ends.
+
+mod ethtool;
+mod link;
+mod namespace;
+mod thread;
+
+pub use link::{Interface, create_veth};
+pub use namespace::Namespace;
+pub use thread::{Cpu, CpuTime, Tid, allowed_cpus, pin_current_thread};
+
+use std::io;
+
+/// What can go wrong with a device.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call failed.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A netlink request failed.
+    #[error("{doing}: {source}")]
+    Netlink {
+        /// What was tried.
+        doing: String,
+        /// The kernel's answer.
+        source: rtnetlink::Error,
+    },
+    /// A device that should be there is not.
+    #[error("interface {0} is not there")]
+    NoInterface(String),
+    /// The kernel made no thread for the device.
+    #[error(
+        "interface {0} has no NAPI thread; threaded NAPI needs Linux 5.12 and an XDP program on the device"
+    )]
+    NoNapiThread(String),
+    /// A thread of this process died.
+    #[error("a helper thread in a network namespace died")]
+    Thread,
+}
+
+impl Error {
+    pub(crate) fn last(doing: impl Into<String>) -> Self {
+        Self::System { doing: doing.into(), source: io::Error::last_os_error() }
+    }
+
+    pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Self {
+        Self::System { doing: doing.into(), source }
+    }
+}

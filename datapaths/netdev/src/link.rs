@@ -1,0 +1,132 @@
+//! veth pairs.
+
+use crate::namespace::Namespace;
+use crate::thread::{Cpu, Tid};
+use crate::{Error, ethtool};
+use futures_util::TryStreamExt;
+use rtnetlink::{Handle, LinkUnspec, LinkVeth};
+use std::collections::HashSet;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+/// One end of a veth pair.
+#[derive(Debug, Clone)]
+pub struct Interface {
+    namespace: Arc<Namespace>,
+    name: String,
+    index: u32,
+}
+
+impl Interface {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its index within its namespace.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The namespace it lives in.
+    pub fn namespace(&self) -> &Arc<Namespace> {
+        &self.namespace
+    }
+
+    /// Gives the device's receive side a kernel thread of its own, pinned to `cpu` and favoured there. The device must carry
+    /// an XDP program: before, it has no NAPI instance.
+    ///
+    /// # Errors
+    /// Where the kernel cannot (before Linux 5.12), or refuses.
+    pub fn thread_napi(&self, cpu: Cpu) -> Result<Vec<Tid>, Error> {
+        let prefix = format!("napi/{}-", self.name);
+        let before: HashSet<Tid> = Tid::kernel_threads(&prefix).collect();
+        let path = format!("/sys/class/net/{}/threaded", self.name);
+        self.namespace.with_sysfs(|| {
+            std::fs::write(&path, "1")
+                .map_err(|e| Error::io(format!("switching {} to threaded NAPI", self.name), e))
+        })?;
+        let threads: Vec<Tid> =
+            Tid::kernel_threads(&prefix).filter(|tid| !before.contains(tid)).collect();
+        if threads.is_empty() {
+            return Err(Error::NoNapiThread(self.name.clone()));
+        }
+        for thread in &threads {
+            thread.pin(cpu)?;
+            thread.favour()?;
+        }
+        Ok(threads)
+    }
+}
+
+/// Makes a veth pair with one end in each namespace, both up, with this MTU in bytes, and with every
+/// offload off: a datapath must see the frames as they are on a wire.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn create_veth(
+    ends: [(&Arc<Namespace>, &str); 2],
+    mtu: u32,
+) -> Result<[Interface; 2], Error> {
+    let [(first, first_name), (second, second_name)] = ends;
+    first.run(|| {
+        on_netlink(async |handle| {
+            let pair = LinkVeth::new(first_name, second_name).mtu(mtu).build();
+            let doing = || format!("making the veth pair {first_name} and {second_name}");
+            handle.link().add(pair).execute().await.map_err(|e| netlink(doing(), e))?;
+            let index = find(&handle, second_name).await?;
+            let moved = LinkUnspec::new_with_index(index)
+                .setns_by_fd(second.as_fd().as_raw_fd())
+                .build();
+            let doing = || format!("moving {second_name} to its namespace");
+            handle.link().set(moved).execute().await.map_err(|e| netlink(doing(), e))
+        })
+    })??;
+    let first = prepare(first, first_name, mtu)?;
+    let second = prepare(second, second_name, mtu)?;
+    Ok([first, second])
+}
+
+fn prepare(namespace: &Arc<Namespace>, name: &str, mtu: u32) -> Result<Interface, Error> {
+    let index = namespace.run(|| {
+        ethtool::disable_offloads(name)?;
+        on_netlink(async |handle| {
+            let index = find(&handle, name).await?;
+            let up = LinkUnspec::new_with_index(index).mtu(mtu).up().build();
+            let doing = || format!("setting {name} up");
+            handle.link().set(up).execute().await.map_err(|e| netlink(doing(), e))?;
+            Ok(index)
+        })
+    })??;
+    Ok(Interface { namespace: Arc::clone(namespace), name: name.to_owned(), index })
+}
+
+fn netlink(doing: String, source: rtnetlink::Error) -> Error {
+    Error::Netlink { doing, source }
+}
+
+async fn find(handle: &Handle, name: &str) -> Result<u32, Error> {
+    let mut links = handle.link().get().match_name(name.to_owned()).execute();
+    let doing = || format!("looking for {name}");
+    match links.try_next().await.map_err(|e| netlink(doing(), e))? {
+        Some(link) => Ok(link.header.index),
+        None => Err(Error::NoInterface(name.to_owned())),
+    }
+}
+
+/// Runs `work` with a netlink socket in the namespace of the calling thread.
+fn on_netlink<R>(work: impl AsyncFnOnce(Handle) -> Result<R, Error>) -> Result<R, Error> {
+    let doing = || "opening a netlink socket";
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(|e| Error::io(doing(), e))?;
+    runtime.block_on(async {
+        let (connection, handle, _) =
+            rtnetlink::new_connection().map_err(|e| Error::io(doing(), e))?;
+        let pump = tokio::spawn(connection);
+        let result = work(handle).await;
+        pump.abort();
+        result
+    })
+}

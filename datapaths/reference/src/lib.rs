@@ -1,0 +1,94 @@
+//! The core in this process, over rings in memory: the datapath that needs nothing.
+//!
+//! It has no I/O to speak of, so that its figures are the core's own cost and an upper bound for every
+//! datapath that carries the core through real ports.
+
+mod droplet;
+mod worker;
+
+use datapath_api::{
+    Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running,
+};
+use droplet::Droplet;
+use mizar_tables::Entries;
+use netdev::{Cpu, Tid};
+use topologies::provision::{DirectPath, Port, Provision};
+use worker::Worker;
+
+/// See the module's documentation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reference;
+
+impl Datapath for Reference {
+    fn name(&self) -> &'static str {
+        "reference"
+    }
+
+    fn summary(&self) -> &'static str {
+        "the Mizar core in this process, over rings in memory"
+    }
+
+    fn native_ports(&self) -> PortType {
+        PortType::Rings
+    }
+
+    fn version(&self) -> String {
+        format!("core {}", env!("CARGO_PKG_VERSION"))
+    }
+
+    fn probe(&self) -> Vec<Missing> {
+        Vec::new()
+    }
+
+    fn polls_busily(&self) -> bool {
+        true
+    }
+
+    fn install(
+        &self,
+        ports: DropletPorts,
+        provision: &Provision,
+        cpu: Cpu,
+    ) -> Result<Box<dyn Running>, Error> {
+        let entries = Entries::encode(provision).map_err(|e| Error::Capacity(e.to_string()))?;
+        let droplet = Droplet::new(&entries);
+        match ports {
+            DropletPorts::Detached => Ok(Box::new(Detached { droplet })),
+            DropletPorts::Rings { uplink, endpoints } => {
+                Ok(Box::new(Worker::start(droplet, uplink, endpoints, cpu)?))
+            }
+            other => Err(Error::Ports {
+                datapath: self.name(),
+                supported: PortType::Rings,
+                given: other.port_type(),
+            }),
+        }
+    }
+}
+
+/// A droplet without ports: frames pass through by injection.
+struct Detached {
+    droplet: Droplet,
+}
+
+impl Running for Detached {
+    fn counters(&mut self) -> Result<Counters, Error> {
+        Ok(self.droplet.counters())
+    }
+
+    fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
+        Ok(self.droplet.direct_paths())
+    }
+
+    fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error> {
+        self.droplet.inject(port, frame)
+    }
+
+    fn threads(&self) -> Vec<Tid> {
+        Vec::new()
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), Error> {
+        Ok(())
+    }
+}
