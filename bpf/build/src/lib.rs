@@ -1,0 +1,68 @@
+//! For build scripts: builds a program of the workspace `bpf/`, if a BPF toolchain is there.
+//!
+//! The object is embedded in the program that loads it, so that the two are always of one source. Where
+//! no toolchain is found, or it fails, the build goes on without the object; the loader then says which
+//! command provides it. `MIZAR_BPF=required` turns that into an error, which is what `cargo xtask` sets.
+
+mod toolchain;
+
+pub use toolchain::Toolchain;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The target of every BPF program here.
+const TARGET: &str = "bpfel-unknown-none";
+
+/// Builds `program` and tells the crate where the object is: the environment variable `BPF_OBJECT` holds
+/// its path and the configuration `bpf` is set, if there is one.
+///
+/// # Panics
+/// If the program cannot be built and `MIZAR_BPF` is `required`; a build script has no other way out.
+#[expect(clippy::panic, reason = "a build script fails by panicking")]
+pub fn build(program: &str) {
+    println!("cargo::rustc-check-cfg=cfg(bpf)");
+    println!("cargo::rerun-if-env-changed=MIZAR_BPF");
+    for directory in ["bpf", "datapaths/wire/src", "datapaths/core/src", "harness/workload/src"] {
+        println!("cargo::rerun-if-changed={}", root().join(directory).display());
+    }
+    // Where bpf-linker appears once it is installed.
+    println!("cargo::rerun-if-changed={}", toolchain::cargo_bin().display());
+    match try_build(program) {
+        Ok(object) => {
+            println!("cargo::rustc-cfg=bpf");
+            println!("cargo::rustc-env=BPF_OBJECT={}", object.display());
+        }
+        Err(why) => {
+            let required = std::env::var("MIZAR_BPF").is_ok_and(|value| value == "required");
+            assert!(!required, "cannot build the BPF program {program}: {why}");
+            println!("cargo::warning=built without the BPF program {program}: {why}");
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").components().collect()
+}
+
+fn try_build(program: &str) -> Result<PathBuf, String> {
+    let toolchain = Toolchain::find()?;
+    let out = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
+    let target_dir = Path::new(&out).join("bpf");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(root().join("bpf"))
+        .args(["build", "--release", "--locked", "--quiet", "--package", program])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(&target_dir);
+    toolchain.configure(&mut cargo);
+    let output = cargo.output().map_err(|e| format!("running cargo: {e}"))?;
+    if !output.status.success() {
+        return Err(format!(
+            "{} failed:\n{}",
+            toolchain.name(),
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    Ok(target_dir.join(TARGET).join("release").join(program))
+}

@@ -1,0 +1,125 @@
+//! Thin entry points around the core: the agent at an endpoint's port, transit at the uplink.
+
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod frame;
+mod tables;
+
+use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use frame::XdpFrame;
+use mizar_core::reason::{Reason, Refusal};
+use mizar_core::verdict::{Agent, Changes, Transit, Via};
+use mizar_core::{Tables, agent, apply, transit};
+use mizar_wire::geneve::ENCAPSULATION_LEN;
+use tables::{ATTACHMENTS, COUNTERS, Maps, Outcome, PORTS, PROGRAMS, TRANSIT, UPLINK};
+
+/// A frame leaves an endpoint.
+#[xdp]
+pub fn mizar_agent(ctx: XdpContext) -> u32 {
+    // SAFETY: the kernel passes a valid context.
+    let port = unsafe { (*ctx.ctx).ingress_ifindex };
+    let Some(attachment) = ATTACHMENTS.get(port) else {
+        return refuse(Reason::NotAttached);
+    };
+    match agent::agent(&XdpFrame::new(&ctx), attachment, &mut Maps) {
+        Agent::Refuse(reason) => refuse(reason),
+        Agent::Encapsulate(plan) => {
+            if !adjust_head(&ctx, -(ENCAPSULATION_LEN as i32)) {
+                return refuse(Reason::NoRoom);
+            }
+            let droplet = Maps.droplet();
+            if apply::encapsulate(&mut XdpFrame::new(&ctx), &droplet, &plan).is_none() {
+                return refuse(Reason::NoRoom);
+            }
+            count(Outcome::Encapsulated as u32);
+            match plan.via {
+                Via::Uplink => redirect(UPLINK),
+                Via::Stack => pass(Outcome::Shaped),
+                Via::Transit => {
+                    // A program of its own, with a stack of its own: the two do not fit one.
+                    // SAFETY: the kernel passes a valid context; the call returns only if it fails.
+                    let _ = unsafe { PROGRAMS.tail_call(&ctx, TRANSIT) };
+                    refuse(Reason::NoRoom)
+                }
+            }
+        }
+    }
+}
+
+/// A frame arrives at the uplink.
+#[xdp]
+pub fn mizar_transit(ctx: XdpContext) -> u32 {
+    let ctx = &ctx;
+    let mut changes = Changes::default();
+    match transit::transit(&XdpFrame::new(ctx), &mut Maps, &mut changes) {
+        Transit::Refuse(reason) => refuse(reason),
+        Transit::Pass => pass(Outcome::Passed),
+        Transit::Forward { next, via } => {
+            if apply::forward(&mut XdpFrame::new(ctx), &next, &changes).is_none() {
+                return refuse(Reason::NoRoom);
+            }
+            count(Outcome::Forwarded as u32);
+            match via {
+                Via::Stack => pass(Outcome::Shaped),
+                Via::Uplink | Via::Transit => redirect(UPLINK),
+            }
+        }
+        Transit::Deliver { port } => {
+            if apply::deliver(&mut XdpFrame::new(ctx), &changes).is_none()
+                || !adjust_head(ctx, changes.inner_at as i32)
+            {
+                return refuse(Reason::NoRoom);
+            }
+            count(Outcome::Delivered as u32);
+            redirect(UPLINK + 1 + port)
+        }
+    }
+}
+
+#[inline(always)]
+fn adjust_head(ctx: &XdpContext, by: i32) -> bool {
+    // SAFETY: the kernel checks the bounds; every pointer into the frame is made anew afterwards.
+    unsafe { aya_ebpf::helpers::bpf_xdp_adjust_head(ctx.ctx, by) == 0 }
+}
+
+#[inline(always)]
+fn redirect(port: u32) -> u32 {
+    PORTS.redirect(port, 0).unwrap_or(XDP_ABORTED)
+}
+
+#[inline(always)]
+fn pass(outcome: Outcome) -> u32 {
+    count(outcome as u32);
+    XDP_PASS
+}
+
+#[inline(always)]
+fn refuse(reason: Reason) -> u32 {
+    count(reason as u32);
+    match reason.refusal() {
+        Refusal::Drop => XDP_DROP,
+        Refusal::Abort => XDP_ABORTED,
+    }
+}
+
+#[inline(always)]
+fn count(counter: u32) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(counter) {
+        // SAFETY: a per-CPU slot of a map, and a program is not preempted by itself.
+        unsafe { *counter += 1 };
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // Nothing here panics; the verifier would refuse an endless loop that it can reach.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,211 @@
+//! The core's tables in BPF maps.
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::Key;
+use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray};
+use mizar_core::Tables;
+use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
+use mizar_core::reason::Reason;
+use mizar_core::tables::{
+    Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Group, Host, LabelKey, PortKey,
+};
+use mizar_wire::Vni;
+use mizar_wire::geneve::FlowTarget;
+
+/// What is not a table. The loader writes it; `flows_modified` is written here too.
+#[repr(C)]
+pub struct Config {
+    pub droplet: Host,
+    /// Non-zero if any policy is enforced: without, no packet needs to look.
+    pub policies: u32,
+    /// Non-zero once a flow was rewritten for a scaled endpoint: before, no packet needs to look.
+    pub flows_modified: u32,
+}
+
+/// Counters behind those of the reasons.
+#[repr(u32)]
+pub enum Outcome {
+    Encapsulated = Reason::COUNT as u32,
+    Forwarded,
+    Delivered,
+    Passed,
+    Shaped,
+}
+
+/// Entry of [`PORTS`] that leads to the underlay; endpoint ports follow.
+pub const UPLINK: u32 = 0;
+
+/// Entry of [`PROGRAMS`] that is transit.
+pub const TRANSIT: u32 = 0;
+
+const CACHE: u32 = 50_000;
+
+#[map]
+static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
+/// By interface index of the endpoint's port.
+#[map]
+pub static ATTACHMENTS: Array<Attachment> = Array::with_max_entries(65_536, 0);
+#[map]
+pub static PORTS: DevMap = DevMap::with_max_entries(4_097, 0);
+/// Programs that one of them goes on with.
+#[map]
+pub static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+#[map]
+pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(64, 0);
+#[map]
+static ENDPOINTS: HashMap<EndpointKey, Endpoint> = HashMap::with_max_entries(65_537, 0);
+/// Sized by the loader.
+#[map]
+static MEMBERS: Array<Host> = Array::with_max_entries(1, 0);
+#[map]
+static NETWORKS: LpmTrie<EndpointKey, Group> = LpmTrie::with_max_entries(16_385, BPF_F_NO_PREALLOC);
+#[map]
+static VPCS: HashMap<u32, Group> = HashMap::with_max_entries(8_192, 0);
+#[map]
+static DIRECT_PATHS: LruHashMap<EndpointKey, Host> = LruHashMap::with_max_entries(CACHE, 0);
+#[map]
+static CONNECTIONS: LruHashMap<ConnectionKey, Connection> = LruHashMap::with_max_entries(CACHE, 0);
+#[map]
+static FORWARD_FLOWS: LruHashMap<FlowKey, FlowTarget> = LruHashMap::with_max_entries(CACHE, 0);
+#[map]
+static REVERSE_FLOWS: LruHashMap<FlowKey, FlowTarget> = LruHashMap::with_max_entries(CACHE, 0);
+#[map]
+static ENFORCED: HashMap<EndpointKey, Enforced> =
+    HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+#[map]
+static PORT_POLICIES: HashMap<PortKey, u64> = HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+#[map]
+static CIDR_POLICIES: LpmTrie<CidrKey, u64> =
+    LpmTrie::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+#[map]
+static LABEL_POLICIES: HashMap<LabelKey, u64> =
+    HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+
+/// The maps as tables of the core.
+pub struct Maps;
+
+impl Maps {
+    #[inline(always)]
+    fn config(&self) -> Option<&'static Config> {
+        CONFIG.get(0)
+    }
+
+    #[inline(always)]
+    fn flows_modified(&self) -> bool {
+        self.config().is_some_and(|config| config.flows_modified != 0)
+    }
+
+    #[inline(always)]
+    fn note_modified_flow(&self) {
+        if let Some(config) = CONFIG.get_ptr_mut(0) {
+            // SAFETY: an aligned word of a map that only ever goes from zero to one.
+            unsafe {
+                if (*config).flows_modified == 0 {
+                    (*config).flows_modified = 1;
+                }
+            }
+        }
+    }
+}
+
+/// Looks up and copies. SAFETY of all: entries are plain bytes, and a concurrent update replaces an
+/// element as a whole in a hash map, or is written by the loader before the programs are attached.
+macro_rules! copied {
+    ($map:ident, $key:expr) => {
+        unsafe { $map.get($key) }.copied()
+    };
+}
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn droplet(&self) -> Host {
+        self.config().map(|config| config.droplet).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn endpoint(&self, key: &EndpointKey) -> Option<Endpoint> {
+        copied!(ENDPOINTS, key)
+    }
+
+    #[inline(always)]
+    fn member(&self, index: u32) -> Option<Host> {
+        MEMBERS.get(index).copied()
+    }
+
+    #[inline(always)]
+    fn network(&self, key: &EndpointKey) -> Option<Group> {
+        NETWORKS.get(&Key::new(64, *key)).copied()
+    }
+
+    #[inline(always)]
+    fn vpc(&self, vni: Vni) -> Option<Group> {
+        copied!(VPCS, &vni.get())
+    }
+
+    #[inline(always)]
+    fn direct_path(&mut self, key: &EndpointKey) -> Option<Host> {
+        copied!(DIRECT_PATHS, key)
+    }
+
+    #[inline(always)]
+    fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
+        let _ = DIRECT_PATHS.insert(key, host, 0);
+    }
+
+    #[inline(always)]
+    fn connection(&mut self, key: &ConnectionKey) -> Option<Connection> {
+        copied!(CONNECTIONS, key)
+    }
+
+    #[inline(always)]
+    fn set_connection(&mut self, key: &ConnectionKey, connection: &Connection) {
+        let _ = CONNECTIONS.insert(key, connection, 0);
+    }
+
+    #[inline(always)]
+    fn forward_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
+        if self.flows_modified() { copied!(FORWARD_FLOWS, flow) } else { None }
+    }
+
+    #[inline(always)]
+    fn set_forward_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
+        let _ = FORWARD_FLOWS.insert(flow, target, 0);
+        self.note_modified_flow();
+    }
+
+    #[inline(always)]
+    fn reverse_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
+        if self.flows_modified() { copied!(REVERSE_FLOWS, flow) } else { None }
+    }
+
+    #[inline(always)]
+    fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
+        let _ = REVERSE_FLOWS.insert(flow, target, 0);
+        self.note_modified_flow();
+    }
+
+    #[inline(always)]
+    fn enforced(&self, key: &EndpointKey) -> Enforced {
+        if self.config().is_some_and(|config| config.policies != 0) {
+            copied!(ENFORCED, key).unwrap_or_default()
+        } else {
+            Enforced::default()
+        }
+    }
+
+    #[inline(always)]
+    fn port_policies(&self, key: &PortKey) -> u64 {
+        copied!(PORT_POLICIES, key).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn cidr_policies(&self, key: &CidrKey) -> u64 {
+        CIDR_POLICIES.get(&Key::new(CidrKey::EXACT_BITS + 32, *key)).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn label_policies(&self, key: &LabelKey) -> u64 {
+        copied!(LABEL_POLICIES, key).unwrap_or(0)
+    }
+}

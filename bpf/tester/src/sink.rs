@@ -1,0 +1,121 @@
+//! The sink.
+
+use crate::{CONTROL, ENTRIES, SINKS, STATES};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::Array;
+use aya_ebpf::programs::XdpContext;
+use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::{Be32, ethernet, ipv4};
+use workload::histogram::{BUCKETS, bucket};
+use workload::{Arrival, Entry, SinkState, Stamp, judge};
+
+/// How far back a duplicate is recognised, in frames.
+const WINDOW: u32 = 1 << 16;
+
+/// The number plus one that was last seen in each place of the window.
+#[map]
+static SEEN: Array<u32> = Array::with_max_entries(WINDOW, 0);
+#[map]
+static LATENCY: Array<u64> = Array::with_max_entries(BUCKETS as u32, 0);
+
+/// `None` where the port is not measured.
+#[inline(always)]
+pub fn sink(ctx: &XdpContext) -> Option<()> {
+    // SAFETY: the kernel passes a valid context.
+    let config = SINKS.get(unsafe { (*ctx.ctx).ingress_ifindex })?;
+    if config.active == 0 {
+        return None;
+    }
+    // SAFETY: one receive thread a port, and a port has a state of its own.
+    let state = unsafe { &mut *STATES.get_ptr_mut(config.port)? };
+    let arrival = if config.inner_at == 0 {
+        read::<0>(ctx)
+    } else {
+        read::<ENCAPSULATION_LEN>(ctx)
+    };
+    let Some((arrival, stamp)) = arrival else {
+        state.foreign += 1;
+        return None;
+    };
+    match arrival {
+        Arrival::Foreign => state.foreign += 1,
+        Arrival::Corrupted => state.corrupted += 1,
+        Arrival::Intact(number) => {
+            count(state, number, ctx.data_end() - ctx.data());
+            if config.latency != 0 {
+                // SAFETY: reads a clock.
+                let age = stamp.age(unsafe { bpf_ktime_get_ns() });
+                // SAFETY: see above; both ports' receive threads share one processor.
+                unsafe { *LATENCY.get_ptr_mut(bucket(age))? += 1 };
+            }
+        }
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn count(state: &mut SinkState, number: u32, len: usize) {
+    let Some(seen) = SEEN.get_ptr_mut(number % WINDOW) else { return };
+    // SAFETY: a word of the map; receive threads share one processor.
+    unsafe {
+        if *seen == number.wrapping_add(1) {
+            state.duplicates += 1;
+            return;
+        }
+        *seen = number.wrapping_add(1);
+    }
+    state.received += 1;
+    state.bytes += len as u64;
+    if u64::from(number) < state.highest {
+        state.reordered += 1;
+    } else {
+        state.highest = u64::from(number) + 1;
+    }
+}
+
+/// What is behind the inner Ethernet header: enough to recognise a frame.
+#[repr(C)]
+struct Inner {
+    ip: ipv4::Header,
+    ports: Be32,
+}
+
+#[inline(always)]
+fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Arrival, Stamp)> {
+    let (data, end) = (ctx.data(), ctx.data_end());
+    let inner_at = data + INNER_AT + ethernet::LEN;
+    // Room for the longest place of a stamp, which every frame of a workload has.
+    if inner_at + 36 > end {
+        return None;
+    }
+    // SAFETY: in bounds by the comparison above, valid for any bytes, at an even address.
+    let inner = unsafe { &*(inner_at as *const Inner) };
+    // UDP: behind its header; TCP: its sequence and acknowledgement numbers.
+    let stamp_at = if inner.ip.protocol == ipv4::UDP {
+        inner_at + ipv4::LEN + 8
+    } else {
+        inner_at + ipv4::LEN + 4
+    };
+    // SAFETY: at most 36 bytes behind `inner_at`, at an even address.
+    let stamp = unsafe { *(stamp_at as *const Stamp) };
+    let entries = CONTROL.get(0)?.entries;
+    if entries == 0 {
+        return None;
+    }
+    let entry: &Entry = ENTRIES.get(stamp.number.get() % entries)?;
+    // SAFETY: the head of an entry is longer, and begins at an address divisible by eight.
+    let head = unsafe {
+        let at = if entry.inner_at == 0 { ethernet::LEN } else { ENCAPSULATION_LEN + ethernet::LEN };
+        &*(entry.head.as_ptr().cast::<u8>().add(at).cast::<Inner>())
+    };
+    let arrival = judge(
+        entry,
+        end - data,
+        INNER_AT as u32,
+        &stamp,
+        (&inner.ip, inner.ports.raw()),
+        (&head.ip, head.ports.raw()),
+    );
+    Some((arrival, stamp))
+}

@@ -1,0 +1,59 @@
+//! The BPF object and its loading.
+
+use aya::maps::{MapData, ProgramArray};
+use aya::{Ebpf, EbpfLoader};
+use bpf_load::{chain, load_program, program};
+use datapath_api::Error;
+
+/// The object, if it could be built.
+pub fn bytes() -> Option<&'static [u8]> {
+    #[cfg(bpf)]
+    {
+        Some(aya::include_bytes_aligned!(env!("BPF_OBJECT")))
+    }
+    #[cfg(not(bpf))]
+    {
+        None
+    }
+}
+
+/// Loads both programs, with room for `members` entries in the pool of group members.
+pub fn load(members: usize) -> Result<Loaded, Error> {
+    let doing = "loading the BPF programs";
+    let object = bytes().ok_or_else(|| {
+        Error::failed(doing, "this program was built without a BPF toolchain; cargo xtask bench")
+    })?;
+    let members = u32::try_from(members.max(1)).map_err(|e| Error::failed(doing, e))?;
+    let mut ebpf = EbpfLoader::new()
+        .map_max_entries("MEMBERS", members)
+        .load(object)
+        .map_err(|e| Error::failed(doing, chain(&e)))?;
+    for name in ["mizar_agent", "mizar_transit"] {
+        load_program(&mut ebpf, name).map_err(from_load)?;
+    }
+    // The agent goes on with transit where the droplet is the next hop itself.
+    let doing = || "linking the agent to transit";
+    let map = ebpf.take_map("PROGRAMS").ok_or_else(|| Error::failed(doing(), "there is no map"))?;
+    let mut programs = ProgramArray::try_from(map).map_err(|e| Error::failed(doing(), e))?;
+    let transit = program(&mut ebpf, "mizar_transit").map_err(from_load)?;
+    let transit = transit.fd().map_err(|e| Error::failed(doing(), e))?;
+    programs.set(0, transit, 0).map_err(|e| Error::failed(doing(), chain(&e)))?;
+    Ok(Loaded { ebpf, _programs: programs })
+}
+
+/// Programs and maps in the kernel.
+pub struct Loaded {
+    pub ebpf: Ebpf,
+    /// The kernel empties a program array when its last descriptor is closed.
+    _programs: ProgramArray<MapData>,
+}
+
+/// The error as the harness knows it.
+pub fn from_load(error: bpf_load::Error) -> Error {
+    match error {
+        bpf_load::Error::Verifier { program, reason, log } => {
+            Error::Verifier { program, reason, log }
+        }
+        other => Error::failed("loading the BPF programs", other),
+    }
+}
