@@ -1,0 +1,5 @@
+//! Builds the tester's BPF programs with whichever BPF toolchain is there; see `bpf-build`.
+
+fn main() {
+    bpf_build::build("tester");
+}

@@ -1,0 +1,73 @@
+//! The lab: namespaces and ports around the droplet under test.
+//!
+//! Nothing in it has a name outside this process, so that the kernel takes it down however the process
+//! ends.
+
+use datapath_api::{DropletPorts, VethPorts};
+use netdev::{Interface, Namespace, create_veth};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use topologies::provision::{EndpointPort, Port};
+
+/// Bytes of payload that a lab's devices carry: the longest inner frame and its outer headers, and some.
+const MTU: u32 = 1700;
+
+/// A droplet with veth ports whose other ends are the tester's.
+#[derive(Debug)]
+pub struct VethLab {
+    droplet: VethPorts,
+    tester: Vec<(Port, Interface)>,
+    tester_namespace: Arc<Namespace>,
+}
+
+impl VethLab {
+    /// A droplet with an uplink and `endpoint_ports` endpoint ports.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn new(endpoint_ports: u16) -> Result<Self, netdev::Error> {
+        let droplet = Arc::new(Namespace::new()?);
+        let tester = Arc::new(Namespace::new()?);
+        let mut tester_ends = Vec::new();
+        let mut pair = |port: Port| -> Result<Interface, netdev::Error> {
+            let id = unique();
+            let (ours, theirs) = (format!("d{id}"), format!("t{id}"));
+            let ends = [(&droplet, ours.as_str()), (&tester, theirs.as_str())];
+            let [ours, theirs] = create_veth(ends, MTU)?;
+            tester_ends.push((port, theirs));
+            Ok(ours)
+        };
+        let uplink = pair(Port::Uplink)?;
+        let endpoints = (0..endpoint_ports)
+            .map(|number| pair(Port::Endpoint(EndpointPort(number))))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            droplet: VethPorts { namespace: droplet, uplink, endpoints },
+            tester: tester_ends,
+            tester_namespace: tester,
+        })
+    }
+
+    /// The droplet's ends.
+    pub fn ports(&self) -> DropletPorts {
+        DropletPorts::Veth(self.droplet.clone())
+    }
+
+    /// The tester's ends, the uplink first, then endpoint ports in order.
+    pub fn tester_ends(&self) -> &[(Port, Interface)] {
+        &self.tester
+    }
+
+    /// The tester's namespace.
+    pub fn tester_namespace(&self) -> &Arc<Namespace> {
+        &self.tester_namespace
+    }
+}
+
+/// Short enough for a device name, and not used by another lab of this machine: kernel threads of devices
+/// are told apart by these names across namespaces.
+fn unique() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}x{counter:x}", std::process::id())
+}

@@ -1,0 +1,263 @@
+//! What a run leaves behind: the types of `run.json` and of the lines of `trials.jsonl`.
+//!
+//! `run.json` is written once, before anything is measured. `trials.jsonl` grows by one line as soon as
+//! something is known, so that a failure later loses nothing. Tables, statistics and pictures are derived
+//! from the two. Rates are in frames per second, times in nanoseconds unless a name says otherwise.
+
+use datapath_api::{Counters, Missing, PortType};
+use serde::{Deserialize, Serialize};
+
+/// Version of the two files' schema; grows with every change that older readers would misread.
+pub const SCHEMA: u32 = 1;
+
+/// `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// [`SCHEMA`] of the program that wrote it.
+    pub schema: u32,
+    /// When the run began: RFC 3339, UTC.
+    pub started: String,
+    /// The command that made it.
+    pub command: Vec<String>,
+    /// Seed of everything random in it.
+    pub seed: u64,
+    /// Name of the profile: smoke, quick, standard, full.
+    pub profile: String,
+    /// The machine.
+    pub environment: Environment,
+    /// Datapaths asked for, those that cannot run here included.
+    pub datapaths: Vec<DatapathInfo>,
+    /// What is measured of each.
+    pub scenarios: Vec<Scenario>,
+}
+
+/// The machine and the program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Version of this program.
+    pub bench_version: String,
+    /// Its build profile; anything but `release` or `optimised` makes figures worthless.
+    pub build: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Operating system, by os-release.
+    pub system: String,
+    /// Processor model.
+    pub cpu_model: String,
+    /// Processors this process may use.
+    pub cpus: usize,
+    /// Processor of the datapath.
+    pub datapath_cpu: usize,
+    /// Processor of the tester.
+    pub tester_cpu: usize,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Hypervisor, where there is one.
+    pub hypervisor: Option<String>,
+    /// Kernel clock source.
+    pub clock_source: String,
+    /// What reading the clock costs, median.
+    pub clock_cost_ns: f64,
+    /// Other facts worth knowing: mitigations, governor, load.
+    pub notes: Vec<String>,
+}
+
+/// A datapath of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatapathInfo {
+    /// Its name.
+    pub name: String,
+    /// What it is, in one line.
+    pub summary: String,
+    /// What it is made of here.
+    pub version: String,
+    /// The ports it was measured on.
+    pub ports: PortType,
+    /// Where its packets lawfully differ from Mizar's.
+    pub declared_differences: Vec<String>,
+    /// Whether it spins while idle.
+    pub polls_busily: bool,
+    /// What is missing to run it here; empty if it was measured.
+    pub missing: Vec<Missing>,
+}
+
+/// A topology under a workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scenario {
+    /// Unique within the run, like `encap/64B/1-flow`.
+    pub id: String,
+    /// The topology.
+    pub topology: String,
+    /// What the topology is, in one line.
+    pub summary: String,
+    /// Endpoints of it.
+    pub endpoints: u32,
+    /// Distinct flows of the workload.
+    pub flows: u32,
+    /// Inner frame size as the field counts it, with frame check sequence: bytes, or `IMIX`.
+    pub frame: String,
+    /// Inner transport: UDP or TCP.
+    pub transport: String,
+}
+
+/// A line of `trials.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "written and read one at a time")]
+pub enum Record {
+    /// A datapath was checked against the oracle, before it was measured.
+    Verification(Verification),
+    /// One trial.
+    Trial(TrialRecord),
+    /// What the trials of one datapath in one scenario come to.
+    Result(ResultRecord),
+    /// Something failed; the run went on.
+    Failure(Failure),
+}
+
+/// Outcome of the conformance check of one datapath in one scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The datapath.
+    pub datapath: String,
+    /// The scenario.
+    pub scenario: String,
+    /// Frames that came out as the oracle says.
+    pub passed: u64,
+    /// Frames that did not, described; at most the first ten.
+    pub failures: Vec<String>,
+}
+
+/// Why a trial was made.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "purpose", rename_all = "kebab-case")]
+pub enum Purpose {
+    /// The tester's own ceiling: the same ports with a null forward between them.
+    Ceiling,
+    /// A step of the rate search.
+    Search,
+    /// Latency at a share of PDR.
+    Latency {
+        /// Percent of PDR.
+        percent_of_pdr: u8,
+    },
+}
+
+/// One trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// Counted from zero through the run.
+    pub number: u64,
+    /// Seconds since the run began.
+    pub at_seconds: f64,
+    /// The datapath; for a ceiling, the one whose ports it is the ceiling of.
+    pub datapath: String,
+    /// The scenario.
+    pub scenario: String,
+    /// Why it was made.
+    #[serde(flatten)]
+    pub purpose: Purpose,
+    /// Intended load over all directions.
+    pub load: f64,
+    /// Intended duration in seconds.
+    pub duration_seconds: f64,
+    /// How long it really took, in seconds.
+    pub effective_seconds: f64,
+    /// Frames that should have been sent.
+    pub intended: u64,
+    /// Frames that were sent.
+    pub offered: u64,
+    /// Distinct frames that came back intact.
+    pub received: u64,
+    /// Frames that came more than once.
+    pub duplicates: u64,
+    /// Frames that came after a later one.
+    pub reordered: u64,
+    /// Frames that came back changed where they must not be.
+    pub corrupted: u64,
+    /// Frames that nobody of the tester sent.
+    pub foreign: u64,
+    /// Latency from the intended send time, if it was taken.
+    pub latency: Option<Latency>,
+    /// Processor time of the datapath.
+    pub datapath_cpu_ns: u64,
+    /// Time the datapath was ready to run and waited.
+    pub datapath_wait_ns: u64,
+    /// Processor time of the tester.
+    pub tester_cpu_ns: u64,
+    /// Time the hypervisor took from the two processors.
+    pub steal_ns: u64,
+    /// What the datapath counted during the trial.
+    pub counters: Option<Counters>,
+    /// Why the trial does not count: it was disturbed, and repeated.
+    pub disturbed: Option<String>,
+}
+
+/// Latency of one trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Frames measured.
+    pub count: u64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 90th percentile.
+    pub p90_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// 99.9th percentile.
+    pub p999_ns: u64,
+    /// Maximum.
+    pub max_ns: u64,
+    /// The whole histogram: lower bound of a bucket and the count in it, ascending, empty buckets left
+    /// out. A bucket is at most 1/1024 of its lower bound wide.
+    pub histogram: Vec<(u64, u64)>,
+}
+
+/// What a rate search came to for one goal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// NDR or PDR.
+    pub goal: String,
+    /// Loss ratio the goal allows.
+    pub loss_ratio: f64,
+    /// Relevant lower bound.
+    pub lower: Option<f64>,
+    /// Relevant upper bound.
+    pub upper: Option<f64>,
+    /// Conditional throughput: the figure to report.
+    pub throughput: Option<f64>,
+    /// Why the result is not regular, in words.
+    pub irregular: Option<String>,
+}
+
+/// What the trials of one datapath in one scenario come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultRecord {
+    /// The datapath.
+    pub datapath: String,
+    /// The scenario.
+    pub scenario: String,
+    /// The ports it was measured on.
+    pub ports: PortType,
+    /// Measured although it failed verification: no figure of it can be trusted.
+    pub unverified: bool,
+    /// The tester's ceiling on these ports.
+    pub ceiling: Option<f64>,
+    /// The rates found, strictest goal first.
+    pub rates: Vec<Rate>,
+    /// Processor time of the datapath per frame, at the highest load it forwarded without exceeding PDR's loss.
+    pub cpu_ns_per_frame: Option<f64>,
+    /// What to bear in mind, in words a user can act on.
+    pub warnings: Vec<String>,
+}
+
+/// Something that failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The datapath.
+    pub datapath: String,
+    /// The scenario.
+    pub scenario: String,
+    /// What failed, and what to do about it.
+    pub reason: String,
+}

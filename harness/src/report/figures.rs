@@ -1,0 +1,417 @@
+//! The figures of a run, as every form of the report shows them.
+
+use std::collections::BTreeMap;
+
+use crate::record::{
+    DatapathInfo, Failure, PortType, Purpose, Rate, Record, ResultRecord, Run, Scenario,
+    TrialRecord,
+};
+
+use super::RunFolder;
+use super::latency::{LatencyFigure, loss_ratio};
+use super::lead::Lead;
+
+/// A rate this close to the tester's ceiling may be the tester's, not the datapath's.
+const TESTER_BOUND: f64 = 0.95;
+
+/// Everything the report says about a run.
+pub(super) struct Figures<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// The port groups, which must not be compared with each other.
+    pub groups: Vec<Group<'a>>,
+    /// Datapaths that could not run.
+    pub skipped: Vec<&'a DatapathInfo>,
+    /// What failed.
+    pub failures: Vec<&'a Failure>,
+    /// How many trials there are.
+    pub trials: Trials,
+    /// What to bear in mind, the worst first.
+    pub warnings: Vec<String>,
+}
+
+/// How many trials were made.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Trials {
+    /// All.
+    pub total: u64,
+    /// For the tester's ceiling.
+    pub ceiling: u64,
+    /// For the rate search.
+    pub search: u64,
+    /// For latency.
+    pub latency: u64,
+    /// Of all, those disturbed and repeated.
+    pub disturbed: u64,
+    /// Time spent in all, in seconds.
+    pub seconds: f64,
+}
+
+/// Datapaths measured on one kind of port.
+pub(super) struct Group<'a> {
+    /// The kind.
+    pub ports: PortType,
+    /// Their names.
+    pub datapaths: Vec<&'a str>,
+    /// What was measured.
+    pub scenarios: Vec<ScenarioFigures<'a>>,
+}
+
+/// One scenario within a port group.
+pub(super) struct ScenarioFigures<'a> {
+    /// Its identifier.
+    pub id: &'a str,
+    /// What it is; `None` if the run does not describe it.
+    pub info: Option<&'a Scenario>,
+    /// One for each datapath of the group.
+    pub cells: Vec<Cell<'a>>,
+    /// Who carries most.
+    pub lead: Lead<'a>,
+}
+
+/// How a datapath fared in verification.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Check {
+    /// Every frame came out as the oracle says.
+    Passed(u64),
+    /// Frames that passed, and what differed, at most the first ten.
+    Failed(u64, Vec<String>),
+    /// No frame was checked.
+    Absent,
+}
+
+/// One datapath in one scenario.
+pub(super) struct Cell<'a> {
+    /// Place of the datapath in the run, which gives it the same colour everywhere.
+    pub index: usize,
+    /// The datapath.
+    pub datapath: &'a str,
+    /// What it is; `None` if the run does not describe it.
+    pub info: Option<&'a DatapathInfo>,
+    /// Verification.
+    pub check: Check,
+    /// What its trials come to.
+    pub result: Option<&'a ResultRecord>,
+    /// What failed.
+    pub failures: Vec<&'a Failure>,
+    /// Latency by share of PDR, ascending.
+    pub latencies: Vec<LatencyFigure>,
+    /// Offered load in frames per second and loss ratio of each search trial that counts, by load.
+    pub losses: Vec<(f64, f64)>,
+    /// Frames refused by reason, over all trials that count.
+    pub refused: BTreeMap<&'a str, u64>,
+    /// Trials disturbed and repeated.
+    pub disturbed: u64,
+    /// The trials that count, for warnings.
+    pub trials: Vec<&'a TrialRecord>,
+}
+
+impl<'a> Figures<'a> {
+    /// Derives the figures of `folder`.
+    pub(super) fn of(folder: &'a RunFolder) -> Self {
+        let run = &folder.run;
+        let skipped: Vec<_> = run
+            .datapaths
+            .iter()
+            .filter(|datapath| !datapath.missing.is_empty())
+            .collect();
+        let failures = folder
+            .records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Failure(failure) => Some(failure),
+                _ => None,
+            })
+            .collect();
+        let mut figures = Self {
+            run,
+            groups: groups(folder),
+            skipped,
+            failures,
+            trials: trials(folder),
+            warnings: Vec::new(),
+        };
+        figures.warnings = super::warnings::of(&figures, folder);
+        figures
+    }
+
+    /// Whether the run is too short for conclusions.
+    pub(super) fn is_smoke(&self) -> bool {
+        is_smoke(self.run)
+    }
+
+    /// All cells with their scenario.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (&ScenarioFigures<'a>, &Cell<'a>)> {
+        self.groups
+            .iter()
+            .flat_map(|group| &group.scenarios)
+            .flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)))
+    }
+}
+
+/// Whether `run` is too short for conclusions.
+pub(super) fn is_smoke(run: &Run) -> bool {
+    run.profile.eq_ignore_ascii_case("smoke")
+}
+
+/// Whether the program was built so that its figures mean something.
+pub(super) fn is_optimised(run: &Run) -> bool {
+    matches!(run.environment.build.as_str(), "release" | "optimised")
+}
+
+impl<'a> Cell<'a> {
+    /// The result for the goal that is called `name` or begins with it, like `pdr-short`.
+    fn rate(&self, name: &str) -> Option<&'a Rate> {
+        let rates = &self.result?.rates;
+        let called = |rate: &&Rate| rate.goal.trim().eq_ignore_ascii_case(name);
+        let begins = |rate: &&Rate| {
+            let start = rate.goal.trim().get(..name.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(name))
+        };
+        rates
+            .iter()
+            .find(called)
+            .or_else(|| rates.iter().find(begins))
+    }
+
+    /// The no-drop rate.
+    pub(super) fn ndr(&self) -> Option<&'a Rate> {
+        self.rate("ndr")
+    }
+
+    /// The partial-drop rate.
+    pub(super) fn pdr(&self) -> Option<&'a Rate> {
+        self.rate("pdr")
+    }
+
+    /// The tester's ceiling in frames per second.
+    pub(super) fn ceiling(&self) -> Option<f64> {
+        self.result?.ceiling.filter(|ceiling| *ceiling > 0.0)
+    }
+
+    /// PDR as a share of the tester's ceiling.
+    pub(super) fn share_of_ceiling(&self) -> Option<f64> {
+        Some(self.pdr()?.throughput? / self.ceiling()?)
+    }
+
+    /// Whether the tester may have set the figure: PDR is within 5 % of its ceiling.
+    pub(super) fn is_tester_bound(&self) -> bool {
+        self.share_of_ceiling()
+            .is_some_and(|share| share >= TESTER_BOUND)
+    }
+
+    /// Why no figure of it can be trusted; the word that marks each.
+    pub(super) fn doubt(&self) -> Option<&'static str> {
+        let unverified = self.result.is_some_and(|result| result.unverified);
+        match self.check {
+            _ if unverified => Some("unverified"),
+            Check::Failed(..) => Some("unverified"),
+            Check::Absent => Some("not checked"),
+            Check::Passed(_) => None,
+        }
+    }
+
+    /// Whether it spins while idle.
+    pub(super) fn polls_busily(&self) -> bool {
+        self.info.is_some_and(|info| info.polls_busily)
+    }
+
+    /// Why there is no result, in a few words; `None` if there is one.
+    pub(super) fn absence(&self) -> Option<&'static str> {
+        match (self.result, self.failures.is_empty(), &self.check) {
+            (Some(_), ..) => None,
+            (None, false, _) => Some("failed"),
+            (None, true, Check::Failed(..)) => Some("not measured: failed verification"),
+            (None, true, _) => Some("not measured"),
+        }
+    }
+}
+
+/// Counts the trials.
+fn trials(folder: &RunFolder) -> Trials {
+    let mut trials = Trials::default();
+    for record in &folder.records {
+        let Record::Trial(trial) = record else {
+            continue;
+        };
+        trials.total += 1;
+        trials.seconds += trial.effective_seconds.max(0.0);
+        trials.disturbed += u64::from(trial.disturbed.is_some());
+        match trial.purpose {
+            Purpose::Ceiling => trials.ceiling += 1,
+            Purpose::Search => trials.search += 1,
+            Purpose::Latency { .. } => trials.latency += 1,
+        }
+    }
+    trials
+}
+
+/// Names in the order of the run's description, then those only records know.
+struct Names<'a> {
+    datapaths: Vec<&'a str>,
+    scenarios: Vec<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn of(folder: &'a RunFolder) -> Self {
+        let run = &folder.run;
+        let mut datapaths = Vec::new();
+        let mut scenarios = Vec::new();
+        let mut add = |names: &mut Vec<&'a str>, name: &'a str| {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        };
+        for datapath in &run.datapaths {
+            add(&mut datapaths, &datapath.name);
+        }
+        for scenario in &run.scenarios {
+            add(&mut scenarios, &scenario.id);
+        }
+        for record in &folder.records {
+            let (datapath, scenario) = place(record);
+            add(&mut datapaths, datapath);
+            add(&mut scenarios, scenario);
+        }
+        Self {
+            datapaths,
+            scenarios,
+        }
+    }
+}
+
+/// Datapath and scenario a record is about.
+pub(super) fn place(record: &Record) -> (&str, &str) {
+    match record {
+        Record::Verification(it) => (&it.datapath, &it.scenario),
+        Record::Trial(it) => (&it.datapath, &it.scenario),
+        Record::Result(it) => (&it.datapath, &it.scenario),
+        Record::Failure(it) => (&it.datapath, &it.scenario),
+    }
+}
+
+/// Sorts everything by kind of port, then scenario, then datapath.
+fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
+    let names = Names::of(folder);
+    let run = &folder.run;
+    let mut by_place = BTreeMap::<(&str, &str), Vec<&Record>>::new();
+    for record in &folder.records {
+        by_place.entry(place(record)).or_default().push(record);
+    }
+    let ports = |name: &str| {
+        let measured = folder.records.iter().rev().find_map(|record| match record {
+            Record::Result(result) if result.datapath == name => Some(result.ports),
+            _ => None,
+        });
+        let announced = || run.datapaths.iter().find(|info| info.name == name);
+        measured.or_else(|| announced().map(|info| info.ports))
+    };
+    let runs = |name: &str| {
+        let info = run.datapaths.iter().find(|info| info.name == name);
+        info.is_none_or(|info| info.missing.is_empty())
+            || folder.records.iter().any(|record| place(record).0 == name)
+    };
+    let mut groups = Vec::<Group<'_>>::new();
+    for &name in names.datapaths.iter().filter(|name| runs(name)) {
+        // A name that only failures know has no ports; there is nothing to group it by.
+        let Some(ports) = ports(name) else { continue };
+        match groups.iter_mut().find(|group| group.ports == ports) {
+            Some(group) => group.datapaths.push(name),
+            None => groups.push(Group {
+                ports,
+                datapaths: vec![name],
+                scenarios: Vec::new(),
+            }),
+        }
+    }
+    for group in &mut groups {
+        group.scenarios = names
+            .scenarios
+            .iter()
+            .map(|&id| {
+                let cells: Vec<_> = group
+                    .datapaths
+                    .iter()
+                    .map(|&datapath| {
+                        let index = names.datapaths.iter().position(|name| *name == datapath);
+                        let records = by_place.get(&(datapath, id));
+                        cell(
+                            run,
+                            index.unwrap_or(0),
+                            datapath,
+                            records.map_or(&[], Vec::as_slice),
+                        )
+                    })
+                    .collect();
+                ScenarioFigures {
+                    id,
+                    info: run.scenarios.iter().find(|scenario| scenario.id == id),
+                    lead: Lead::of(run, &cells),
+                    cells,
+                }
+            })
+            .collect();
+    }
+    groups
+}
+
+/// The figures of one datapath in one scenario from its records.
+fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record]) -> Cell<'a> {
+    let mut cell = Cell {
+        index,
+        datapath,
+        info: run.datapaths.iter().find(|info| info.name == datapath),
+        check: Check::Absent,
+        result: None,
+        failures: Vec::new(),
+        latencies: Vec::new(),
+        losses: Vec::new(),
+        refused: BTreeMap::new(),
+        disturbed: 0,
+        trials: Vec::new(),
+    };
+    let (mut passed, mut differing) = (0_u64, Vec::new());
+    let mut by_share = BTreeMap::<u8, Vec<&TrialRecord>>::new();
+    for record in records {
+        match record {
+            Record::Verification(it) => {
+                passed = passed.saturating_add(it.passed);
+                differing.extend(it.failures.iter().cloned());
+            }
+            Record::Failure(failure) => cell.failures.push(failure),
+            Record::Result(result) => cell.result = Some(result),
+            Record::Trial(trial) if trial.disturbed.is_some() => cell.disturbed += 1,
+            Record::Trial(trial) => match trial.purpose {
+                Purpose::Ceiling => {}
+                Purpose::Search => {
+                    cell.losses.push((trial.load, loss_ratio(trial)));
+                    cell.trials.push(trial);
+                }
+                Purpose::Latency { percent_of_pdr } => {
+                    by_share.entry(percent_of_pdr).or_default().push(trial);
+                    cell.trials.push(trial);
+                }
+            },
+        }
+    }
+    cell.check = match (passed, differing.is_empty()) {
+        (0, true) => Check::Absent,
+        (passed, true) => Check::Passed(passed),
+        (passed, false) => Check::Failed(passed, differing),
+    };
+    cell.losses.sort_by(|a, b| a.0.total_cmp(&b.0));
+    cell.latencies = by_share
+        .into_iter()
+        .filter_map(|(share, trials)| LatencyFigure::of(share, &trials))
+        .collect();
+    for (reason, count) in cell
+        .trials
+        .iter()
+        .filter_map(|trial| trial.counters.as_ref())
+        .flat_map(|counters| &counters.refused)
+    {
+        let sum = cell.refused.entry(reason).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+    cell
+}

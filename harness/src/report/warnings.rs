@@ -1,0 +1,243 @@
+//! What a reader must bear in mind, each with what to do about it.
+
+use std::collections::BTreeMap;
+
+use crate::record::{PortType, Purpose, Rate, Record};
+
+use super::RunFolder;
+use super::figures::{Cell, Check, Figures, is_optimised, place};
+use super::latency::missing;
+use super::text;
+
+/// A clock this slow to read is felt in a latency of microseconds.
+const SLOW_CLOCK_NS: f64 = 200.0;
+
+/// All warnings about a run, those that void every figure first.
+pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
+    let mut out = Vec::new();
+    of_run(figures, &mut out);
+    of_files(folder, &mut out);
+    of_names(figures, folder, &mut out);
+    let mut by_text = BTreeMap::new();
+    let mut order = Vec::new();
+    for (scenario, cell) in figures.cells() {
+        let mut warnings = of_cell(cell);
+        if let Some(result) = cell.result {
+            warnings.extend(result.warnings.iter().cloned());
+        }
+        for warning in warnings {
+            // One line for all scenarios it applies to.
+            let scenarios = by_text
+                .entry((cell.datapath, warning.clone()))
+                .or_insert_with(|| {
+                    order.push((cell.datapath, warning));
+                    Vec::new()
+                });
+            if !scenarios.contains(&scenario.id) {
+                scenarios.push(scenario.id);
+            }
+        }
+    }
+    for (datapath, warning) in order {
+        let scenarios = by_text
+            .remove(&(datapath, warning.clone()))
+            .unwrap_or_default();
+        out.push(format!("{datapath} in {}: {warning}", text::list(&scenarios)));
+    }
+    of_ceilings(folder, &mut out);
+    out
+}
+
+/// What concerns the program, the machine and the profile.
+fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
+    let environment = &figures.run.environment;
+    if !is_optimised(figures.run) {
+        out.push(format!(
+            "The program was built as \"{}\", not optimised: every figure is worthless. Run it with cargo's --release or the repository's default profile.",
+            environment.build
+        ));
+    }
+    if figures.is_smoke() {
+        out.push(
+            "smoke: too short for conclusions. It shows that everything works; for figures run again with --profile quick, standard or full."
+                .to_owned(),
+        );
+    }
+    if figures.groups.len() > 1 {
+        out.push(format!(
+            "The datapaths were measured on different ports ({}). Compare only within one kind of port; to compare all, run again with --ports veth.",
+            text::list(&ports(figures))
+        ));
+    }
+    if environment.datapath_cpu == environment.tester_cpu {
+        out.push(format!(
+            "Datapath and tester shared processor {}: each slowed the other. Run again with at least two processors.",
+            environment.tester_cpu
+        ));
+    }
+    if environment.clock_cost_ns >= SLOW_CLOCK_NS {
+        out.push(format!(
+            "Reading the clock ({}) costs {} ns, which lowers rates and adds to latencies. Use the clock source tsc if the machine has it.",
+            environment.clock_source,
+            super::units::nanos(environment.clock_cost_ns)
+        ));
+    }
+    if let Some(hypervisor) = &environment.hypervisor {
+        out.push(format!(
+            "The machine is virtual ({hypervisor}): its host can disturb any trial. Repeat the run on the hardware you will use before you decide."
+        ));
+    }
+}
+
+/// The kinds of port, as words.
+pub(super) fn ports(figures: &Figures<'_>) -> Vec<String> {
+    let kinds = figures.groups.iter();
+    kinds.map(|group| group.ports.to_string()).collect()
+}
+
+/// What concerns the run's files.
+fn of_files(folder: &RunFolder, out: &mut Vec<String>) {
+    let damage = &folder.damage;
+    if damage.absent {
+        out.push("trials.jsonl is absent: the run ended before anything was measured, or the folder is incomplete.".to_owned());
+    } else if folder.records.is_empty() {
+        out.push("trials.jsonl has no readable line: nothing was measured.".to_owned());
+    }
+    if damage.cut_off {
+        out.push("The last line of trials.jsonl is cut off: the run was interrupted while it wrote. That record is left out; results may be missing.".to_owned());
+    }
+    if !damage.unreadable.is_empty() {
+        let shown: Vec<_> = damage.unreadable.iter().take(5).map(u64::to_string).collect();
+        let more = if damage.unreadable.len() > shown.len() {
+            ", the first in"
+        } else {
+            ", in"
+        };
+        out.push(format!(
+            "{} of trials.jsonl could not be read and {} left out{more} line {}. Figures may lack what they held; restore the file or run again.",
+            text::count(damage.unreadable.len() as u64, "line", "lines"),
+            if damage.unreadable.len() == 1 { "is" } else { "are" },
+            text::list(&shown)
+        ));
+    }
+}
+
+/// Records and descriptions that do not fit together.
+fn of_names(figures: &Figures<'_>, folder: &RunFolder, out: &mut Vec<String>) {
+    let run = figures.run;
+    let mut results = BTreeMap::<(&str, &str), u64>::new();
+    for record in &folder.records {
+        if let Record::Result(result) = record {
+            *results.entry(place(record)).or_default() += 1;
+            let info = run.datapaths.iter().find(|info| info.name == result.datapath);
+            if info.is_some_and(|info| info.ports != result.ports) {
+                out.push(format!(
+                    "{} was announced on other ports than the {} ports it was measured on in {}; it is listed under the latter.",
+                    result.datapath, result.ports, result.scenario
+                ));
+            }
+        }
+    }
+    for ((datapath, scenario), count) in results {
+        if count > 1 {
+            out.push(format!(
+                "{datapath} in {scenario} has {count} results; the last one is shown, but the trials of all are mixed in the pictures. Use one folder for each run."
+            ));
+        }
+    }
+    for (index, info) in run.datapaths.iter().enumerate() {
+        if run.datapaths[..index].iter().any(|other| other.name == info.name) {
+            out.push(format!(
+                "Two datapaths are named {}: their figures cannot be told apart.",
+                info.name
+            ));
+        }
+    }
+}
+
+/// What concerns one datapath in one scenario.
+fn of_cell(cell: &Cell<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    match (&cell.check, cell.result) {
+        (Check::Failed(..), Some(_)) => out.push("forwards some frames otherwise than the oracle says; its figures are marked unverified and must not be used.".to_owned()),
+        (Check::Failed(..), None) => out.push("failed verification and was not measured; see the differences in its scenario.".to_owned()),
+        (Check::Absent, Some(_)) if cell.doubt() == Some("not checked") => out.push("has no record of a verification; its figures are marked not checked. Run bench verify.".to_owned()),
+        (_, Some(result)) if result.unverified => out.push("was measured without passing verification; its figures are marked unverified and must not be used.".to_owned()),
+        (_, None) if cell.failures.is_empty() => out.push("has no result: the run was interrupted or is still going on.".to_owned()),
+        _ => {}
+    }
+    if cell.result.is_some_and(|result| result.ports == PortType::Detached) {
+        out.push("was measured without ports; the figures leave out all cost of sending and receiving.".to_owned());
+    }
+    if let Some(share) = cell.share_of_ceiling() {
+        if share > 1.0 {
+            out.push("carried more than the tester's ceiling, which therefore was measured too low. Repeat the run on an idle machine.".to_owned());
+        } else if cell.is_tester_bound() {
+            out.push("is tester-bound: PDR is within 5 % of what the tester can do itself, and the datapath may be faster.".to_owned());
+        }
+    } else if cell.result.is_some() && cell.ceiling().is_none() {
+        out.push("has no tester's ceiling: whether the datapath or the tester set the figures is unknown.".to_owned());
+    }
+    for (name, rate) in [("NDR", cell.ndr()), ("PDR", cell.pdr())] {
+        if rate.is_some_and(|rate| unsent_decided(cell, rate)) {
+            out.push(format!("the upper bound of {name} comes from frames the tester failed to send, not from frames the datapath lost; it may carry more."));
+        }
+    }
+    damaged(cell, &mut out);
+    out
+}
+
+/// Whether the trials that failed at the upper bound failed mostly by frames that were never sent.
+fn unsent_decided(cell: &Cell<'_>, rate: &Rate) -> bool {
+    let Some(upper) = rate.upper else {
+        return false;
+    };
+    let (mut unsent, mut all) = (0_u128, 0_u128);
+    for trial in &cell.trials {
+        let (bad, frames) = missing(trial);
+        let here = (trial.load - upper).abs() <= upper * 1e-6;
+        let failed = bad as f64 > frames as f64 * rate.loss_ratio;
+        if trial.purpose == Purpose::Search && here && failed {
+            unsent += u128::from(trial.intended.abs_diff(trial.offered));
+            all += bad;
+        }
+    }
+    unsent * 2 > all
+}
+
+/// Frames that came back otherwise than exactly once and intact.
+fn damaged(cell: &Cell<'_>, out: &mut Vec<String>) {
+    let sum = |count: fn(&crate::record::TrialRecord) -> u64| {
+        cell.trials
+            .iter()
+            .fold(0_u64, |sum, trial| sum.saturating_add(count(trial)))
+    };
+    for (count, what, advice) in [
+        (sum(|trial| trial.corrupted), "came back changed", "The datapath corrupts frames under load; do not use it before that is explained."),
+        (sum(|trial| trial.duplicates), "came back more than once", "Look for a loop or a flood among its ports."),
+        (sum(|trial| trial.foreign), "came that the tester did not send", "Keep other traffic off the ports and run again."),
+    ] {
+        if count > 0 {
+            out.push(format!("{} {what}. {advice}", text::count(count, "frame", "frames")));
+        }
+    }
+}
+
+/// A tester that damages frames by itself.
+fn of_ceilings(folder: &RunFolder, out: &mut Vec<String>) {
+    let damaged = folder.records.iter().filter(|record| match record {
+        Record::Trial(trial) => {
+            trial.purpose == Purpose::Ceiling
+                && trial.disturbed.is_none()
+                && (trial.corrupted > 0 || trial.duplicates > 0 || trial.foreign > 0)
+        }
+        _ => false,
+    });
+    let damaged = damaged.count() as u64;
+    if damaged > 0 {
+        out.push(format!(
+            "In {} of the tester's ceiling frames came back changed, twice or from elsewhere without any datapath: the tester or its ports are at fault. Do not use the figures.",
+            text::count(damaged, "trial", "trials")
+        ));
+    }
+}

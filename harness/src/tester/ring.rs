@@ -1,0 +1,227 @@
+//! The ring tester: generator and sinks in one thread of this process.
+
+use super::workload::Workload;
+use super::{Error, Report, Tester, add, now, summarise};
+use crate::search::Pps;
+use datapath_api::ring::{Buffer, TesterPort};
+use mizar_wire::{Be16, ethernet, ipv4};
+use netdev::{Cpu, Tid, pin_current_thread};
+use std::time::Duration;
+use ::workload::{
+    Arrival, Control, Entry, Pace, SMALL_WORDS, SinkState, Stamp, histogram, judge,
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Buffers in circulation for each port: its rings and what is in hand.
+const BUFFERS: usize = 2048;
+/// Frames sent or received at once.
+const BURST: usize = 32;
+/// From setting up a trial until its first frame is due.
+const LEAD: u64 = 1_000_000;
+/// From the end of a trial until nothing can be under way any more.
+const DRAIN: u64 = 5_000_000;
+/// Frames back in which duplicates are recognised.
+const WINDOW: usize = 1 << 16;
+
+/// A tester at the other ends of a droplet's rings.
+pub struct RingTester {
+    ports: Vec<TesterPort>,
+    pool: Vec<Buffer>,
+    entries: Vec<Entry>,
+    /// Where inner frames start, by number of the port; `None` for ports that nothing must arrive at.
+    inner_at: Vec<Option<u32>>,
+    cpu: Cpu,
+}
+
+impl RingTester {
+    /// A tester of `workload` at `ports`, the uplink first, then endpoint ports in order.
+    pub fn new(
+        ports: Vec<TesterPort>,
+        workload: &Workload,
+        through_null_forward: bool,
+        cpu: Cpu,
+    ) -> Self {
+        let mut inner_at = vec![None; ports.len()];
+        for plan in &workload.sinks {
+            if let Some(place) = inner_at.get_mut(usize::from(plan.number)) {
+                *place = Some(if through_null_forward {
+                    plan.untouched_inner_at
+                } else {
+                    plan.inner_at
+                });
+            }
+        }
+        let pool = (0..BUFFERS * ports.len()).map(|_| Buffer::new()).collect();
+        Self { ports, pool, entries: workload.entries.clone(), inner_at, cpu }
+    }
+}
+
+impl Tester for RingTester {
+    fn trial(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
+        let tester = &mut *self;
+        // On a thread of its own, so that pinning it does not pin the program.
+        let result = std::thread::scope(|scope| {
+            scope
+                .spawn(move || -> Result<Report, Error> {
+                    pin_current_thread(tester.cpu)?;
+                    Trial::new(tester, load, duration, latency).run()
+                })
+                .join()
+        });
+        result.map_err(|_| Error::Generator("the tester's thread panicked".to_owned()))?
+    }
+}
+
+/// One trial under way.
+struct Trial<'a> {
+    tester: &'a mut RingTester,
+    control: Control,
+    pace: Pace,
+    state: SinkState,
+    seen: Vec<u32>,
+    latency: Option<Vec<u64>>,
+}
+
+impl<'a> Trial<'a> {
+    fn new(tester: &'a mut RingTester, load: Pps, duration: Duration, latency: bool) -> Self {
+        let entries = tester.entries.len() as u32;
+        let start = now() + LEAD;
+        Self {
+            tester,
+            control: Control::new(start, duration.as_nanos() as u64, load.get(), entries),
+            pace: Pace::default(),
+            state: SinkState::default(),
+            seen: vec![0; WINDOW],
+            latency: latency.then(|| vec![0; histogram::BUCKETS]),
+        }
+    }
+
+    fn run(mut self) -> Result<Report, Error> {
+        let before = Tid::current().cpu_time()?;
+        loop {
+            let time = now();
+            if time >= self.control.end + DRAIN {
+                break;
+            }
+            for _ in 0..BURST {
+                if !self.pace.is_due(&self.control, now) || !self.send() {
+                    break;
+                }
+            }
+            self.receive();
+        }
+        let cpu = Tid::current().cpu_time()?.since(before);
+        let mut arrived = SinkState::default();
+        add(&mut arrived, &self.state);
+        Ok(Report {
+            intended: self.control.frames,
+            offered: self.pace.next,
+            arrived,
+            latency: self.latency.as_deref().map(summarise),
+            cpu,
+            effective: Duration::from_nanos(now() - self.control.start),
+        })
+    }
+
+    /// Sends the next frame; false if no buffer is free.
+    #[inline(always)]
+    fn send(&mut self) -> bool {
+        let Some(mut buffer) = self.tester.pool.pop() else { return false };
+        let (number, index) = self.pace.advance(&self.control);
+        let Some(entry) = self.tester.entries.get(index as usize) else { return false };
+        let stamp = Stamp::new(number as u32, self.control.due(number));
+        if let Some(frame) = buffer.reset(usize::from(entry.len)) {
+            write(frame, entry, &stamp);
+        }
+        let lost = match self.tester.ports.get_mut(usize::from(entry.port)) {
+            // A full ring loses the frame, as a full receive queue does.
+            Some(port) => port.tx.push(buffer).err().map(|rtrb::PushError::Full(buffer)| buffer),
+            None => Some(buffer),
+        };
+        self.tester.pool.extend(lost);
+        true
+    }
+
+    #[inline(always)]
+    fn receive(&mut self) {
+        for port in 0..self.tester.ports.len() {
+            for _ in 0..BURST {
+                let Ok(buffer) = self.tester.ports[port].rx.pop() else { break };
+                if let Some(inner_at) = self.tester.inner_at[port] {
+                    self.judge(buffer.frame(), inner_at);
+                }
+                self.tester.pool.push(buffer);
+            }
+            while let Ok(buffer) = self.tester.ports[port].freed.pop() {
+                self.tester.pool.push(buffer);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn judge(&mut self, frame: &[u8], inner_at: u32) {
+        let arrival = read(frame, inner_at as usize).and_then(|(stamp, ip, ports)| {
+            let entries = &self.tester.entries;
+            let entry = entries.get(stamp.number.get() as usize % entries.len().max(1))?;
+            let head = entry.head.as_bytes();
+            let (_, head_ip, head_ports) = read(head, usize::from(entry.inner_at))?;
+            let (theirs, ours) = ((&ip, ports), (&head_ip, head_ports));
+            Some((judge(entry, frame.len(), inner_at, &stamp, theirs, ours), stamp))
+        });
+        match arrival {
+            None | Some((Arrival::Foreign, _)) => self.state.foreign += 1,
+            Some((Arrival::Corrupted, _)) => self.state.corrupted += 1,
+            Some((Arrival::Intact(number), stamp)) => self.count(number, frame.len(), &stamp),
+        }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, number: u32, len: usize, stamp: &Stamp) {
+        let seen = &mut self.seen[number as usize % WINDOW];
+        if *seen == number.wrapping_add(1) {
+            self.state.duplicates += 1;
+            return;
+        }
+        *seen = number.wrapping_add(1);
+        self.state.received += 1;
+        self.state.bytes += len as u64;
+        if u64::from(number) < self.state.highest {
+            self.state.reordered += 1;
+        } else {
+            self.state.highest = u64::from(number) + 1;
+        }
+        if let Some(latency) = &mut self.latency {
+            let bucket = histogram::bucket(stamp.age(now())) as usize;
+            latency[bucket] += 1;
+        }
+    }
+}
+
+/// Writes headers and stamp anew; the payload behind is what was there before.
+#[inline(always)]
+fn write(frame: &mut [u8], entry: &Entry, stamp: &Stamp) {
+    let head = entry.head.as_bytes();
+    let wanted = if entry.inner_at == 0 { SMALL_WORDS * 8 } else { head.len() };
+    let len = wanted.min(frame.len());
+    frame[..len].copy_from_slice(&head[..len]);
+    let inner = usize::from(entry.inner_at);
+    let at = inner + usize::from(entry.stamp_at);
+    if let Some(place) = frame.get_mut(at..at + size_of::<Stamp>()) {
+        place.copy_from_slice(stamp.as_bytes());
+    }
+    let at = inner + usize::from(entry.checksum_at);
+    if let Some(place) = frame.get_mut(at..at + 2) {
+        place.copy_from_slice(stamp.checksum(entry).as_bytes());
+    }
+}
+
+/// Stamp, inner IPv4 header and ports of a frame of the workload.
+#[inline(always)]
+fn read(frame: &[u8], inner_at: usize) -> Option<(Stamp, ipv4::Header, u32)> {
+    let behind_ethernet = frame.get(inner_at + ethernet::LEN..)?;
+    let (ip, transport) = ipv4::Header::read_from_prefix(behind_ethernet).ok()?;
+    let (ports, _) = <[Be16; 2]>::read_from_prefix(transport).ok()?;
+    let stamp_at = if ip.protocol == ipv4::UDP { 8 } else { 4 };
+    let (stamp, _) = Stamp::read_from_prefix(transport.get(stamp_at..)?).ok()?;
+    Some((stamp, ip, u32::from(ports[0].raw()) | u32::from(ports[1].raw()) << 16))
+}

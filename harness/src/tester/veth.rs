@@ -1,0 +1,303 @@
+//! The veth tester: a generator on live frames and sinks, all in the kernel.
+//!
+//! `BPF_PROG_TEST_RUN` with live frames calls the generator once a frame until a signal stops it; one call
+//! lasts a whole trial, because setting one up would leave a gap. Sinks go before the generator on their
+//! common processor, since a frame that waits for the tester is the tester's loss.
+
+use super::workload::Workload;
+use super::{Error, Report, Tester, add, now, summarise};
+use crate::lab::VethLab;
+use crate::search::Pps;
+use aya::maps::Array;
+use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
+use aya::{Ebpf, EbpfLoader};
+use bpf_load::{fill, load_program, program};
+use netdev::{Cpu, CpuTime, Namespace, Tid, pin_current_thread};
+use std::sync::Arc;
+use std::time::Duration;
+use ::workload::{Control, Pace, SinkConfig, SinkState, histogram};
+
+/// Frames a test run handles between two flushes. A batch delays a frame by as much as the batch takes.
+const BATCH: u32 = 16;
+/// From setting up a trial until its first frame is due.
+const LEAD: u64 = 3_000_000;
+/// From the end of a trial until nothing can be under way any more.
+const DRAIN: Duration = Duration::from_millis(10);
+/// Frames back in which the sinks recognise duplicates.
+const WINDOW: u32 = 1 << 16;
+
+/// A tester at the other ends of a droplet's veth ports.
+pub struct VethTester {
+    ebpf: Ebpf,
+    namespace: Arc<Namespace>,
+    entries: u32,
+    longest: usize,
+    sinks: Vec<(u32, SinkConfig)>,
+    threads: Vec<Tid>,
+    cpu: Cpu,
+}
+
+/// Loads the tester's object with room for `entries`.
+pub(super) fn load(entries: usize) -> Result<Ebpf, Error> {
+    #[cfg(bpf)]
+    {
+        let entries = u32::try_from(entries.max(1))
+            .map_err(|_| Error::Workload(format!("{entries} frames are too many")))?;
+        let object = aya::include_bytes_aligned!(env!("BPF_OBJECT"));
+        let loaded = EbpfLoader::new().map_max_entries("ENTRIES", entries).load(object);
+        Ok(loaded.map_err(|e| bpf_load::Error::failed("loading the object", &e))?)
+    }
+    #[cfg(not(bpf))]
+    {
+        let _ = (entries, EbpfLoader::new());
+        Err(Error::NoPrograms)
+    }
+}
+
+impl VethTester {
+    /// A tester of `workload` at the ports of `lab`; `through_null_forward` if what stands between does not
+    /// touch frames.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn new(
+        lab: &VethLab,
+        workload: &Workload,
+        through_null_forward: bool,
+        cpu: Cpu,
+    ) -> Result<Self, Error> {
+        let namespace = Arc::clone(lab.tester_namespace());
+        let mut sinks = Vec::new();
+        let ebpf = namespace.run(|| -> Result<Ebpf, Error> {
+            let mut ebpf = load(workload.entries.len())?;
+            load_program(&mut ebpf, "generate")?;
+            load_program(&mut ebpf, "sink")?;
+            let entries: Vec<_> = (0u32..).zip(workload.entries.iter().copied()).collect();
+            fill(&ebpf, "ENTRIES", entries.into_iter())?;
+            for (port, interface) in lab.tester_ends() {
+                let number = u32::from(super::workload::number(*port));
+                fill(&ebpf, "OUT", [(number, [interface.index(), 0])].into_iter())?;
+                program(&mut ebpf, "sink")?
+                    .attach_to_if_index(interface.index(), XdpMode::Driver)
+                    .map_err(|e| bpf_load::Error::failed("attaching the sink", &e))?;
+                if let Some(plan) = workload.sinks.iter().find(|plan| plan.port == *port) {
+                    let inner_at = if through_null_forward {
+                        plan.untouched_inner_at
+                    } else {
+                        plan.inner_at
+                    };
+                    let config = SinkConfig { inner_at, latency: 0, active: 1, port: number };
+                    sinks.push((interface.index(), config));
+                }
+            }
+            Ok(ebpf)
+        })??;
+        let mut threads = Vec::new();
+        for (_, interface) in lab.tester_ends() {
+            for thread in interface.thread_napi(cpu)? {
+                thread.prioritise()?;
+                threads.push(thread);
+            }
+        }
+        Ok(Self {
+            ebpf,
+            namespace,
+            entries: workload.entries.len() as u32,
+            longest: workload.longest,
+            sinks,
+            threads,
+            cpu,
+        })
+    }
+
+    fn reset(&mut self, control: Control, latency: bool) -> Result<(), Error> {
+        fill(&self.ebpf, "CONTROL", [(0u32, control)].into_iter())?;
+        fill(&self.ebpf, "PACE", [(0u32, Pace::default())].into_iter())?;
+        let sinks: Vec<_> = self
+            .sinks
+            .iter()
+            .map(|(index, config)| (*index, SinkConfig { latency: latency.into(), ..*config }))
+            .collect();
+        for (_, config) in &sinks {
+            fill(&self.ebpf, "STATES", [(config.port, SinkState::default())].into_iter())?;
+        }
+        fill(&self.ebpf, "SINKS", sinks.into_iter())?;
+        fill(&self.ebpf, "SEEN", zeros::<u32>(WINDOW))?;
+        if latency {
+            fill(&self.ebpf, "LATENCY", zeros::<u64>(histogram::BUCKETS as u32))?;
+        }
+        Ok(())
+    }
+
+    fn threads_time(&self) -> Result<CpuTime, Error> {
+        let mut total = CpuTime::default();
+        for thread in &self.threads {
+            total = total + thread.cpu_time()?;
+        }
+        Ok(total)
+    }
+
+    fn read<V: aya::Pod>(&self, map: &str, index: u32) -> Result<V, Error> {
+        let failed = |e: aya::maps::MapError| bpf_load::Error::failed(format!("reading {map}"), &e);
+        let array: Array<_, V> =
+            Array::try_from(bpf_load::map(&self.ebpf, map)?).map_err(failed)?;
+        Ok(array.get(&index, 0).map_err(failed)?)
+    }
+}
+
+fn zeros<V: Default + Clone>(count: u32) -> impl ExactSizeIterator<Item = (u32, V)> {
+    (0..count as usize).map(|index| (index as u32, V::default()))
+}
+
+impl Tester for VethTester {
+    fn trial(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
+        let start = now() + LEAD;
+        let nanoseconds = duration.as_nanos() as u64;
+        let control = Control::new(start, nanoseconds, load.get(), self.entries);
+        self.reset(control, latency)?;
+        let before = self.threads_time()?;
+        let frame = vec![0; self.longest];
+        let stop_at = start + nanoseconds;
+        let generator = generate(&self.namespace, &mut self.ebpf, "generate", &frame, self.cpu, stop_at)?;
+        std::thread::sleep(DRAIN);
+        let sinks = self.threads_time()?.since(before);
+
+        let Plain(pace) = self.read::<Plain<Pace>>("PACE", 0)?;
+        let mut arrived = SinkState::default();
+        for (_, config) in &self.sinks {
+            let Plain(state) = self.read::<Plain<SinkState>>("STATES", config.port)?;
+            add(&mut arrived, &state);
+        }
+        let latency = if latency {
+            let counts = (0..histogram::BUCKETS as u32)
+                .map(|bucket| self.read::<u64>("LATENCY", bucket))
+                .collect::<Result<Vec<_>, _>>()?;
+            Some(summarise(&counts))
+        } else {
+            None
+        };
+        Ok(Report {
+            intended: control.frames,
+            offered: pace.next,
+            arrived,
+            latency,
+            cpu: sinks + generator,
+            effective: Duration::from_nanos(now() - start),
+        })
+    }
+}
+
+/// What aya may copy out of maps.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Plain<T>(T);
+
+// SAFETY: `repr(C)` without padding, valid for any bytes.
+unsafe impl aya::Pod for Plain<Pace> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<SinkState> {}
+
+/// Calls a program once per live frame on a thread of its own until `stop_at`, and returns the processor
+/// time it took.
+fn generate(
+    namespace: &Namespace,
+    ebpf: &mut Ebpf,
+    name: &str,
+    frame: &[u8],
+    cpu: Cpu,
+    stop_at: u64,
+) -> Result<CpuTime, Error> {
+    install_signal_handler()?;
+    let generator = program(ebpf, name)?;
+    let (started, ready) = std::sync::mpsc::channel();
+    let result = std::thread::scope(|scope| {
+        let thread = scope.spawn(move || -> Result<CpuTime, Error> {
+            let _ = started.send(Tid::current());
+            namespace.enter()?;
+            pin_current_thread(cpu)?;
+            Tid::current().favour()?;
+            while now() < stop_at {
+                let run = generator.test_run(TestRunOptions {
+                    data_in: Some(frame),
+                    repeat: u32::MAX,
+                    attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+                    ..TestRunOptions::default()
+                });
+                match run {
+                    Ok(_) => {}
+                    Err(error) if is_interrupted(&error) => {}
+                    Err(error) => return Err(Error::Generator(bpf_load::chain(&error))),
+                }
+            }
+            Ok(Tid::current().cpu_time()?)
+        });
+        let tid = ready.recv();
+        std::thread::sleep(Duration::from_nanos(stop_at.saturating_sub(now())));
+        // The signal may come between two calls, where it interrupts nothing; so it is repeated.
+        while !thread.is_finished() {
+            if let Ok(tid) = tid {
+                tid.interrupt();
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        thread.join()
+    });
+    result.map_err(|_| Error::Generator("it panicked".to_owned()))?
+}
+
+fn is_interrupted(error: &aya::programs::ProgramError) -> bool {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return io.raw_os_error() == Some(libc::EINTR);
+        }
+        source = cause.source();
+    }
+    false
+}
+
+extern "C" fn ignore(_: libc::c_int) {}
+
+/// A handler that does nothing, so that the signal interrupts a system call and ends no process.
+fn install_signal_handler() -> Result<(), Error> {
+    // SAFETY: the handler is async-signal-safe, since it does nothing.
+    let result = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = ignore as extern "C" fn(libc::c_int) as usize;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut())
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(Error::Generator(std::io::Error::last_os_error().to_string()))
+    }
+}
+
+/// Frames per second that a program which only redirects puts out, and that the generator puts out in the
+/// same time: how much of what live frames can do the generator reaches. `lab` must be without a tester.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn bare_rate(
+    lab: &VethLab,
+    workload: &Workload,
+    duration: Duration,
+    cpu: Cpu,
+) -> Result<(f64, f64), Error> {
+    let mut tester = VethTester::new(lab, workload, true, cpu)?;
+    load_program(&mut tester.ebpf, "bare")?;
+    let frame = vec![0; tester.longest];
+    // Count what a bare loop redirects by what the generator could send: both are calls per time.
+    let mut rates = [0.0; 2];
+    for (rate, name) in rates.iter_mut().zip(["bare", "generate"]) {
+        let most = Pps::new(1e9).map_err(|e| Error::Workload(e.to_string()))?;
+        let nanoseconds = duration.as_nanos() as u64;
+        let start = now();
+        let control = Control::new(start, nanoseconds, most.get(), tester.entries);
+        tester.reset(control, false)?;
+        generate(&tester.namespace, &mut tester.ebpf, name, &frame, cpu, start + nanoseconds)?;
+        let Plain(pace) = tester.read::<Plain<Pace>>("PACE", 0)?;
+        *rate = pace.next as f64 / duration.as_secs_f64();
+    }
+    Ok((rates[0], rates[1]))
+}

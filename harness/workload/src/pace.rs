@@ -1,0 +1,141 @@
+//! Open-loop pacing: when which frame is due, whatever happened to those before it.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Fraction bits of [`Control::interval`].
+const FRACTION: u32 = 16;
+
+/// What a generator is told.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Control {
+    /// When frame 0 is due: nanoseconds of the monotonic clock.
+    pub start: u64,
+    /// Time between two frames, in 2^-16 nanoseconds.
+    pub interval: u64,
+    /// How many frames to send.
+    pub frames: u64,
+    /// No frame is sent from here on: nanoseconds of the monotonic clock.
+    pub end: u64,
+    /// How many entries there are; never zero while a trial runs.
+    pub entries: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
+}
+
+impl Control {
+    /// A trial of `nanoseconds` that begins at `start`, at `rate` frames per second.
+    pub fn new(start: u64, nanoseconds: u64, rate: f64, entries: u32) -> Self {
+        let interval = 1e9 / rate * f64::from(1u32 << FRACTION);
+        // `f64::round` needs the standard library.
+        let frames = rate * nanoseconds as f64 / 1e9 + 0.5;
+        Self {
+            start,
+            interval: ((interval + 0.5) as u64).max(1),
+            frames: (frames as u64).max(1),
+            end: start + nanoseconds,
+            entries,
+            reserved: 0,
+        }
+    }
+
+    /// When frame `number` is due.
+    #[inline(always)]
+    pub const fn due(&self, number: u64) -> u64 {
+        self.start + (number.wrapping_mul(self.interval) >> FRACTION)
+    }
+
+    /// How many frames are due by `now`.
+    #[inline(always)]
+    pub const fn due_by(&self, now: u64) -> u64 {
+        if now < self.start || self.interval == 0 {
+            return 0;
+        }
+        let due = ((now - self.start) << FRACTION) / self.interval + 1;
+        if due < self.frames { due } else { self.frames }
+    }
+}
+
+/// Where a generator is.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Pace {
+    /// Number of the next frame.
+    pub next: u64,
+    /// Frames known to be due; the clock is read only when all of them are sent.
+    pub due: u64,
+    /// Entry of the next frame.
+    pub entry: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
+}
+
+impl Pace {
+    /// Whether a frame is due. `clock` is asked only if that is not known yet.
+    #[inline(always)]
+    pub fn is_due(&mut self, control: &Control, clock: impl FnOnce() -> u64) -> bool {
+        if self.next < self.due {
+            return true;
+        }
+        if self.next >= control.frames {
+            return false;
+        }
+        let now = clock();
+        if now >= control.end {
+            return false;
+        }
+        self.due = control.due_by(now);
+        self.next < self.due
+    }
+
+    /// Steps to the next frame and returns the number and entry of this one.
+    #[inline(always)]
+    pub fn advance(&mut self, control: &Control) -> (u64, u32) {
+        let this = (self.next, self.entry);
+        self.next += 1;
+        self.entry = if self.entry + 1 < control.entries { self.entry + 1 } else { 0 };
+        this
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_due_agrees_with_when_it_is_due(
+            rate in 1.0f64..50e6, elapsed in 0u64..5_000_000_000,
+        ) {
+            let control = Control::new(1_000, 10_000_000_000, rate, 7);
+            let due = control.due_by(1_000 + elapsed);
+            prop_assert!(due >= 1);
+            if due < control.frames {
+                prop_assert!(control.due(due - 1) <= 1_000 + elapsed);
+                prop_assert!(control.due(due) + 1 > 1_000 + elapsed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_late_generator_catches_up_and_stops_at_the_end() {
+        let control = Control::new(0, 1_000, 1e8, 3);
+        assert_eq!(control.frames, 100);
+        let mut pace = Pace::default();
+        assert!(pace.is_due(&control, || 995));
+        let mut sent = 0;
+        while pace.is_due(&control, || 995) {
+            let (number, entry) = pace.advance(&control);
+            assert_eq!((number, entry), (sent, (sent % 3) as u32));
+            sent += 1;
+        }
+        assert_eq!(sent, 100);
+        let mut late = Pace::default();
+        assert!(!late.is_due(&control, || 1_000), "the trial is over");
+    }
+}

@@ -1,0 +1,80 @@
+//! Judging what comes back.
+
+use crate::entry::{Entry, Stamp};
+use mizar_wire::ipv4;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What a sink is told.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct SinkConfig {
+    /// Where the inner frame starts in what arrives: 0, or 114.
+    pub inner_at: u32,
+    /// Non-zero to take latency.
+    pub latency: u32,
+    /// Non-zero if this port's frames are counted at all.
+    pub active: u32,
+    /// The port, counted from zero; frames of other ports' entries do not belong here.
+    pub port: u32,
+}
+
+/// What a sink counted.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct SinkState {
+    /// Distinct frames that came back intact.
+    pub received: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Frames that came more than once.
+    pub duplicates: u64,
+    /// Frames that came after one with a higher number.
+    pub reordered: u64,
+    /// Frames that came back changed where they must not be.
+    pub corrupted: u64,
+    /// Frames that the tester did not send.
+    pub foreign: u64,
+    /// One above the highest number so far.
+    pub highest: u64,
+}
+
+/// What a frame turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Not one of the tester's.
+    Foreign,
+    /// One of the tester's, with changes that no datapath may make.
+    Corrupted,
+    /// Intact, with this number.
+    Intact(u32),
+}
+
+/// Judges a frame of `len` bytes whose stamp is `stamp`, by the entry that its number names.
+///
+/// `ip` and `ports` are the inner IPv4 header and the four bytes behind it, `head_ip` and `head_ports` those
+/// of the entry.
+#[inline(always)]
+pub fn judge(
+    entry: &Entry,
+    len: usize,
+    arrived_inner_at: u32,
+    stamp: &Stamp,
+    (ip, ports): (&ipv4::Header, u32),
+    (head_ip, head_ports): (&ipv4::Header, u32),
+) -> Arrival {
+    let inner_len = entry.len as usize - entry.inner_at as usize;
+    if ip.src.raw() != head_ip.src.raw() || ip.dst.raw() != head_ip.dst.raw() {
+        return Arrival::Foreign;
+    }
+    let intact = len == inner_len + arrived_inner_at as usize
+        && ports == head_ports
+        && ip.total_length == head_ip.total_length
+        && ip.protocol == head_ip.protocol
+        && ip.checksum == head_ip.checksum
+        && ip.ttl == head_ip.ttl;
+    if intact { Arrival::Intact(stamp.number.get()) } else { Arrival::Corrupted }
+}
