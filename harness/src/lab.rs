@@ -42,7 +42,11 @@ impl VethLab {
             .map(|number| pair(Port::Endpoint(EndpointPort(number))))
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            droplet: VethPorts { namespace: droplet, uplink, endpoints },
+            droplet: VethPorts {
+                namespace: droplet,
+                uplink,
+                endpoints,
+            },
             tester: tester_ends,
             tester_namespace: tester,
         })

@@ -1,6 +1,13 @@
 //! The harness: lab, tester, rate search, records and report. The program `bench` is its command line.
 
+pub mod cli;
+pub mod environment;
 pub mod lab;
+pub mod profile;
 pub mod record;
+pub mod registry;
+pub mod report;
+pub mod run;
 pub mod search;
 pub mod tester;
+pub mod verify;

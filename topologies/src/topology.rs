@@ -279,6 +279,15 @@ impl Topology {
         &self.droplets[self.under_test]
     }
 
+    /// The same topology with all its flows over `transport`.
+    #[must_use]
+    pub fn with_transport(mut self, transport: Transport) -> Self {
+        for flows in &mut self.flows {
+            flows.transport = transport;
+        }
+        self
+    }
+
     /// The flows that cross the droplet under test, by direction.
     pub fn traffic(&self) -> Vec<Direction> {
         self.flows

@@ -1,1 +1,111 @@
-fn main() {}
+//! Everything that has to be set up, built and tested, and nothing has to be done by hand.
+//!
+//! Written with few dependencies, so that it starts soon on a fresh machine.
+
+mod command;
+mod setup;
+
+use anyhow::bail;
+use command::{Step, root};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  setup          install what is missing: Debian or Ubuntu packages, bpf-linker
+  bench [ARGS]   set up, build everything, and run `bench per-datapath ARGS` as root
+  test [ARGS]    set up and run every test, the privileged ones included (ARGS go to nextest)
+  check          formatting, lints and documentation, without warnings
+  build          set up and build everything
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let result = match command.as_str() {
+        "setup" => setup::all(),
+        "bench" => bench(&rest),
+        "test" => test(&rest),
+        "check" => check(),
+        "build" => build(),
+        "" | "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(anyhow::anyhow!("there is no command `{other}`\n\n{HELP}")),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn build() -> anyhow::Result<ExitCode> {
+    setup::all()?;
+    Step::cargo(["build", "--workspace"]).required_bpf().run()
+}
+
+fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    setup::for_bench()?;
+    let built = Step::cargo(["build", "--package", "harness"])
+        .required_bpf()
+        .run()?;
+    if built != ExitCode::SUCCESS {
+        return Ok(built);
+    }
+    let program = command::target_dir()?.join("debug/bench");
+    if !program.is_file() {
+        bail!("{} is not there after building it", program.display());
+    }
+    Step::as_root(&program)
+        .args(["per-datapath"])
+        .args(arguments)
+        .run()
+}
+
+fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    setup::all()?;
+    let documented = Step::cargo(["test", "--workspace", "--doc", "--quiet"])
+        .required_bpf()
+        .run()?;
+    if documented != ExitCode::SUCCESS {
+        return Ok(documented);
+    }
+    // The runner's closing lines are the last that is printed.
+    Step::cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
+        .args(arguments)
+        .required_bpf()
+        .tests_as_root()
+        .run()
+}
+
+fn check() -> anyhow::Result<ExitCode> {
+    setup::all()?;
+    let bpf = root().join("bpf");
+    for step in [
+        Step::cargo(["fmt", "--all", "--check"]),
+        Step::cargo(["fmt", "--all", "--check"]).within(&bpf),
+        Step::cargo([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ])
+        .required_bpf(),
+        Step::cargo(["doc", "--workspace", "--no-deps"])
+            .required_bpf()
+            .deny_doc_warnings(),
+    ] {
+        let code = step.run()?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

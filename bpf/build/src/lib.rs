@@ -23,11 +23,22 @@ const TARGET: &str = "bpfel-unknown-none";
 pub fn build(program: &str) {
     println!("cargo::rustc-check-cfg=cfg(bpf)");
     println!("cargo::rerun-if-env-changed=MIZAR_BPF");
-    for directory in ["bpf", "datapaths/wire/src", "datapaths/core/src", "harness/workload/src"] {
-        println!("cargo::rerun-if-changed={}", root().join(directory).display());
+    for directory in [
+        "bpf",
+        "datapaths/wire/src",
+        "datapaths/core/src",
+        "harness/workload/src",
+    ] {
+        println!(
+            "cargo::rerun-if-changed={}",
+            root().join(directory).display()
+        );
     }
     // Where bpf-linker appears once it is installed.
-    println!("cargo::rerun-if-changed={}", toolchain::cargo_bin().display());
+    println!(
+        "cargo::rerun-if-changed={}",
+        toolchain::cargo_bin().display()
+    );
     match try_build(program) {
         Ok(object) => {
             println!("cargo::rustc-cfg=bpf");
@@ -42,7 +53,10 @@ pub fn build(program: &str) {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").components().collect()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .components()
+        .collect()
 }
 
 fn try_build(program: &str) -> Result<PathBuf, String> {
@@ -52,7 +66,14 @@ fn try_build(program: &str) -> Result<PathBuf, String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(root().join("bpf"))
-        .args(["build", "--release", "--locked", "--quiet", "--package", program])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--quiet",
+            "--package",
+            program,
+        ])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&target_dir);
     toolchain.configure(&mut cargo);

@@ -37,9 +37,11 @@ impl Toolchain {
         {
             return Ok(Self::Nightly);
         }
-        Err("no Rust compiler for BPF (cargo xtask bench installs one; rustup's nightly with \
+        Err(
+            "no Rust compiler for BPF (cargo xtask bench installs one; rustup's nightly with \
              rust-src serves as well)"
-            .to_owned())
+                .to_owned(),
+        )
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -63,7 +65,11 @@ impl Toolchain {
                 cargo.env_remove(name);
             }
         }
-        let linker = if linker().is_file() { linker() } else { PathBuf::from("bpf-linker") };
+        let linker = if linker().is_file() {
+            linker()
+        } else {
+            PathBuf::from("bpf-linker")
+        };
         cargo.env(
             "RUSTFLAGS",
             format!(
@@ -87,9 +93,8 @@ impl Toolchain {
 /// Where `cargo install` puts programs.
 pub(crate) fn cargo_bin() -> PathBuf {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let fallback = || {
-        PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cargo")
-    };
+    let fallback =
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cargo");
     home.unwrap_or_else(fallback).join("bin")
 }
 
@@ -99,7 +104,9 @@ fn linker() -> PathBuf {
 
 fn find_in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|entry| entry.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|entry| entry.join(program))
+        .find(|file| file.is_file())
 }
 
 fn sysroot(mut rustc: Command) -> Option<PathBuf> {

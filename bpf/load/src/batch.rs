@@ -36,9 +36,18 @@ struct ElementAttributes {
 fn bpf<A>(command: libc::c_long, attributes: &mut A) -> io::Result<()> {
     // SAFETY: the attributes are of the layout the command wants, and what they point to outlives the call.
     let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<A>())
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_mut(attributes),
+            size_of::<A>(),
+        )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Enters all of `entries` into the map `fd`, whose key and value have the sizes of `K` and `V`.

@@ -47,7 +47,10 @@ pub enum Error {
 impl Error {
     /// `doing` failed with `error`, whose causes are written out.
     pub fn failed(doing: impl Into<String>, error: &dyn std::error::Error) -> Self {
-        Self::Failed { doing: doing.into(), reason: chain(error) }
+        Self::Failed {
+            doing: doing.into(),
+            reason: chain(error),
+        }
     }
 }
 
@@ -78,7 +81,10 @@ pub fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error>
 /// [`Error::Verifier`] with the verifier's log, or another.
 pub fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
     program(ebpf, name)?.load().map_err(|error| match error {
-        ProgramError::LoadError { io_error, verifier_log } => Error::Verifier {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => Error::Verifier {
             program: name.to_owned(),
             reason: io_error.to_string(),
             log: verifier_log.to_string(),
@@ -92,7 +98,8 @@ pub fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Absent`].
 pub fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Map, Error> {
-    ebpf.map(name).ok_or_else(|| Error::Absent(format!("map {name}")))
+    ebpf.map(name)
+        .ok_or_else(|| Error::Absent(format!("map {name}")))
 }
 
 /// Enters `entries` into the map of this name, with one system call where the kernel can. Keys and values
@@ -110,8 +117,11 @@ where
     V: IntoBytes + Immutable,
 {
     let count = entries.len();
-    batch::update(descriptor(ebpf, name)?, entries)
-        .map_err(|source| Error::Fill { map: name.to_owned(), count, source })
+    batch::update(descriptor(ebpf, name)?, entries).map_err(|source| Error::Fill {
+        map: name.to_owned(),
+        count,
+        source,
+    })
 }
 
 fn descriptor<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>, Error> {

@@ -14,7 +14,10 @@ pub struct XdpFrame {
 impl XdpFrame {
     #[inline(always)]
     pub fn new(ctx: &XdpContext) -> Self {
-        Self { start: ctx.data(), end: ctx.data_end() }
+        Self {
+            start: ctx.data(),
+            end: ctx.data_end(),
+        }
     }
 
     #[inline(always)]
@@ -25,7 +28,11 @@ impl XdpFrame {
         let mut end = self.end;
         // SAFETY: copies a register to itself. Not `pure`, or LLVM would merge the copies.
         unsafe { asm!("{0} = {0}", inout(reg) end, options(nomem, nostack)) };
-        if from + size_of::<T>() > end { None } else { Some(from) }
+        if from + size_of::<T>() > end {
+            None
+        } else {
+            Some(from)
+        }
     }
 }
 
@@ -39,12 +46,14 @@ impl Frame for XdpFrame {
     fn get<T: Header>(&self, at: usize) -> Option<&T> {
         // SAFETY: in bounds by the comparison, valid for any bytes by `Header`; the kernel places a frame
         // at an even address, and allows unaligned access besides.
-        self.at::<T>(at).map(|address| unsafe { &*(address as *const T) })
+        self.at::<T>(at)
+            .map(|address| unsafe { &*(address as *const T) })
     }
 
     #[inline(always)]
     fn get_mut<T: Header>(&mut self, at: usize) -> Option<&mut T> {
         // SAFETY: as in `get`; the frame is this program's alone while it runs.
-        self.at::<T>(at).map(|address| unsafe { &mut *(address as *mut T) })
+        self.at::<T>(at)
+            .map(|address| unsafe { &mut *(address as *mut T) })
     }
 }

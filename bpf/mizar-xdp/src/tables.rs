@@ -76,8 +76,7 @@ static ENFORCED: HashMap<EndpointKey, Enforced> =
 #[map]
 static PORT_POLICIES: HashMap<PortKey, u64> = HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
 #[map]
-static CIDR_POLICIES: LpmTrie<CidrKey, u64> =
-    LpmTrie::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+static CIDR_POLICIES: LpmTrie<CidrKey, u64> = LpmTrie::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
 #[map]
 static LABEL_POLICIES: HashMap<LabelKey, u64> =
     HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
@@ -93,7 +92,8 @@ impl Maps {
 
     #[inline(always)]
     fn flows_modified(&self) -> bool {
-        self.config().is_some_and(|config| config.flows_modified != 0)
+        self.config()
+            .is_some_and(|config| config.flows_modified != 0)
     }
 
     #[inline(always)]
@@ -120,7 +120,9 @@ macro_rules! copied {
 impl Tables for Maps {
     #[inline(always)]
     fn droplet(&self) -> Host {
-        self.config().map(|config| config.droplet).unwrap_or_default()
+        self.config()
+            .map(|config| config.droplet)
+            .unwrap_or_default()
     }
 
     #[inline(always)]
@@ -165,7 +167,11 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn forward_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
-        if self.flows_modified() { copied!(FORWARD_FLOWS, flow) } else { None }
+        if self.flows_modified() {
+            copied!(FORWARD_FLOWS, flow)
+        } else {
+            None
+        }
     }
 
     #[inline(always)]
@@ -176,7 +182,11 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn reverse_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
-        if self.flows_modified() { copied!(REVERSE_FLOWS, flow) } else { None }
+        if self.flows_modified() {
+            copied!(REVERSE_FLOWS, flow)
+        } else {
+            None
+        }
     }
 
     #[inline(always)]
@@ -201,7 +211,10 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn cidr_policies(&self, key: &CidrKey) -> u64 {
-        CIDR_POLICIES.get(&Key::new(CidrKey::EXACT_BITS + 32, *key)).copied().unwrap_or(0)
+        CIDR_POLICIES
+            .get(&Key::new(CidrKey::EXACT_BITS + 32, *key))
+            .copied()
+            .unwrap_or(0)
     }
 
     #[inline(always)]

@@ -35,13 +35,16 @@ pub fn generate(ctx: &XdpContext) -> Option<u32> {
             return Some(XDP_ABORTED);
         }
     }
-    let stamp = Stamp::new(number as u32, control.due(number));
+    let stamp = Stamp::new(number as u32, pace.due_at(control, number));
     if entry.inner_at == 0 {
         write::<SMALL_WORDS>(ctx, entry, 0, &stamp)?;
     } else {
         write::<LARGE_WORDS>(ctx, entry, ENCAPSULATION_LEN, &stamp)?;
     }
-    Some(OUT.redirect(u32::from(entry.port), 0).unwrap_or(XDP_ABORTED))
+    Some(
+        OUT.redirect(u32::from(entry.port), 0)
+            .unwrap_or(XDP_ABORTED),
+    )
 }
 
 /// Writes the headers and the stamp. Live frames come back as the datapath left them, so everything it

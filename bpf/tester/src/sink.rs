@@ -56,7 +56,9 @@ pub fn sink(ctx: &XdpContext) -> Option<()> {
 
 #[inline(always)]
 fn count(state: &mut SinkState, number: u32, len: usize) {
-    let Some(seen) = SEEN.get_ptr_mut(number % WINDOW) else { return };
+    let Some(seen) = SEEN.get_ptr_mut(number % WINDOW) else {
+        return;
+    };
     // SAFETY: a word of the map; receive threads share one processor.
     unsafe {
         if *seen == number.wrapping_add(1) {
@@ -106,7 +108,11 @@ fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Arrival, Stamp)> {
     let entry: &Entry = ENTRIES.get(stamp.number.get() % entries)?;
     // SAFETY: the head of an entry is longer, and begins at an address divisible by eight.
     let head = unsafe {
-        let at = if entry.inner_at == 0 { ethernet::LEN } else { ENCAPSULATION_LEN + ethernet::LEN };
+        let at = if entry.inner_at == 0 {
+            ethernet::LEN
+        } else {
+            ENCAPSULATION_LEN + ethernet::LEN
+        };
         &*(entry.head.as_ptr().cast::<u8>().add(at).cast::<Inner>())
     };
     let arrival = judge(

@@ -44,6 +44,9 @@ pub enum Error {
 impl Error {
     /// `doing` failed for `reason`.
     pub fn failed(doing: impl Into<String>, reason: impl std::fmt::Display) -> Self {
-        Self::Failed { doing: doing.into(), reason: reason.to_string() }
+        Self::Failed {
+            doing: doing.into(),
+            reason: reason.to_string(),
+        }
     }
 }

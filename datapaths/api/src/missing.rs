@@ -14,15 +14,22 @@ pub struct Missing {
 impl Missing {
     /// `what` is missing; `remedy` provides it.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), remedy: remedy.into() }
+        Self {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
     }
 
     /// Missing unless this process has every privilege of root.
     pub fn privileges() -> Option<Self> {
         // SAFETY: has no preconditions.
         let is_root = unsafe { libc::geteuid() } == 0;
-        (!is_root)
-            .then(|| Self::new("privileges (network namespaces and BPF)", "cargo xtask bench"))
+        (!is_root).then(|| {
+            Self::new(
+                "privileges (network namespaces and BPF)",
+                "cargo xtask bench",
+            )
+        })
     }
 }
 

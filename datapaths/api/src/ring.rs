@@ -27,7 +27,11 @@ impl Default for Buffer {
 impl Buffer {
     /// An empty frame.
     pub fn new() -> Self {
-        Self { memory: Box::new(Memory([0; HEADROOM + CAPACITY])), start: HEADROOM, end: HEADROOM }
+        Self {
+            memory: Box::new(Memory([0; HEADROOM + CAPACITY])),
+            start: HEADROOM,
+            end: HEADROOM,
+        }
     }
 
     /// Bytes of the longest frame it can take without outer headers.
@@ -55,7 +59,10 @@ impl Buffer {
     /// The frame, to be written.
     #[inline(always)]
     pub fn frame_mut(&mut self) -> &mut [u8] {
-        self.memory.0.get_mut(self.start..self.end).unwrap_or(&mut [])
+        self.memory
+            .0
+            .get_mut(self.start..self.end)
+            .unwrap_or(&mut [])
     }
 
     /// Adds `len` bytes in front, an even number; false if there is no room.
@@ -108,7 +115,14 @@ pub fn port(capacity: usize) -> (RingPort, TesterPort) {
     let (tx, from_datapath) = RingBuffer::new(capacity);
     // Every buffer in flight may end in the datapath.
     let (free, freed) = RingBuffer::new(4 * capacity);
-    (RingPort { rx, tx, free }, TesterPort { tx: to_datapath, rx: from_datapath, freed })
+    (
+        RingPort { rx, tx, free },
+        TesterPort {
+            tx: to_datapath,
+            rx: from_datapath,
+            freed,
+        },
+    )
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The transit agent: what happens to a frame that leaves an endpoint.
 
 use crate::frame::Frame;
+use crate::hash;
 use crate::inner::{self, Packet};
 use crate::policy::{self, Labels};
 use crate::reason::Reason;
 use crate::tables::{Attachment, Direction, EndpointKey, Host, Tables};
 use crate::verdict::{Agent, Encapsulate, FlowRewrite, Inner, Via};
-use crate::hash;
 use mizar_wire::{Ipv4, Vni, geneve};
 
 /// Outer time to live of packets whose inner frame has none.
@@ -17,11 +17,7 @@ const MAX_INNER_LEN: usize = u16::MAX as usize - (geneve::ENCAPSULATION_LEN - 14
 
 /// Decides about `frame`, sent by the endpoint of `attachment`.
 #[inline(always)]
-pub fn agent<F: Frame, T: Tables>(
-    frame: &F,
-    attachment: &Attachment,
-    tables: &mut T,
-) -> Agent {
+pub fn agent<F: Frame, T: Tables>(frame: &F, attachment: &Attachment, tables: &mut T) -> Agent {
     match decide(frame, attachment, tables) {
         Ok(encapsulate) => Agent::Encapsulate(encapsulate),
         Err(reason) => Agent::Refuse(reason),
@@ -44,7 +40,12 @@ fn decide<F: Frame, T: Tables>(
         Packet::Ip(ip) => {
             let (mut src, mut dst) = (ip.flow.src(), ip.flow.dst());
             if ip.flow.is_tracked() {
-                policy::judge(tables, Direction::Egress, &ip.flow, || Ok(Labels::default()))?;
+                policy::judge(
+                    tables,
+                    Direction::Egress,
+                    &ip.flow,
+                    || Ok(Labels::default()),
+                )?;
                 if let Some(target) = tables.forward_flow(&ip.flow) {
                     changes.flow = Some(FlowRewrite::to(&target, ip.transport));
                     changes.dst_mac = Some(target.dst_mac);
@@ -96,5 +97,9 @@ fn next_hop<T: Tables>(
     }
     let index = attachment.bouncers.pick(hash).ok_or(Reason::NoBouncer)?;
     let bouncer = tables.member(index).ok_or(Reason::NoBouncer)?;
-    if bouncer.is_resolved() { Ok(bouncer) } else { Err(Reason::UnknownDroplet) }
+    if bouncer.is_resolved() {
+        Ok(bouncer)
+    } else {
+        Err(Reason::UnknownDroplet)
+    }
 }

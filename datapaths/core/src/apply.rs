@@ -118,7 +118,14 @@ fn modify_target<F: Frame>(frame: &F, changes: &Changes, backend: Ipv4) -> Optio
     }
     let ethernet: &ethernet::Header = frame.get(at)?;
     let (src_mac, dst_mac) = (ethernet.src, ethernet.dst);
-    Some(FlowTarget { src, dst: backend, src_port, dst_port, src_mac, dst_mac })
+    Some(FlowTarget {
+        src,
+        dst: backend,
+        src_port,
+        dst_port,
+        src_mac,
+        dst_mac,
+    })
 }
 
 #[inline(always)]
@@ -138,8 +145,7 @@ fn change_inner<F: Frame>(frame: &mut F, at: usize, inner: &Inner) -> Option<()>
     if inner.arp_reply {
         let header: &mut arp::Header = frame.get_mut(at + ethernet::LEN)?;
         header.operation = arp::REPLY;
-        let addresses: &mut arp::Addresses =
-            frame.get_mut(at + ethernet::LEN + arp::HEADER_LEN)?;
+        let addresses: &mut arp::Addresses = frame.get_mut(at + ethernet::LEN + arp::HEADER_LEN)?;
         *addresses = arp::Addresses {
             sender_mac: inner.src_mac?,
             sender_ip: addresses.target_ip,
@@ -193,4 +199,3 @@ fn rewrite_flow<F: Frame>(frame: &mut F, at: usize, flow: &FlowRewrite) -> Optio
         }
     }
 }
-

@@ -4,9 +4,7 @@ use mizar_wire::{Be16, Ipv4, Vni, ipv4};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The five-tuple of an inner packet within its VPC. Fields lie in memory as they do in the packet.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct FlowKey {
     vni_protocol: u32,
@@ -92,9 +90,7 @@ impl FlowKey {
 }
 
 /// A flow and its reverse under one key, so that one lookup tells the state of both.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(transparent)]
 pub struct ConnectionKey(FlowKey);
 
@@ -108,7 +104,11 @@ impl ConnectionKey {
     pub const fn of(flow: &FlowKey) -> (Self, Side) {
         let src = (flow.src as u64) << 16 | flow.src_port as u64;
         let dst = (flow.dst as u64) << 16 | flow.dst_port as u64;
-        if src <= dst { (Self(*flow), Side(false)) } else { (Self(flow.reversed()), Side(true)) }
+        if src <= dst {
+            (Self(*flow), Side(false))
+        } else {
+            (Self(flow.reversed()), Side(true))
+        }
     }
 
     /// Whether both ends are the same, so that the flow is its own reverse.
@@ -144,7 +144,11 @@ impl FlowState {
     /// that its replies are judged by the policy of the moment instead of by what was stored.
     #[inline(always)]
     pub const fn judged(flow: &FlowKey, denied: bool) -> Self {
-        let re_evaluate = if flow.protocol() == ipv4::UDP { Self::RE_EVALUATE } else { 0 };
+        let re_evaluate = if flow.protocol() == ipv4::UDP {
+            Self::RE_EVALUATE
+        } else {
+            0
+        };
         Self(Self::TRACKED | re_evaluate | denied as u8 * Self::DENIED)
     }
 
@@ -177,16 +181,26 @@ impl Connection {
     /// The state of the flow that this side's packets reply to.
     #[inline(always)]
     pub const fn originator(&self, key: &ConnectionKey, side: Side) -> FlowState {
-        if key.is_loop() { self.first } else { self.side(Side(!side.0)) }
+        if key.is_loop() {
+            self.first
+        } else {
+            self.side(Side(!side.0))
+        }
     }
 
     /// The connection with the state of one side replaced.
     #[inline(always)]
     pub const fn with(self, side: Side, state: FlowState) -> Self {
         if side.0 {
-            Self { first: self.first, second: state }
+            Self {
+                first: self.first,
+                second: state,
+            }
         } else {
-            Self { first: state, second: self.second }
+            Self {
+                first: state,
+                second: self.second,
+            }
         }
     }
 }

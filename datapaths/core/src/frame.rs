@@ -43,7 +43,11 @@ impl<'a> Slice<'a> {
     /// [`OddAddress`] if the first byte lies at an odd address.
     #[inline(always)]
     pub fn new(bytes: &'a mut [u8]) -> Result<Self, OddAddress> {
-        if bytes.as_ptr().addr() & 1 == 0 { Ok(Self(bytes)) } else { Err(OddAddress) }
+        if bytes.as_ptr().addr() & 1 == 0 {
+            Ok(Self(bytes))
+        } else {
+            Err(OddAddress)
+        }
     }
 }
 
@@ -55,11 +59,15 @@ impl Frame for Slice<'_> {
 
     #[inline(always)]
     fn get<T: Header>(&self, at: usize) -> Option<&T> {
-        T::ref_from_prefix(self.0.get(at..)?).ok().map(|(header, _)| header)
+        T::ref_from_prefix(self.0.get(at..)?)
+            .ok()
+            .map(|(header, _)| header)
     }
 
     #[inline(always)]
     fn get_mut<T: Header>(&mut self, at: usize) -> Option<&mut T> {
-        T::mut_from_prefix(self.0.get_mut(at..)?).ok().map(|(header, _)| header)
+        T::mut_from_prefix(self.0.get_mut(at..)?)
+            .ok()
+            .map(|(header, _)| header)
     }
 }

@@ -74,25 +74,30 @@ fn read_ip<F: Frame>(
     src_mac: Mac,
     dst_mac: Mac,
 ) -> Result<Ip, Reason> {
-    let ip: &ipv4::Header = frame.get(at + ethernet::LEN).ok_or(Reason::TruncatedInnerIp)?;
+    let ip: &ipv4::Header = frame
+        .get(at + ethernet::LEN)
+        .ok_or(Reason::TruncatedInnerIp)?;
     let version_ihl = ip.version_ihl;
     if version_ihl >> 4 != 4 || version_ihl & 0x0f < 5 {
         return Err(Reason::MalformedInnerIp);
     }
     let (protocol, ttl, src, dst) = (ip.protocol, ip.ttl, ip.src, ip.dst);
-    let (mut src_port, mut dst_port, mut transport) = (Be16::default(), Be16::default(), Transport::None);
+    let (mut src_port, mut dst_port, mut transport) =
+        (Be16::default(), Be16::default(), Transport::None);
     if !ip.is_later_fragment() {
         let transport_at = ethernet::LEN + ip.header_len();
         match protocol {
             ipv4::TCP => {
-                let tcp: &tcp::Header =
-                    frame.get(at + transport_at).ok_or(Reason::TruncatedTransport)?;
+                let tcp: &tcp::Header = frame
+                    .get(at + transport_at)
+                    .ok_or(Reason::TruncatedTransport)?;
                 (src_port, dst_port) = (tcp.src, tcp.dst);
                 transport = Transport::Tcp;
             }
             ipv4::UDP => {
-                let udp: &udp::Header =
-                    frame.get(at + transport_at).ok_or(Reason::TruncatedTransport)?;
+                let udp: &udp::Header = frame
+                    .get(at + transport_at)
+                    .ok_or(Reason::TruncatedTransport)?;
                 (src_port, dst_port) = (udp.src, udp.dst);
                 transport = Transport::Udp;
             }
@@ -100,7 +105,13 @@ fn read_ip<F: Frame>(
         }
     }
     let flow = FlowKey::new(vni, protocol, src, dst, src_port, dst_port);
-    Ok(Ip { flow, ttl, transport, src_mac, dst_mac })
+    Ok(Ip {
+        flow,
+        ttl,
+        transport,
+        src_mac,
+        dst_mac,
+    })
 }
 
 #[inline(always)]
@@ -113,8 +124,9 @@ fn read_arp<F: Frame>(frame: &F, at: usize) -> Result<Arp, Reason> {
     {
         return Err(Reason::UnsupportedArp);
     }
-    let addresses: &arp::Addresses =
-        frame.get(at + ethernet::LEN + arp::HEADER_LEN).ok_or(Reason::TruncatedArp)?;
+    let addresses: &arp::Addresses = frame
+        .get(at + ethernet::LEN + arp::HEADER_LEN)
+        .ok_or(Reason::TruncatedArp)?;
     Ok(Arp {
         is_request: operation == arp::REQUEST,
         sender: addresses.sender_ip,

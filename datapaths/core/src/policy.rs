@@ -77,7 +77,10 @@ fn allows<T: Tables>(tables: &T, direction: Direction, flow: &FlowKey, labels: L
         Direction::Ingress => (flow.dst(), flow.src()),
         Direction::Egress => (flow.src(), flow.dst()),
     };
-    if !tables.enforced(&EndpointKey::new(vni, local)).applies(direction) {
+    if !tables
+        .enforced(&EndpointKey::new(vni, local))
+        .applies(direction)
+    {
         return true;
     }
 
@@ -88,7 +91,11 @@ fn allows<T: Tables>(tables: &T, direction: Direction, flow: &FlowKey, labels: L
         protocol: 0,
         direction: direction as u8,
     };
-    let exact = PortKey { port: flow.dst_port().raw(), protocol: flow.protocol(), ..any };
+    let exact = PortKey {
+        port: flow.dst_port().raw(),
+        protocol: flow.protocol(),
+        ..any
+    };
     let candidates = tables.port_policies(&any) | tables.port_policies(&exact);
     if candidates == 0 {
         return false;
@@ -109,7 +116,13 @@ fn allows<T: Tables>(tables: &T, direction: Direction, flow: &FlowKey, labels: L
 fn allows_labels<T: Tables>(tables: &T, vni: u32, labels: Labels, candidates: u64) -> bool {
     let Labels { pod, namespace } = labels;
     let matches = |pod, namespace| {
-        candidates & tables.label_policies(&LabelKey { vni, pod, namespace }) != 0
+        candidates
+            & tables.label_policies(&LabelKey {
+                vni,
+                pod,
+                namespace,
+            })
+            != 0
     };
     (pod > 0 && matches(pod, 0))
         || (namespace > 0 && matches(0, namespace))

@@ -1,12 +1,12 @@
 //! Scaled endpoints: a service address whose flows are rewritten, at the source host, to a backend.
 
 use crate::flow::FlowKey;
+use crate::hash;
 use crate::inner::Ip;
 use crate::reason::Reason;
 use crate::tables::{Endpoint, EndpointKey, EndpointKind, Tables};
 use crate::transit::{self, Outer};
 use crate::verdict::{Changes, FlowRewrite, ScaledEndpoint, Transit, Via};
-use crate::hash;
 use mizar_wire::geneve::FlowTarget;
 use mizar_wire::{Ipv4, Mac, ipv4};
 
@@ -45,7 +45,10 @@ pub(crate) fn bounce<T: Tables>(
     outer.check_ttl()?;
     changes.return_to_sender.clear = true;
     changes.scaled_endpoint = ScaledEndpoint::Modify(backend);
-    Ok(Transit::Forward { next: outer.src, via: Via::Uplink })
+    Ok(Transit::Forward {
+        next: outer.src,
+        via: Via::Uplink,
+    })
 }
 
 /// The packet as it is after a reverse rewrite.

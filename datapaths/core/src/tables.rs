@@ -11,9 +11,7 @@ use mizar_wire::{Ipv4, Mac, Vni};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// An overlay address within its VPC.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct EndpointKey {
     vni: u32,
@@ -24,7 +22,10 @@ impl EndpointKey {
     /// The address `ip` in the VPC `vni`.
     #[inline(always)]
     pub const fn new(vni: Vni, ip: Ipv4) -> Self {
-        Self { vni: vni.get(), ip: ip.raw() }
+        Self {
+            vni: vni.get(),
+            ip: ip.raw(),
+        }
     }
 
     /// The VPC's number.
@@ -53,13 +54,21 @@ impl Host {
     /// A droplet whose Ethernet address is known.
     #[inline(always)]
     pub const fn new(ip: Ipv4, mac: Mac) -> Self {
-        Self { ip: ip.raw(), mac, resolved: 1 }
+        Self {
+            ip: ip.raw(),
+            mac,
+            resolved: 1,
+        }
     }
 
     /// A droplet whose Ethernet address is not known, or an overlay address that needs none.
     #[inline(always)]
     pub const fn unresolved(ip: Ipv4) -> Self {
-        Self { ip: ip.raw(), mac: Mac::new([0; 6]), resolved: 0 }
+        Self {
+            ip: ip.raw(),
+            mac: Mac::new([0; 6]),
+            resolved: 0,
+        }
     }
 
     /// Its address.
@@ -97,7 +106,11 @@ impl Group {
     /// The index of the member that `hash` picks, or nothing if the group is empty.
     #[inline(always)]
     pub const fn pick(&self, hash: u32) -> Option<u32> {
-        if self.count == 0 { None } else { Some(self.first.wrapping_add(hash % self.count)) }
+        if self.count == 0 {
+            None
+        } else {
+            Some(self.first.wrapping_add(hash % self.count))
+        }
     }
 }
 
@@ -152,7 +165,11 @@ impl Endpoint {
 
     /// The same endpoint, hosted here on the endpoint port with this number.
     pub const fn hosted_on(self, port: u32) -> Self {
-        Self { hosted: 1, port, ..self }
+        Self {
+            hosted: 1,
+            port,
+            ..self
+        }
     }
 
     /// Its Ethernet address.
@@ -174,13 +191,21 @@ impl Endpoint {
     /// The endpoint port it hangs on, where it is hosted here.
     #[inline(always)]
     pub const fn port(&self) -> Option<u32> {
-        if self.hosted != 0 { Some(self.port) } else { None }
+        if self.hosted != 0 {
+            Some(self.port)
+        } else {
+            None
+        }
     }
 
     /// The droplet that hosts it.
     #[inline(always)]
     pub const fn host(&self) -> Option<Host> {
-        if self.has_host != 0 { Some(self.host) } else { None }
+        if self.has_host != 0 {
+            Some(self.host)
+        } else {
+            None
+        }
     }
 
     /// Its backends.
@@ -215,9 +240,7 @@ pub struct Attachment {
 }
 
 /// Key of the policies that allow a protocol and port.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct PortKey {
     /// Number of the VPC.
@@ -245,9 +268,7 @@ pub enum CidrSet {
 }
 
 /// Key of the policies that name a prefix: everything but the remote address must match exactly.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct CidrKey {
     /// Number of the VPC.
@@ -283,9 +304,7 @@ impl CidrKey {
 }
 
 /// Key of the policies that name labels; a label of zero is not looked at.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct LabelKey {
     /// Number of the VPC.

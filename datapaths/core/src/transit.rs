@@ -57,7 +57,11 @@ impl Outer {
     /// Refuses a packet whose time to live would reach zero.
     #[inline(always)]
     pub fn check_ttl(&self) -> Result<(), Reason> {
-        if self.ttl > 1 { Ok(()) } else { Err(Reason::TtlExpired) }
+        if self.ttl > 1 {
+            Ok(())
+        } else {
+            Err(Reason::TtlExpired)
+        }
     }
 }
 
@@ -81,7 +85,12 @@ fn decide<F: Frame, T: Tables>(
         return Ok(Transit::Pass);
     };
     changes.inner_at = RETURN_TO_SENDER_AT + outer.options_len;
-    match inner::read(frame, changes.inner_at, outer.vni, Reason::TruncatedInnerEthernet)? {
+    match inner::read(
+        frame,
+        changes.inner_at,
+        outer.vni,
+        Reason::TruncatedInnerEthernet,
+    )? {
         Packet::Ip(ip) => decide_ip(frame, tables, &outer, &ip, changes),
         Packet::Arp(arp) => decide_arp(tables, &outer, &arp, changes),
     }
@@ -118,10 +127,12 @@ fn read_outer<F: Frame, T: Tables>(frame: &F, tables: &T) -> Result<Option<Outer
     if options_len < MIN_OPTIONS_LEN {
         return Err(Reason::TruncatedOptions);
     }
-    let return_to_sender: &geneve::ReturnToSender =
-        frame.get(RETURN_TO_SENDER_AT).ok_or(Reason::TruncatedOptions)?;
-    let scaled_endpoint: &geneve::ScaledEndpoint =
-        frame.get(SCALED_ENDPOINT_AT).ok_or(Reason::TruncatedOptions)?;
+    let return_to_sender: &geneve::ReturnToSender = frame
+        .get(RETURN_TO_SENDER_AT)
+        .ok_or(Reason::TruncatedOptions)?;
+    let scaled_endpoint: &geneve::ScaledEndpoint = frame
+        .get(SCALED_ENDPOINT_AT)
+        .ok_or(Reason::TruncatedOptions)?;
     if return_to_sender.header.class != geneve::CLASS
         || scaled_endpoint.header.class != geneve::CLASS
     {
@@ -160,7 +171,10 @@ fn read_labels<F: Frame>(frame: &F, outer: &Outer) -> Result<Labels, Reason> {
     {
         return Err(Reason::LabelOption);
     }
-    Ok(Labels { pod: pod.get(), namespace: namespace.get() })
+    Ok(Labels {
+        pod: pod.get(),
+        namespace: namespace.get(),
+    })
 }
 
 #[inline(always)]
@@ -172,14 +186,17 @@ fn decide_ip<F: Frame, T: Tables>(
     changes: &mut Changes,
 ) -> Result<Transit, Reason> {
     if ip.flow.is_tracked() {
-        policy::judge(tables, Direction::Ingress, &ip.flow, || read_labels(frame, outer))?;
+        policy::judge(tables, Direction::Ingress, &ip.flow, || {
+            read_labels(frame, outer)
+        })?;
     }
     let original_src = ip.flow.src();
     if outer.modify {
         let source = tables.endpoint(&EndpointKey::new(outer.vni, original_src));
         if source.is_some_and(|source| source.port().is_some()) {
-            let option: &geneve::ScaledEndpoint =
-                frame.get(SCALED_ENDPOINT_AT).ok_or(Reason::TruncatedOptions)?;
+            let option: &geneve::ScaledEndpoint = frame
+                .get(SCALED_ENDPOINT_AT)
+                .ok_or(Reason::TruncatedOptions)?;
             let target = option.target();
             return modify_at_source(tables, outer, ip, &target, changes);
         }
@@ -216,7 +233,10 @@ fn modify_at_source<T: Tables>(
     changes.return_to_sender.clear = true;
     changes.scaled_endpoint = ScaledEndpoint::Clear;
     changes.inner.flow = Some(FlowRewrite::to(target, ip.transport));
-    Ok(Transit::Forward { next: outer.src, via: Via::Uplink })
+    Ok(Transit::Forward {
+        next: outer.src,
+        via: Via::Uplink,
+    })
 }
 
 #[inline(always)]
@@ -286,9 +306,12 @@ pub(crate) fn route<T: Tables>(
     changes: &mut Changes,
 ) -> Result<Transit, Reason> {
     // A modify message travels back to the inner source.
-    let carries_modify =
-        outer.modify && !matches!(changes.scaled_endpoint, ScaledEndpoint::Clear);
-    let (src, dst) = if carries_modify { (dst, src) } else { (src, dst) };
+    let carries_modify = outer.modify && !matches!(changes.scaled_endpoint, ScaledEndpoint::Clear);
+    let (src, dst) = if carries_modify {
+        (dst, src)
+    } else {
+        (src, dst)
+    };
     let key = EndpointKey::new(outer.vni, dst);
     let network = tables.network(&key);
     let direct = tables.direct_path(&key);
@@ -298,7 +321,10 @@ pub(crate) fn route<T: Tables>(
     }
     if let Some(host) = direct {
         outer.check_ttl()?;
-        return Ok(Transit::Forward { next: host, via: Via::Uplink });
+        return Ok(Transit::Forward {
+            next: host,
+            via: Via::Uplink,
+        });
     }
     let hash = hash::pair(src.raw(), dst.raw());
     let index = match network {
@@ -319,7 +345,11 @@ fn send(outer: &Outer, next: &Host) -> Result<Transit, Reason> {
     if !next.is_resolved() {
         return Err(Reason::UnknownDroplet);
     }
-    let via = if outer.low_priority { Via::Stack } else { Via::Uplink };
+    let via = if outer.low_priority {
+        Via::Stack
+    } else {
+        Via::Uplink
+    };
     Ok(Transit::Forward { next: *next, via })
 }
 

@@ -50,13 +50,20 @@ impl Datapath for KernelXdp {
 
     fn version(&self) -> String {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        format!("core {}, Linux {}", env!("CARGO_PKG_VERSION"), release.trim())
+        format!(
+            "core {}, Linux {}",
+            env!("CARGO_PKG_VERSION"),
+            release.trim()
+        )
     }
 
     fn probe(&self) -> Vec<Missing> {
-        let object = object::bytes()
-            .is_none()
-            .then(|| Missing::new("the BPF programs: built without a BPF toolchain", "cargo xtask bench"));
+        let object = object::bytes().is_none().then(|| {
+            Missing::new(
+                "the BPF programs: built without a BPF toolchain",
+                "cargo xtask bench",
+            )
+        });
         object.into_iter().chain(Missing::privileges()).collect()
     }
 

@@ -80,10 +80,20 @@ pub fn load(ebpf: &Ebpf, entries: &Entries) -> Result<(), Error> {
         "NETWORKS",
         entries.networks.iter().map(|(vni, cidr, group)| {
             let key = EndpointKey::new(*vni, cidr.address());
-            (NetworkPrefix { bits: 32 + u32::from(cidr.length()), key }, *group)
+            (
+                NetworkPrefix {
+                    bits: 32 + u32::from(cidr.length()),
+                    key,
+                },
+                *group,
+            )
         }),
     )?;
-    fill(ebpf, "VPCS", entries.vpcs.iter().map(|(vni, group)| (vni.get(), *group)))?;
+    fill(
+        ebpf,
+        "VPCS",
+        entries.vpcs.iter().map(|(vni, group)| (vni.get(), *group)),
+    )?;
     fill(ebpf, "DIRECT_PATHS", entries.direct_paths.iter().copied())?;
     fill(ebpf, "ENFORCED", entries.enforced.iter().copied())?;
     fill(ebpf, "PORT_POLICIES", entries.ports.iter().copied())?;
@@ -91,7 +101,13 @@ pub fn load(ebpf: &Ebpf, entries: &Entries) -> Result<(), Error> {
         ebpf,
         "CIDR_POLICIES",
         entries.cidrs.iter().map(|(key, length, policies)| {
-            (CidrPrefix { bits: CidrKey::EXACT_BITS + u32::from(*length), key: *key }, *policies)
+            (
+                CidrPrefix {
+                    bits: CidrKey::EXACT_BITS + u32::from(*length),
+                    key: *key,
+                },
+                *policies,
+            )
         }),
     )?;
     fill(ebpf, "LABEL_POLICIES", entries.labels.iter().copied())
@@ -117,8 +133,15 @@ pub fn direct_paths(ebpf: &Ebpf) -> Result<Vec<DirectPath>, Error> {
     for entry in table.iter() {
         let (Plain(key), Plain(host)) = entry.map_err(|e| Error::failed(doing(), chain(&e)))?;
         if let Some(vni) = Vni::new(key.vni()) {
-            let host = provision::Host { ip: host.ip(), mac: host.mac() };
-            paths.push(DirectPath { vni, ip: key.ip(), host });
+            let host = provision::Host {
+                ip: host.ip(),
+                mac: host.mac(),
+            };
+            paths.push(DirectPath {
+                vni,
+                ip: key.ip(),
+                host,
+            });
         }
     }
     Ok(paths)

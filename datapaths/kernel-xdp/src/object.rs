@@ -21,7 +21,10 @@ pub fn bytes() -> Option<&'static [u8]> {
 pub fn load(members: usize) -> Result<Loaded, Error> {
     let doing = "loading the BPF programs";
     let object = bytes().ok_or_else(|| {
-        Error::failed(doing, "this program was built without a BPF toolchain; cargo xtask bench")
+        Error::failed(
+            doing,
+            "this program was built without a BPF toolchain; cargo xtask bench",
+        )
     })?;
     let members = u32::try_from(members.max(1)).map_err(|e| Error::failed(doing, e))?;
     let mut ebpf = EbpfLoader::new()
@@ -33,12 +36,19 @@ pub fn load(members: usize) -> Result<Loaded, Error> {
     }
     // The agent goes on with transit where the droplet is the next hop itself.
     let doing = || "linking the agent to transit";
-    let map = ebpf.take_map("PROGRAMS").ok_or_else(|| Error::failed(doing(), "there is no map"))?;
+    let map = ebpf
+        .take_map("PROGRAMS")
+        .ok_or_else(|| Error::failed(doing(), "there is no map"))?;
     let mut programs = ProgramArray::try_from(map).map_err(|e| Error::failed(doing(), e))?;
     let transit = program(&mut ebpf, "mizar_transit").map_err(from_load)?;
     let transit = transit.fd().map_err(|e| Error::failed(doing(), e))?;
-    programs.set(0, transit, 0).map_err(|e| Error::failed(doing(), chain(&e)))?;
-    Ok(Loaded { ebpf, _programs: programs })
+    programs
+        .set(0, transit, 0)
+        .map_err(|e| Error::failed(doing(), chain(&e)))?;
+    Ok(Loaded {
+        ebpf,
+        _programs: programs,
+    })
 }
 
 /// Programs and maps in the kernel.
@@ -51,9 +61,15 @@ pub struct Loaded {
 /// The error as the harness knows it.
 pub fn from_load(error: bpf_load::Error) -> Error {
     match error {
-        bpf_load::Error::Verifier { program, reason, log } => {
-            Error::Verifier { program, reason, log }
-        }
+        bpf_load::Error::Verifier {
+            program,
+            reason,
+            log,
+        } => Error::Verifier {
+            program,
+            reason,
+            log,
+        },
         other => Error::failed("loading the BPF programs", other),
     }
 }

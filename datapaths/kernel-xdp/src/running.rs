@@ -8,7 +8,7 @@ use bpf_load::{chain, program};
 use datapath_api::{Counters, Error, Outcome, Running, VethPorts, Why};
 use mizar_core::tables::Attachment;
 use mizar_tables::Entries;
-use netdev::{Cpu, Interface, Tid};
+use netdev::{Cpu, Interface, Tid, Urgency};
 use topologies::provision::{DirectPath, EndpointPort, Port};
 
 /// Index of the loopback device, which a test run takes for the device a frame came by.
@@ -32,12 +32,20 @@ impl Droplet {
         let loaded = object::load(entries.members.len())?;
         maps::load(&loaded.ebpf, entries)?;
         maps::set_port(&loaded.ebpf, 0, LOOPBACK)?;
-        let hosted = entries.endpoints.iter().filter_map(|(_, endpoint)| endpoint.port());
+        let hosted = entries
+            .endpoints
+            .iter()
+            .filter_map(|(_, endpoint)| endpoint.port());
         let attached = entries.attachments.iter().map(|(port, _)| *port);
         for port in hosted.chain(attached) {
             maps::set_port(&loaded.ebpf, 1 + port, LOOPBACK)?;
         }
-        Ok(Self { loaded, entries: entries.clone(), threads: Vec::new(), attached: false })
+        Ok(Self {
+            loaded,
+            entries: entries.clone(),
+            threads: Vec::new(),
+            attached: false,
+        })
     }
 
     /// A droplet on veth ports, with its receive threads on `cpu`.
@@ -51,9 +59,14 @@ impl Droplet {
         let loaded = ports.namespace.run(|| attach(entries, ports, mode))??;
         let mut threads = Vec::new();
         for interface in ports.endpoints.iter().chain([&ports.uplink]) {
-            threads.extend(interface.thread_napi(cpu)?);
+            threads.extend(interface.thread_napi(cpu, Urgency::Busy)?);
         }
-        Ok(Self { loaded, entries: entries.clone(), threads, attached: true })
+        Ok(Self {
+            loaded,
+            entries: entries.clone(),
+            threads,
+            attached: true,
+        })
     }
 }
 
@@ -67,7 +80,10 @@ fn attach(entries: &Entries, ports: &VethPorts, mode: Mode) -> Result<Loaded, Er
     }
     for (port, attachment) in &entries.attachments {
         let interface = ports.endpoints.get(*port as usize).ok_or_else(|| {
-            Error::failed("attaching endpoints", format!("there is no endpoint port {port}"))
+            Error::failed(
+                "attaching endpoints",
+                format!("there is no endpoint port {port}"),
+            )
         })?;
         maps::set_attachment(ebpf, interface.index(), *attachment)?;
     }
@@ -91,10 +107,13 @@ fn attach_program(
         ),
         Mode::Generic => (XdpMode::Skb, ""),
     };
-    program(ebpf, name).map_err(from_load)?.attach_to_if_index(interface.index(), flags).map_err(|e| {
-        let doing = format!("attaching {name} to {}", interface.name());
-        Error::failed(doing, format!("{}{hint}", chain(&e)))
-    })?;
+    program(ebpf, name)
+        .map_err(from_load)?
+        .attach_to_if_index(interface.index(), flags)
+        .map_err(|e| {
+            let doing = format!("attaching {name} to {}", interface.name());
+            Error::failed(doing, format!("{}{hint}", chain(&e)))
+        })?;
     Ok(())
 }
 
@@ -115,7 +134,10 @@ impl Running for Droplet {
         if frame.len() < SHORTEST {
             // The kernel accepts no shorter frame for a test run, and no device delivers one.
             let reason = mizar_core::Reason::TruncatedEthernet.text();
-            return Ok(Outcome::Dropped { why: Why::Abort, reason });
+            return Ok(Outcome::Dropped {
+                why: Why::Abort,
+                reason,
+            });
         }
         let name = match port {
             Port::Uplink => "mizar_transit",
@@ -167,21 +189,36 @@ impl Droplet {
             .refused
             .iter()
             .find(|(reason, count)| {
-                !before.refused.iter().any(|(known, old)| known == reason && old == count)
+                !before
+                    .refused
+                    .iter()
+                    .any(|(known, old)| known == reason && old == count)
             })
             .and_then(|(reason, _)| {
-                mizar_core::Reason::ALL.iter().find(|known| known.text() == reason)
+                mizar_core::Reason::ALL
+                    .iter()
+                    .find(|known| known.text() == reason)
             })
             .map_or("no reason was counted", |reason| reason.text());
         Ok(match action {
             // `enum xdp_action` of include/uapi/linux/bpf.h.
-            0 => Outcome::Dropped { why: Why::Abort, reason },
-            1 => Outcome::Dropped { why: Why::Drop, reason },
+            0 => Outcome::Dropped {
+                why: Why::Abort,
+                reason,
+            },
+            1 => Outcome::Dropped {
+                why: Why::Drop,
+                reason,
+            },
             2 => Outcome::ToStack { frame },
-            4 if after.delivered > before.delivered => {
-                Outcome::Forward { port: self.delivered_to(&frame)?, frame }
-            }
-            4 => Outcome::Forward { port: Port::Uplink, frame },
+            4 if after.delivered > before.delivered => Outcome::Forward {
+                port: self.delivered_to(&frame)?,
+                frame,
+            },
+            4 => Outcome::Forward {
+                port: Port::Uplink,
+                frame,
+            },
             other => {
                 let reason = format!("unexpected XDP action {other}");
                 return Err(Error::failed("running a program on a frame", reason));

@@ -10,7 +10,7 @@ mod thread;
 
 pub use link::{Interface, create_veth};
 pub use namespace::Namespace;
-pub use thread::{Cpu, CpuTime, Tid, allowed_cpus, pin_current_thread};
+pub use thread::{Cpu, CpuTime, Tid, Urgency, allowed_cpus, pin_current_thread};
 
 use std::io;
 
@@ -48,10 +48,16 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn last(doing: impl Into<String>) -> Self {
-        Self::System { doing: doing.into(), source: io::Error::last_os_error() }
+        Self::System {
+            doing: doing.into(),
+            source: io::Error::last_os_error(),
+        }
     }
 
     pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Self {
-        Self::System { doing: doing.into(), source }
+        Self::System {
+            doing: doing.into(),
+            source,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! veth pairs.
 
 use crate::namespace::Namespace;
-use crate::thread::{Cpu, Tid};
+use crate::thread::{Cpu, Tid, Urgency};
 use crate::{Error, ethtool};
 use futures_util::TryStreamExt;
 use rtnetlink::{Handle, LinkUnspec, LinkVeth};
@@ -33,12 +33,12 @@ impl Interface {
         &self.namespace
     }
 
-    /// Gives the device's receive side a kernel thread of its own, pinned to `cpu` and favoured there. The device must carry
+    /// Gives the device's receive side a kernel thread of its own, pinned to `cpu` and going before others there. The device must carry
     /// an XDP program: before, it has no NAPI instance.
     ///
     /// # Errors
     /// Where the kernel cannot (before Linux 5.12), or refuses.
-    pub fn thread_napi(&self, cpu: Cpu) -> Result<Vec<Tid>, Error> {
+    pub fn thread_napi(&self, cpu: Cpu, urgency: Urgency) -> Result<Vec<Tid>, Error> {
         let prefix = format!("napi/{}-", self.name);
         let before: HashSet<Tid> = Tid::kernel_threads(&prefix).collect();
         let path = format!("/sys/class/net/{}/threaded", self.name);
@@ -46,14 +46,15 @@ impl Interface {
             std::fs::write(&path, "1")
                 .map_err(|e| Error::io(format!("switching {} to threaded NAPI", self.name), e))
         })?;
-        let threads: Vec<Tid> =
-            Tid::kernel_threads(&prefix).filter(|tid| !before.contains(tid)).collect();
+        let threads: Vec<Tid> = Tid::kernel_threads(&prefix)
+            .filter(|tid| !before.contains(tid))
+            .collect();
         if threads.is_empty() {
             return Err(Error::NoNapiThread(self.name.clone()));
         }
         for thread in &threads {
             thread.pin(cpu)?;
-            thread.favour()?;
+            thread.prioritise(urgency)?;
         }
         Ok(threads)
     }
@@ -64,22 +65,29 @@ impl Interface {
 ///
 /// # Errors
 /// Where the kernel refuses.
-pub fn create_veth(
-    ends: [(&Arc<Namespace>, &str); 2],
-    mtu: u32,
-) -> Result<[Interface; 2], Error> {
+pub fn create_veth(ends: [(&Arc<Namespace>, &str); 2], mtu: u32) -> Result<[Interface; 2], Error> {
     let [(first, first_name), (second, second_name)] = ends;
     first.run(|| {
         on_netlink(async |handle| {
             let pair = LinkVeth::new(first_name, second_name).mtu(mtu).build();
             let doing = || format!("making the veth pair {first_name} and {second_name}");
-            handle.link().add(pair).execute().await.map_err(|e| netlink(doing(), e))?;
+            handle
+                .link()
+                .add(pair)
+                .execute()
+                .await
+                .map_err(|e| netlink(doing(), e))?;
             let index = find(&handle, second_name).await?;
             let moved = LinkUnspec::new_with_index(index)
                 .setns_by_fd(second.as_fd().as_raw_fd())
                 .build();
             let doing = || format!("moving {second_name} to its namespace");
-            handle.link().set(moved).execute().await.map_err(|e| netlink(doing(), e))
+            handle
+                .link()
+                .set(moved)
+                .execute()
+                .await
+                .map_err(|e| netlink(doing(), e))
         })
     })??;
     let first = prepare(first, first_name, mtu)?;
@@ -94,11 +102,20 @@ fn prepare(namespace: &Arc<Namespace>, name: &str, mtu: u32) -> Result<Interface
             let index = find(&handle, name).await?;
             let up = LinkUnspec::new_with_index(index).mtu(mtu).up().build();
             let doing = || format!("setting {name} up");
-            handle.link().set(up).execute().await.map_err(|e| netlink(doing(), e))?;
+            handle
+                .link()
+                .set(up)
+                .execute()
+                .await
+                .map_err(|e| netlink(doing(), e))?;
             Ok(index)
         })
     })??;
-    Ok(Interface { namespace: Arc::clone(namespace), name: name.to_owned(), index })
+    Ok(Interface {
+        namespace: Arc::clone(namespace),
+        name: name.to_owned(),
+        index,
+    })
 }
 
 fn netlink(doing: String, source: rtnetlink::Error) -> Error {

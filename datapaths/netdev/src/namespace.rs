@@ -43,7 +43,10 @@ impl Namespace {
     /// Where the namespace cannot be entered, or `work` panics.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R, Error> {
         std::thread::scope(|scope| {
-            scope.spawn(|| self.enter().map(|()| work())).join().map_err(|_| Error::Thread)?
+            scope
+                .spawn(|| self.enter().map(|()| work()))
+                .join()
+                .map_err(|_| Error::Thread)?
         })
     }
 

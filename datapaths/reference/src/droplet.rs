@@ -7,8 +7,8 @@ use mizar_core::reason::{Reason, Refusal};
 use mizar_core::verdict::{Agent, Changes, Transit, Via};
 use mizar_core::{Tables, agent, apply, transit};
 use mizar_tables::{Entries, Native};
-use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::Vni;
+use mizar_wire::geneve::ENCAPSULATION_LEN;
 use topologies::provision::{DirectPath, EndpointPort, Host, Port};
 
 /// What becomes of a frame.
@@ -136,11 +136,17 @@ impl Droplet {
         };
         let frame = buffer.frame().to_vec();
         Ok(match action {
-            Action::Uplink => Outcome::Forward { port: Port::Uplink, frame },
+            Action::Uplink => Outcome::Forward {
+                port: Port::Uplink,
+                frame,
+            },
             Action::Endpoint(port) => {
                 let port = u16::try_from(port)
                     .map_err(|_| Error::failed(doing(), format!("no endpoint port {port}")))?;
-                Outcome::Forward { port: Port::Endpoint(EndpointPort(port)), frame }
+                Outcome::Forward {
+                    port: Port::Endpoint(EndpointPort(port)),
+                    frame,
+                }
             }
             Action::Stack => Outcome::ToStack { frame },
             Action::Refused(reason) => Outcome::Dropped {
@@ -174,8 +180,15 @@ impl Droplet {
         self.tables
             .direct_paths()
             .filter_map(|(key, host)| {
-                let host = Host { ip: host.ip(), mac: host.mac() };
-                Some(DirectPath { vni: Vni::new(key.vni())?, ip: key.ip(), host })
+                let host = Host {
+                    ip: host.ip(),
+                    mac: host.mac(),
+                };
+                Some(DirectPath {
+                    vni: Vni::new(key.vni())?,
+                    ip: key.ip(),
+                    host,
+                })
             })
             .collect()
     }

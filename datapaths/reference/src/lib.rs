@@ -6,9 +6,7 @@
 mod droplet;
 mod worker;
 
-use datapath_api::{
-    Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running,
-};
+use datapath_api::{Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running};
 use droplet::Droplet;
 use mizar_tables::Entries;
 use netdev::{Cpu, Tid};

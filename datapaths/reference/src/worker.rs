@@ -3,7 +3,7 @@
 use crate::droplet::{Action, Droplet};
 use datapath_api::ring::{Buffer, RingPort};
 use datapath_api::{Counters, Error, Outcome, Running};
-use netdev::{Cpu, Tid};
+use netdev::{Cpu, Tid, Urgency};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use topologies::provision::{DirectPath, Port};
@@ -39,6 +39,8 @@ impl Worker {
             .spawn(move || {
                 let pinned = netdev::pin_current_thread(cpu);
                 let failed = pinned.is_err();
+                // An ordinary user may not, and measures with what other work leaves.
+                let _ = Tid::current().prioritise(Urgency::Busy);
                 let _ = started.send(pinned.map(|()| Tid::current()));
                 if !failed {
                     forward(droplet, uplink, endpoints, &inbox);
@@ -46,7 +48,11 @@ impl Worker {
             })
             .map_err(|e| Error::failed("starting the forwarding thread", e))?;
         let tid = ready.recv().map_err(|_| died())??;
-        Ok(Self { requests: Some(requests), thread: Some(thread), tid })
+        Ok(Self {
+            requests: Some(requests),
+            thread: Some(thread),
+            tid,
+        })
     }
 
     fn ask<R>(&self, request: impl FnOnce(Sender<R>) -> Request) -> Result<R, Error> {
@@ -120,7 +126,9 @@ fn forward(
             }
         }
         for _ in 0..BURST {
-            let Ok(mut buffer) = uplink.rx.pop() else { break };
+            let Ok(mut buffer) = uplink.rx.pop() else {
+                break;
+            };
             match droplet.transit(&mut buffer) {
                 Action::Uplink => send(&mut uplink, buffer),
                 Action::Endpoint(port) => match endpoints.get_mut(port as usize) {
@@ -132,7 +140,9 @@ fn forward(
         }
         for port in 0..endpoints.len() {
             for _ in 0..BURST {
-                let Ok(mut buffer) = endpoints[port].rx.pop() else { break };
+                let Ok(mut buffer) = endpoints[port].rx.pop() else {
+                    break;
+                };
                 match droplet.agent(port, &mut buffer) {
                     Action::Uplink => send(&mut uplink, buffer),
                     Action::Endpoint(to) => match endpoints.get_mut(to as usize) {

@@ -10,8 +10,9 @@ fn all_golden_vectors_pass() {
     let vectors = vectors::parse(vectors::BUILT_IN).unwrap();
     assert_eq!(vectors.len(), 84);
     for vector in vectors {
-        let mut droplet =
-            Reference.install(DropletPorts::Detached, &vector.provision, Cpu(0)).unwrap();
+        let mut droplet = Reference
+            .install(DropletPorts::Detached, &vector.provision, Cpu(0))
+            .unwrap();
         for (number, step) in vector.steps.iter().enumerate() {
             let outcome = droplet.inject(step.ingress, &step.input).unwrap();
             assert!(

@@ -23,7 +23,12 @@ struct Slot<V> {
 
 impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
     pub fn new(capacity: usize) -> Self {
-        Self { slots: HashMap::default(), ring: Vec::new(), hand: 0, capacity: capacity.max(1) }
+        Self {
+            slots: HashMap::default(),
+            ring: Vec::new(),
+            hand: 0,
+            capacity: capacity.max(1),
+        }
     }
 
     #[inline(always)]
@@ -47,7 +52,13 @@ impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
             let freed = self.evict();
             self.ring[freed] = *key;
         }
-        self.slots.insert(*key, Slot { value, referenced: false });
+        self.slots.insert(
+            *key,
+            Slot {
+                value,
+                referenced: false,
+            },
+        );
     }
 
     /// Takes out one entry and returns its place in the ring.
@@ -87,7 +98,11 @@ mod tests {
         }
         assert_eq!(cache.get(&0), Some(0));
         cache.set(&3, 30);
-        assert_eq!(cache.get(&0), Some(0), "looked up, so it had a second chance");
+        assert_eq!(
+            cache.get(&0),
+            Some(0),
+            "looked up, so it had a second chance"
+        );
         assert_eq!(cache.get(&1), None, "the first one never looked up");
         assert_eq!(cache.get(&3), Some(30));
     }

@@ -36,7 +36,15 @@ pub struct CapacityError {
 }
 
 fn check(what: &'static str, count: usize, capacity: usize) -> Result<(), CapacityError> {
-    if count <= capacity { Ok(()) } else { Err(CapacityError { what, count, capacity }) }
+    if count <= capacity {
+        Ok(())
+    } else {
+        Err(CapacityError {
+            what,
+            count,
+            capacity,
+        })
+    }
 }
 
 /// Table entries of one droplet.
@@ -75,7 +83,11 @@ impl Entries {
         check("endpoints", provision.endpoints.len(), capacity::ENDPOINTS)?;
         check("networks", provision.networks.len(), capacity::NETWORKS)?;
         check("VPCs", provision.vpcs.len(), capacity::VPCS)?;
-        check("direct paths", provision.direct_paths.len(), capacity::CACHE)?;
+        check(
+            "direct paths",
+            provision.direct_paths.len(),
+            capacity::CACHE,
+        )?;
         let mut pool = Pool::new(provision);
         let mut entries = Self {
             droplet: Host::new(provision.host.ip, provision.host.mac),
@@ -105,21 +117,33 @@ impl Entries {
         }
         for endpoint in &provision.endpoints {
             let encoded = pool.endpoint(endpoint)?;
-            entries.endpoints.push((EndpointKey::new(endpoint.vni, endpoint.ip), encoded));
+            entries
+                .endpoints
+                .push((EndpointKey::new(endpoint.vni, endpoint.ip), encoded));
         }
         for network in &provision.networks {
             let bouncers = pool.group("bouncers of a network", &network.bouncers)?;
             entries.networks.push((network.vni, network.cidr, bouncers));
         }
         for vpc in &provision.vpcs {
-            entries.vpcs.push((vpc.vni, pool.group("dividers of a VPC", &vpc.dividers)?));
+            entries
+                .vpcs
+                .push((vpc.vni, pool.group("dividers of a VPC", &vpc.dividers)?));
         }
         entries.members = pool.members;
         entries.add_rules(Direction::Ingress, &provision.ingress);
         entries.add_rules(Direction::Egress, &provision.egress);
         check("policies by port", entries.ports.len(), capacity::POLICIES)?;
-        check("policies by prefix", entries.cidrs.len(), capacity::POLICIES)?;
-        check("policies by label", entries.labels.len(), capacity::POLICIES)?;
+        check(
+            "policies by prefix",
+            entries.cidrs.len(),
+            capacity::POLICIES,
+        )?;
+        check(
+            "policies by label",
+            entries.labels.len(),
+            capacity::POLICIES,
+        )?;
         Ok(entries)
     }
 
@@ -152,8 +176,11 @@ impl Entries {
             }));
         }
         self.labels.extend(rules.labels.iter().map(|rule| {
-            let key =
-                LabelKey { vni: rule.vni.get(), pod: rule.pod, namespace: rule.namespace };
+            let key = LabelKey {
+                vni: rule.vni.get(),
+                pod: rule.pod,
+                namespace: rule.namespace,
+            };
             (key, rule.policies.0)
         }));
     }
@@ -202,11 +229,18 @@ impl Pool {
             .iter()
             .map(|host| (host.ip, Host::new(host.ip, host.mac)))
             .collect();
-        Self { substrate, groups: HashMap::new(), members: Vec::new() }
+        Self {
+            substrate,
+            groups: HashMap::new(),
+            members: Vec::new(),
+        }
     }
 
     fn resolve(&self, ip: Ipv4) -> Host {
-        self.substrate.get(&ip).copied().unwrap_or(Host::unresolved(ip))
+        self.substrate
+            .get(&ip)
+            .copied()
+            .unwrap_or(Host::unresolved(ip))
     }
 
     fn group(&mut self, what: &'static str, ips: &[Ipv4]) -> Result<Group, CapacityError> {
@@ -214,7 +248,10 @@ impl Pool {
         if let Some(group) = self.groups.get(ips) {
             return Ok(*group);
         }
-        let group = Group { first: self.members.len() as u32, count: ips.len() as u32 };
+        let group = Group {
+            first: self.members.len() as u32,
+            count: ips.len() as u32,
+        };
         let members: Vec<Host> = ips.iter().map(|ip| self.resolve(*ip)).collect();
         self.members.extend(members);
         self.groups.insert(ips.to_vec(), group);

@@ -63,7 +63,11 @@ impl Native {
             endpoints: entries.endpoints.iter().copied().collect(),
             members: entries.members.clone(),
             networks,
-            vpcs: entries.vpcs.iter().map(|(vni, group)| (vni.get(), *group)).collect(),
+            vpcs: entries
+                .vpcs
+                .iter()
+                .map(|(vni, group)| (vni.get(), *group))
+                .collect(),
             direct_paths,
             connections: Clock::new(capacity::CACHE),
             forward_flows: Clock::new(capacity::CACHE),
@@ -133,7 +137,11 @@ impl Tables for Native {
 
     #[inline(always)]
     fn forward_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
-        if self.forward_flows.is_empty() { None } else { self.forward_flows.get(flow) }
+        if self.forward_flows.is_empty() {
+            None
+        } else {
+            self.forward_flows.get(flow)
+        }
     }
 
     fn set_forward_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
@@ -142,7 +150,11 @@ impl Tables for Native {
 
     #[inline(always)]
     fn reverse_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
-        if self.reverse_flows.is_empty() { None } else { self.reverse_flows.get(flow) }
+        if self.reverse_flows.is_empty() {
+            None
+        } else {
+            self.reverse_flows.get(flow)
+        }
     }
 
     fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
@@ -163,7 +175,9 @@ impl Tables for Native {
 
     fn cidr_policies(&self, key: &CidrKey) -> u64 {
         let remote = Ipv4::from_raw(key.remote);
-        self.cidrs.get((key.vni, key.local, key.set), remote).unwrap_or(0)
+        self.cidrs
+            .get((key.vni, key.local, key.set), remote)
+            .unwrap_or(0)
     }
 
     fn label_policies(&self, key: &LabelKey) -> u64 {

@@ -14,12 +14,16 @@ pub(crate) struct PrefixTable<E, V> {
 
 impl<E: Copy + Eq + Hash, V: Copy> PrefixTable<E, V> {
     pub fn new() -> Self {
-        Self { lengths: Vec::new() }
+        Self {
+            lengths: Vec::new(),
+        }
     }
 
     /// Enters a prefix of `length` bits, 0 to 32.
     pub fn insert(&mut self, exact: E, address: Ipv4, length: u8, value: V) {
-        let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
+        let mask = u32::MAX
+            .checked_shl(32 - u32::from(length.min(32)))
+            .unwrap_or(0);
         let at = match self.lengths.binary_search_by(|(known, _)| mask.cmp(known)) {
             Ok(at) => at,
             Err(at) => {
@@ -27,13 +31,17 @@ impl<E: Copy + Eq + Hash, V: Copy> PrefixTable<E, V> {
                 at
             }
         };
-        self.lengths[at].1.insert((exact, address.to_bits() & mask), value);
+        self.lengths[at]
+            .1
+            .insert((exact, address.to_bits() & mask), value);
     }
 
     #[inline(always)]
     pub fn get(&self, exact: E, address: Ipv4) -> Option<V> {
         let bits = address.to_bits();
-        self.lengths.iter().find_map(|(mask, table)| table.get(&(exact, bits & mask)).copied())
+        self.lengths
+            .iter()
+            .find_map(|(mask, table)| table.get(&(exact, bits & mask)).copied())
     }
 }
 

@@ -28,19 +28,31 @@ impl Change {
     /// A 32-bit word, as it lies in memory, was replaced.
     #[inline(always)]
     pub const fn word(self, old: u32, new: u32) -> Self {
-        if old == new { self } else { Self(self.0 + !old as u64 + new as u64) }
+        if old == new {
+            self
+        } else {
+            Self(self.0 + !old as u64 + new as u64)
+        }
     }
 
     /// A 16-bit word, as it lies in memory, was replaced.
     #[inline(always)]
     pub const fn half(self, old: u16, new: u16) -> Self {
-        if old == new { self } else { Self(self.0 + !old as u64 + new as u64) }
+        if old == new {
+            self
+        } else {
+            Self(self.0 + !old as u64 + new as u64)
+        }
     }
 
     /// The checksum after the change, by equation 3 of RFC 1624: `HC' = ~(~HC + ~m + m')`.
     #[inline(always)]
     pub const fn apply(self, checksum: u16) -> u16 {
-        if self.0 == 0 { checksum } else { fold(!checksum as u64 + self.0) }
+        if self.0 == 0 {
+            checksum
+        } else {
+            fold(!checksum as u64 + self.0)
+        }
     }
 }
 

@@ -94,7 +94,11 @@ impl ReturnToSender {
     #[inline(always)]
     pub const fn new(ip: Ipv4, mac: Mac) -> Self {
         Self {
-            header: OptionHeader { class: CLASS, kind: RETURN_TO_SENDER, length: 3 },
+            header: OptionHeader {
+                class: CLASS,
+                kind: RETURN_TO_SENDER,
+                length: 3,
+            },
             flags: 0,
             ip: ip.octets(),
             mac: mac.octets(),
@@ -106,7 +110,11 @@ impl ReturnToSender {
     #[inline(always)]
     pub const fn absent() -> Self {
         Self {
-            header: OptionHeader { class: CLASS, kind: 0, length: 0 },
+            header: OptionHeader {
+                class: CLASS,
+                kind: 0,
+                length: 0,
+            },
             flags: 0,
             ip: [0; 4],
             mac: [0; 6],
@@ -184,7 +192,11 @@ impl ScaledEndpoint {
     #[inline(always)]
     pub const fn modify(target: &FlowTarget) -> Self {
         Self {
-            header: OptionHeader { class: CLASS, kind: SCALED_ENDPOINT, length: 7 },
+            header: OptionHeader {
+                class: CLASS,
+                kind: SCALED_ENDPOINT,
+                length: 7,
+            },
             message: MODIFY,
             src: target.src.octets(),
             dst: target.dst.octets(),
@@ -200,7 +212,11 @@ impl ScaledEndpoint {
     #[inline(always)]
     pub const fn absent() -> Self {
         Self {
-            header: OptionHeader { class: CLASS, kind: 0, length: 0 },
+            header: OptionHeader {
+                class: CLASS,
+                kind: 0,
+                length: 0,
+            },
             message: 0,
             src: [0; 4],
             dst: [0; 4],
@@ -248,7 +264,11 @@ impl Label {
     #[inline(always)]
     pub const fn new(kind: u8, label: u32) -> Self {
         Self {
-            header: OptionHeader { class: CLASS, kind, length: 1 },
+            header: OptionHeader {
+                class: CLASS,
+                kind,
+                length: 1,
+            },
             // Mizar stores the label as its machines do: little-endian.
             value: [(label as u16).to_le(), ((label >> 16) as u16).to_le()],
         }
@@ -328,7 +348,11 @@ mod tests {
             pod: Label::new(POD_LABEL, 77),
             namespace: Label::new(NAMESPACE_LABEL, 0x0102_0304),
         };
-        let hex: String = options.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = options
+            .as_bytes()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert_eq!(
             hex,
             "11014803004c22c32002e1a2af58b200110149074dac141217ac14128d4cbf9a1c0298753387aa02f2dfa60d47\

@@ -107,7 +107,13 @@ mod tests {
     fn text_round_trips_and_wrong_text_is_refused() {
         let mac: Mac = "02:ee:b7:1e:ec:21".parse().unwrap();
         assert_eq!(mac.to_string(), "02:ee:b7:1e:ec:21");
-        for wrong in ["", "02:ee:b7:1e:ec", "02:ee:b7:1e:ec:21:00", "2:ee:b7:1e:ec:21", "02:ee:b7:1e:ec:+1"] {
+        for wrong in [
+            "",
+            "02:ee:b7:1e:ec",
+            "02:ee:b7:1e:ec:21:00",
+            "2:ee:b7:1e:ec:21",
+            "02:ee:b7:1e:ec:+1",
+        ] {
             assert!(wrong.parse::<Mac>().is_err(), "{wrong}");
         }
     }

@@ -17,7 +17,11 @@ impl Vni {
     /// The identifier `value`, or nothing if it needs more than 24 bits.
     #[inline(always)]
     pub const fn new(value: u32) -> Option<Self> {
-        if value <= Self::MAX { Some(Self(value)) } else { None }
+        if value <= Self::MAX {
+            Some(Self(value))
+        } else {
+            None
+        }
     }
 
     /// The identifier in the upper 24 bits of a header word; the lower eight are reserved.

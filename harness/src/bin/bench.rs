@@ -1,1 +1,7 @@
-fn main() {}
+//! Compares datapaths of the Mizar overlay. See the README.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    harness::cli::main()
+}

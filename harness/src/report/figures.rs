@@ -216,6 +216,14 @@ impl<'a> Cell<'a> {
         self.info.is_some_and(|info| info.polls_busily)
     }
 
+    /// Whether the run left nothing about it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.result.is_none()
+            && self.failures.is_empty()
+            && self.check == Check::Absent
+            && self.trials.is_empty()
+    }
+
     /// Why there is no result, in a few words; `None` if there is one.
     pub(super) fn absence(&self) -> Option<&'static str> {
         match (self.result, self.failures.is_empty(), &self.check) {
@@ -257,7 +265,7 @@ impl<'a> Names<'a> {
         let run = &folder.run;
         let mut datapaths = Vec::new();
         let mut scenarios = Vec::new();
-        let mut add = |names: &mut Vec<&'a str>, name: &'a str| {
+        let add = |names: &mut Vec<&'a str>, name: &'a str| {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -271,12 +279,27 @@ impl<'a> Names<'a> {
         for record in &folder.records {
             let (datapath, scenario) = place(record);
             add(&mut datapaths, datapath);
-            add(&mut scenarios, scenario);
+            // A failure may be of the datapath as a whole.
+            if !matches!(record, Record::Failure(_)) {
+                add(&mut scenarios, scenario);
+            }
         }
         Self {
             datapaths,
             scenarios,
         }
+    }
+
+    /// Failures of `datapath` that belong to no scenario of the run.
+    fn failures_of(&self, folder: &'a RunFolder, datapath: &str) -> Vec<&'a Failure> {
+        let failures = folder.records.iter().filter_map(|record| match record {
+            Record::Failure(failure) => Some(failure),
+            _ => None,
+        });
+        failures
+            .filter(|failure| failure.datapath == datapath)
+            .filter(|failure| !self.scenarios.contains(&failure.scenario.as_str()))
+            .collect()
     }
 }
 
@@ -325,32 +348,25 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
         }
     }
     for group in &mut groups {
-        group.scenarios = names
-            .scenarios
-            .iter()
-            .map(|&id| {
-                let cells: Vec<_> = group
-                    .datapaths
-                    .iter()
-                    .map(|&datapath| {
-                        let index = names.datapaths.iter().position(|name| *name == datapath);
-                        let records = by_place.get(&(datapath, id));
-                        cell(
-                            run,
-                            index.unwrap_or(0),
-                            datapath,
-                            records.map_or(&[], Vec::as_slice),
-                        )
-                    })
-                    .collect();
-                ScenarioFigures {
-                    id,
-                    info: run.scenarios.iter().find(|scenario| scenario.id == id),
-                    lead: Lead::of(run, &cells),
-                    cells,
+        for &id in &names.scenarios {
+            let mut cells = Vec::new();
+            for &datapath in &group.datapaths {
+                let index = names.datapaths.iter().position(|name| *name == datapath);
+                let records = by_place.get(&(datapath, id));
+                let records = records.map_or(&[][..], Vec::as_slice);
+                let mut cell = cell(run, index.unwrap_or(0), datapath, records);
+                if cell.result.is_none() {
+                    cell.failures.extend(names.failures_of(folder, datapath));
                 }
-            })
-            .collect();
+                cells.push(cell);
+            }
+            group.scenarios.push(ScenarioFigures {
+                id,
+                info: run.scenarios.iter().find(|scenario| scenario.id == id),
+                lead: Lead::of(run, &cells),
+                cells,
+            });
+        }
     }
     groups
 }

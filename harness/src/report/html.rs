@@ -90,7 +90,7 @@ fn write_line(out: &mut String, line: &Line) -> fmt::Result {
 fn write_table(out: &mut String, table: &Table) -> fmt::Result {
     writeln!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table: {0}\">\n<table>\n<caption>{0}</caption>\n<thead>\n<tr>",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table: {0}\">\n<table>\n<caption><span>{0}</span></caption>\n<thead>\n<tr>",
         escape(&table.caption)
     )?;
     for column in &table.columns {

@@ -60,11 +60,7 @@ impl LatencyFigure {
         let histogram: Vec<_> = merged.into_iter().filter(|(_, count)| *count > 0).collect();
         // One trial says its percentiles itself. Of several, those of all frames together count.
         let only = taken.len() == 1 || histogram.is_empty();
-        let count = if only {
-            last.count
-        } else {
-            total(&histogram)
-        };
+        let count = if only { last.count } else { total(&histogram) };
         let percentile = |quantile: f64, recorded: u64| Percentile {
             ns: match at(&histogram, quantile) {
                 Some(merged) if !only => merged,
@@ -142,10 +138,7 @@ pub(super) fn missing(trial: &TrialRecord) -> (u128, u128) {
     let lost = trial.offered.abs_diff(trial.received);
     let unsent = trial.intended.abs_diff(trial.offered);
     let all = trial.offered.max(trial.intended);
-    (
-        u128::from(lost) + u128::from(unsent),
-        u128::from(all),
-    )
+    (u128::from(lost) + u128::from(unsent), u128::from(all))
 }
 
 /// `part` of `whole`, at most 1; 0 of nothing.

@@ -105,7 +105,7 @@ fn shell_word(word: &str) -> String {
     let mut out = String::from("$'");
     for c in word.chars() {
         let mut buffer = [0; 4];
-        let shown = c.encode_utf8(&mut buffer);
+        let shown: &str = c.encode_utf8(&mut buffer);
         match c {
             '\'' | '\\' => {
                 out.push('\\');

@@ -13,12 +13,7 @@ fn significant(value: f64, most: usize) -> String {
         v if v >= 0.01 => 4,
         _ => 6,
     };
-    let text = format!("{value:.*}", decimals.min(most));
-    match text.split_once('.') {
-        _ if value.abs() < 1_000.0 => text,
-        Some((whole, fraction)) => format!("{}.{fraction}", group(whole)),
-        None => group(&text),
-    }
+    fixed(value, decimals.min(most))
 }
 
 /// Digits in groups of three.
@@ -34,6 +29,15 @@ fn group(digits: &str) -> String {
         out.push(digit);
     }
     out
+}
+
+/// `value` with so many decimals, its whole part in groups of three digits.
+pub(super) fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    match text.split_once('.') {
+        Some((whole, fraction)) => format!("{}.{fraction}", group(whole)),
+        None => group(&text),
+    }
 }
 
 /// A count, in groups of three digits.
@@ -101,17 +105,14 @@ pub(super) fn micros(ns: u64) -> String {
         v if v >= 10.0 => 1,
         _ => 2,
     };
-    match format!("{value:.decimals$}") {
-        text if value >= 1_000.0 => group(&text),
-        text => text,
-    }
+    fixed(value, decimals)
 }
 
 /// Nanoseconds, without the unit, with about three significant digits.
 pub(super) fn nanos(ns: f64) -> String {
     match ns.abs() {
         v if v > 1e15 => format!("{ns:.3e}"),
-        v if v >= 100.0 => significant(ns, 0).replace(".", ""),
+        v if v >= 100.0 => fixed(ns, 0),
         v if v >= 10.0 => significant(ns, 1),
         _ => significant(ns, 2),
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{PortType, Purpose, Rate, Record};
+use crate::record::{PortType, Purpose, Rate, Record, ResultRecord};
 
 use super::RunFolder;
 use super::figures::{Cell, Check, Figures, is_optimised, place};
@@ -23,7 +23,7 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
     for (scenario, cell) in figures.cells() {
         let mut warnings = of_cell(cell);
         if let Some(result) = cell.result {
-            warnings.extend(result.warnings.iter().cloned());
+            warnings.extend(result.warnings.iter().map(|words| format!(": {words}")));
         }
         for warning in warnings {
             // One line for all scenarios it applies to.
@@ -42,13 +42,20 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
         let scenarios = by_text
             .remove(&(datapath, warning.clone()))
             .unwrap_or_default();
-        out.push(format!("{datapath} in {}: {warning}", text::list(&scenarios)));
+        let everywhere = scenarios.len() > 1 && scenarios.len() == figures.run.scenarios.len();
+        let scenarios = if everywhere {
+            "all scenarios".to_owned()
+        } else {
+            text::list(&scenarios)
+        };
+        out.push(format!("{datapath} in {scenarios}{warning}"));
     }
     of_ceilings(folder, &mut out);
+    of_machine(figures, &mut out);
     out
 }
 
-/// What concerns the program, the machine and the profile.
+/// What concerns the program, the profile and the ports.
 fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
     let environment = &figures.run.environment;
     if !is_optimised(figures.run) {
@@ -75,6 +82,11 @@ fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
             environment.tester_cpu
         ));
     }
+}
+
+/// What concerns the machine, and so every figure alike.
+fn of_machine(figures: &Figures<'_>, out: &mut Vec<String>) {
+    let environment = &figures.run.environment;
     if environment.clock_cost_ns >= SLOW_CLOCK_NS {
         out.push(format!(
             "Reading the clock ({}) costs {} ns, which lowers rates and adds to latencies. Use the clock source tsc if the machine has it.",
@@ -107,7 +119,12 @@ fn of_files(folder: &RunFolder, out: &mut Vec<String>) {
         out.push("The last line of trials.jsonl is cut off: the run was interrupted while it wrote. That record is left out; results may be missing.".to_owned());
     }
     if !damage.unreadable.is_empty() {
-        let shown: Vec<_> = damage.unreadable.iter().take(5).map(u64::to_string).collect();
+        let shown: Vec<_> = damage
+            .unreadable
+            .iter()
+            .take(5)
+            .map(u64::to_string)
+            .collect();
         let more = if damage.unreadable.len() > shown.len() {
             ", the first in"
         } else {
@@ -129,7 +146,10 @@ fn of_names(figures: &Figures<'_>, folder: &RunFolder, out: &mut Vec<String>) {
     for record in &folder.records {
         if let Record::Result(result) = record {
             *results.entry(place(record)).or_default() += 1;
-            let info = run.datapaths.iter().find(|info| info.name == result.datapath);
+            let info = run
+                .datapaths
+                .iter()
+                .find(|info| info.name == result.datapath);
             if info.is_some_and(|info| info.ports != result.ports) {
                 out.push(format!(
                     "{} was announced on other ports than the {} ports it was measured on in {}; it is listed under the latter.",
@@ -146,7 +166,10 @@ fn of_names(figures: &Figures<'_>, folder: &RunFolder, out: &mut Vec<String>) {
         }
     }
     for (index, info) in run.datapaths.iter().enumerate() {
-        if run.datapaths[..index].iter().any(|other| other.name == info.name) {
+        if run.datapaths[..index]
+            .iter()
+            .any(|other| other.name == info.name)
+        {
             out.push(format!(
                 "Two datapaths are named {}: their figures cannot be told apart.",
                 info.name
@@ -155,32 +178,52 @@ fn of_names(figures: &Figures<'_>, folder: &RunFolder, out: &mut Vec<String>) {
     }
 }
 
-/// What concerns one datapath in one scenario.
+/// What concerns one datapath in one scenario, to be put behind their names.
 fn of_cell(cell: &Cell<'_>) -> Vec<String> {
     let mut out = Vec::new();
+    let mut says = |words: &str| out.push(format!(" {words}"));
     match (&cell.check, cell.result) {
-        (Check::Failed(..), Some(_)) => out.push("forwards some frames otherwise than the oracle says; its figures are marked unverified and must not be used.".to_owned()),
-        (Check::Failed(..), None) => out.push("failed verification and was not measured; see the differences in its scenario.".to_owned()),
-        (Check::Absent, Some(_)) if cell.doubt() == Some("not checked") => out.push("has no record of a verification; its figures are marked not checked. Run bench verify.".to_owned()),
-        (_, Some(result)) if result.unverified => out.push("was measured without passing verification; its figures are marked unverified and must not be used.".to_owned()),
-        (_, None) if cell.failures.is_empty() => out.push("has no result: the run was interrupted or is still going on.".to_owned()),
+        (Check::Failed(..), Some(_)) => says(
+            "forwards some frames otherwise than the oracle says; its figures are marked unverified and must not be used.",
+        ),
+        (Check::Failed(..), None) => {
+            says("failed verification and was not measured; see the differences in its scenario.")
+        }
+        (Check::Absent, Some(_)) if cell.doubt() == Some("not checked") => says(
+            "has no record of a verification; its figures are marked not checked. Run bench verify.",
+        ),
+        (_, Some(result)) if result.unverified => says(
+            "was measured without passing verification; its figures are marked unverified and must not be used.",
+        ),
+        (_, None) if cell.failures.is_empty() => {
+            says("has no result: the run was interrupted or is still going on.");
+        }
         _ => {}
     }
-    if cell.result.is_some_and(|result| result.ports == PortType::Detached) {
-        out.push("was measured without ports; the figures leave out all cost of sending and receiving.".to_owned());
+    let detached = |result: &ResultRecord| result.ports == PortType::Detached;
+    if cell.result.is_some_and(detached) {
+        says(
+            "was measured without ports; the figures leave out all cost of sending and receiving.",
+        );
     }
     if let Some(share) = cell.share_of_ceiling() {
         if share > 1.0 {
-            out.push("carried more than the tester's ceiling, which therefore was measured too low. Repeat the run on an idle machine.".to_owned());
+            says(
+                "carried more than the tester's ceiling, which therefore was measured too low. Repeat the run on an idle machine.",
+            );
         } else if cell.is_tester_bound() {
-            out.push("is tester-bound: PDR is within 5 % of what the tester can do itself, and the datapath may be faster.".to_owned());
+            says(
+                "is tester-bound: PDR is within 5 % of what the tester can do itself, and the datapath may be faster.",
+            );
         }
     } else if cell.result.is_some() && cell.ceiling().is_none() {
-        out.push("has no tester's ceiling: whether the datapath or the tester set the figures is unknown.".to_owned());
+        says(
+            "has no tester's ceiling: whether the datapath or the tester set the figures is unknown.",
+        );
     }
     for (name, rate) in [("NDR", cell.ndr()), ("PDR", cell.pdr())] {
         if rate.is_some_and(|rate| unsent_decided(cell, rate)) {
-            out.push(format!("the upper bound of {name} comes from frames the tester failed to send, not from frames the datapath lost; it may carry more."));
+            out.push(format!(": the upper bound of {name} comes from frames the tester failed to send, not from frames the datapath lost; it may carry more."));
         }
     }
     damaged(cell, &mut out);
@@ -213,12 +256,27 @@ fn damaged(cell: &Cell<'_>, out: &mut Vec<String>) {
             .fold(0_u64, |sum, trial| sum.saturating_add(count(trial)))
     };
     for (count, what, advice) in [
-        (sum(|trial| trial.corrupted), "came back changed", "The datapath corrupts frames under load; do not use it before that is explained."),
-        (sum(|trial| trial.duplicates), "came back more than once", "Look for a loop or a flood among its ports."),
-        (sum(|trial| trial.foreign), "came that the tester did not send", "Keep other traffic off the ports and run again."),
+        (
+            sum(|trial| trial.corrupted),
+            "came back changed",
+            "The datapath corrupts frames under load; do not use it before that is explained.",
+        ),
+        (
+            sum(|trial| trial.duplicates),
+            "came back more than once",
+            "Look for a loop or a flood among its ports.",
+        ),
+        (
+            sum(|trial| trial.foreign),
+            "came that the tester did not send",
+            "Keep other traffic off the ports and run again.",
+        ),
     ] {
         if count > 0 {
-            out.push(format!("{} {what}. {advice}", text::count(count, "frame", "frames")));
+            out.push(format!(
+                ": {} {what}. {advice}",
+                text::count(count, "frame", "frames")
+            ));
         }
     }
 }

@@ -15,9 +15,9 @@ pub use workload::{FrameSize, PortPlan, Workload};
 
 use crate::record::Latency;
 use crate::search::Pps;
+use ::workload::{SinkState, histogram};
 use netdev::CpuTime;
 use std::time::Duration;
-use ::workload::{SinkState, histogram};
 
 /// What can go wrong while testing.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,9 @@ pub enum Error {
     #[error("the tester's programs: {0}")]
     Bpf(#[from] bpf_load::Error),
     /// The tester's programs were not built.
-    #[error("the tester's BPF programs were not built; `cargo xtask bench` installs what is missing")]
+    #[error(
+        "the tester's BPF programs were not built; `cargo xtask bench` installs what is missing"
+    )]
     NoPrograms,
     /// The generator stopped by itself.
     #[error("the generator stopped: {0}")]
@@ -45,12 +47,7 @@ pub trait Tester {
     ///
     /// # Errors
     /// Where the tester itself fails; loss is a result, not an error.
-    fn trial(
-        &mut self,
-        load: Pps,
-        duration: Duration,
-        latency: bool,
-    ) -> Result<Report, Error>;
+    fn trial(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error>;
 }
 
 /// What a tester counted in one trial.
@@ -114,7 +111,10 @@ fn summarise(counts: &[u64]) -> Latency {
 /// Nanoseconds of the monotonic clock.
 #[inline(always)]
 fn now() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: a valid place for the result; this clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -133,7 +133,13 @@ mod tests {
         let latency = summarise(&counts);
         assert_eq!(latency.count, 1000);
         assert_eq!(
-            (latency.p50_ns, latency.p90_ns, latency.p99_ns, latency.p999_ns, latency.max_ns),
+            (
+                latency.p50_ns,
+                latency.p90_ns,
+                latency.p99_ns,
+                latency.p999_ns,
+                latency.max_ns
+            ),
             (500, 900, 990, 999, 1000)
         );
         assert_eq!(summarise(&[0; 8]).max_ns, 0);

@@ -10,7 +10,7 @@ use datapath_api::ring::RingPort;
 use datapath_api::{
     Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running, VethPorts,
 };
-use netdev::{Cpu, Tid};
+use netdev::{Cpu, Tid, Urgency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -91,9 +91,13 @@ impl NullForward {
         })??;
         let mut threads = Vec::new();
         for port in ports.endpoints.iter().chain([&ports.uplink]) {
-            threads.extend(port.thread_napi(cpu)?);
+            threads.extend(port.thread_napi(cpu, Urgency::Busy)?);
         }
-        Ok(Box::new(Forwarder { threads, _ebpf: Some(ebpf), worker: None }))
+        Ok(Box::new(Forwarder {
+            threads,
+            _ebpf: Some(ebpf),
+            worker: None,
+        }))
     }
 
     fn install_rings(
@@ -108,19 +112,29 @@ impl NullForward {
             .iter()
             .map(|(from, to)| (usize::from(number(*from)), usize::from(number(*to))))
             .collect();
-        if paths.iter().any(|(from, to)| *from >= ports.len() || *to >= ports.len()) {
-            return Err(Error::failed("installing the null forward", "there is no such port"));
+        if paths
+            .iter()
+            .any(|(from, to)| *from >= ports.len() || *to >= ports.len())
+        {
+            return Err(Error::failed(
+                "installing the null forward",
+                "there is no such port",
+            ));
         }
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let (started, ready) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let pinned = netdev::pin_current_thread(cpu);
+            // An ordinary user may not, and measures with what other work leaves.
+            let _ = Tid::current().prioritise(Urgency::Busy);
             let _ = started.send(pinned.map(|()| Tid::current()));
             while !stopped.load(Ordering::Relaxed) {
                 for (from, to) in &paths {
                     for _ in 0..32 {
-                        let Ok(buffer) = ports[*from].rx.pop() else { break };
+                        let Ok(buffer) = ports[*from].rx.pop() else {
+                            break;
+                        };
                         if let Err(rtrb::PushError::Full(buffer)) = ports[*to].tx.push(buffer) {
                             let _ = ports[*to].free.push(buffer);
                         }
@@ -130,7 +144,11 @@ impl NullForward {
         });
         let died = |_| Error::failed("installing the null forward", "its thread died");
         let tid = ready.recv().map_err(died)??;
-        Ok(Box::new(Forwarder { threads: vec![tid], _ebpf: None, worker: Some((stop, thread)) }))
+        Ok(Box::new(Forwarder {
+            threads: vec![tid],
+            _ebpf: None,
+            worker: Some((stop, thread)),
+        }))
     }
 }
 

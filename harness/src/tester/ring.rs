@@ -3,21 +3,17 @@
 use super::workload::Workload;
 use super::{Error, Report, Tester, add, now, summarise};
 use crate::search::Pps;
+use ::workload::{Arrival, Control, Entry, Pace, SMALL_WORDS, SinkState, Stamp, histogram, judge};
 use datapath_api::ring::{Buffer, TesterPort};
 use mizar_wire::{Be16, ethernet, ipv4};
-use netdev::{Cpu, Tid, pin_current_thread};
+use netdev::{Cpu, Tid, Urgency, pin_current_thread};
 use std::time::Duration;
-use ::workload::{
-    Arrival, Control, Entry, Pace, SMALL_WORDS, SinkState, Stamp, histogram, judge,
-};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Buffers in circulation for each port: its rings and what is in hand.
 const BUFFERS: usize = 2048;
 /// Frames sent or received at once.
 const BURST: usize = 32;
-/// From setting up a trial until its first frame is due.
-const LEAD: u64 = 1_000_000;
 /// From the end of a trial until nothing can be under way any more.
 const DRAIN: u64 = 5_000_000;
 /// Frames back in which duplicates are recognised.
@@ -52,7 +48,13 @@ impl RingTester {
             }
         }
         let pool = (0..BUFFERS * ports.len()).map(|_| Buffer::new()).collect();
-        Self { ports, pool, entries: workload.entries.clone(), inner_at, cpu }
+        Self {
+            ports,
+            pool,
+            entries: workload.entries.clone(),
+            inner_at,
+            cpu,
+        }
     }
 }
 
@@ -64,6 +66,8 @@ impl Tester for RingTester {
             scope
                 .spawn(move || -> Result<Report, Error> {
                     pin_current_thread(tester.cpu)?;
+                    // An ordinary user may not, and measures with what other work leaves.
+                    let _ = Tid::current().prioritise(Urgency::Busy);
                     Trial::new(tester, load, duration, latency).run()
                 })
                 .join()
@@ -85,10 +89,9 @@ struct Trial<'a> {
 impl<'a> Trial<'a> {
     fn new(tester: &'a mut RingTester, load: Pps, duration: Duration, latency: bool) -> Self {
         let entries = tester.entries.len() as u32;
-        let start = now() + LEAD;
         Self {
             tester,
-            control: Control::new(start, duration.as_nanos() as u64, load.get(), entries),
+            control: Control::new(duration.as_nanos() as u64, load.get(), entries),
             pace: Pace::default(),
             state: SinkState::default(),
             seen: vec![0; WINDOW],
@@ -99,8 +102,8 @@ impl<'a> Trial<'a> {
     fn run(mut self) -> Result<Report, Error> {
         let before = Tid::current().cpu_time()?;
         loop {
-            let time = now();
-            if time >= self.control.end + DRAIN {
+            let over = self.pace.start + self.control.duration + DRAIN;
+            if self.pace.start != 0 && now() >= over {
                 break;
             }
             for _ in 0..BURST {
@@ -119,23 +122,31 @@ impl<'a> Trial<'a> {
             arrived,
             latency: self.latency.as_deref().map(summarise),
             cpu,
-            effective: Duration::from_nanos(now() - self.control.start),
+            effective: Duration::from_nanos(now() - self.pace.start),
         })
     }
 
     /// Sends the next frame; false if no buffer is free.
     #[inline(always)]
     fn send(&mut self) -> bool {
-        let Some(mut buffer) = self.tester.pool.pop() else { return false };
+        let Some(mut buffer) = self.tester.pool.pop() else {
+            return false;
+        };
         let (number, index) = self.pace.advance(&self.control);
-        let Some(entry) = self.tester.entries.get(index as usize) else { return false };
-        let stamp = Stamp::new(number as u32, self.control.due(number));
+        let Some(entry) = self.tester.entries.get(index as usize) else {
+            return false;
+        };
+        let stamp = Stamp::new(number as u32, self.pace.due_at(&self.control, number));
         if let Some(frame) = buffer.reset(usize::from(entry.len)) {
             write(frame, entry, &stamp);
         }
         let lost = match self.tester.ports.get_mut(usize::from(entry.port)) {
             // A full ring loses the frame, as a full receive queue does.
-            Some(port) => port.tx.push(buffer).err().map(|rtrb::PushError::Full(buffer)| buffer),
+            Some(port) => port
+                .tx
+                .push(buffer)
+                .err()
+                .map(|rtrb::PushError::Full(buffer)| buffer),
             None => Some(buffer),
         };
         self.tester.pool.extend(lost);
@@ -146,7 +157,9 @@ impl<'a> Trial<'a> {
     fn receive(&mut self) {
         for port in 0..self.tester.ports.len() {
             for _ in 0..BURST {
-                let Ok(buffer) = self.tester.ports[port].rx.pop() else { break };
+                let Ok(buffer) = self.tester.ports[port].rx.pop() else {
+                    break;
+                };
                 if let Some(inner_at) = self.tester.inner_at[port] {
                     self.judge(buffer.frame(), inner_at);
                 }
@@ -166,7 +179,10 @@ impl<'a> Trial<'a> {
             let head = entry.head.as_bytes();
             let (_, head_ip, head_ports) = read(head, usize::from(entry.inner_at))?;
             let (theirs, ours) = ((&ip, ports), (&head_ip, head_ports));
-            Some((judge(entry, frame.len(), inner_at, &stamp, theirs, ours), stamp))
+            Some((
+                judge(entry, frame.len(), inner_at, &stamp, theirs, ours),
+                stamp,
+            ))
         });
         match arrival {
             None | Some((Arrival::Foreign, _)) => self.state.foreign += 1,
@@ -201,7 +217,11 @@ impl<'a> Trial<'a> {
 #[inline(always)]
 fn write(frame: &mut [u8], entry: &Entry, stamp: &Stamp) {
     let head = entry.head.as_bytes();
-    let wanted = if entry.inner_at == 0 { SMALL_WORDS * 8 } else { head.len() };
+    let wanted = if entry.inner_at == 0 {
+        SMALL_WORDS * 8
+    } else {
+        head.len()
+    };
     let len = wanted.min(frame.len());
     frame[..len].copy_from_slice(&head[..len]);
     let inner = usize::from(entry.inner_at);
@@ -223,5 +243,9 @@ fn read(frame: &[u8], inner_at: usize) -> Option<(Stamp, ipv4::Header, u32)> {
     let (ports, _) = <[Be16; 2]>::read_from_prefix(transport).ok()?;
     let stamp_at = if ip.protocol == ipv4::UDP { 8 } else { 4 };
     let (stamp, _) = Stamp::read_from_prefix(transport.get(stamp_at..)?).ok()?;
-    Some((stamp, ip, u32::from(ports[0].raw()) | u32::from(ports[1].raw()) << 16))
+    Some((
+        stamp,
+        ip,
+        u32::from(ports[0].raw()) | u32::from(ports[1].raw()) << 16,
+    ))
 }

@@ -8,19 +8,20 @@ use super::workload::Workload;
 use super::{Error, Report, Tester, add, now, summarise};
 use crate::lab::VethLab;
 use crate::search::Pps;
-use aya::maps::Array;
+use ::workload::{Control, Pace, SinkConfig, SinkState, histogram};
+use aya::maps::{Array, MapData};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use bpf_load::{fill, load_program, program};
-use netdev::{Cpu, CpuTime, Namespace, Tid, pin_current_thread};
+use netdev::{Cpu, CpuTime, Namespace, Tid, Urgency, pin_current_thread};
 use std::sync::Arc;
-use std::time::Duration;
-use ::workload::{Control, Pace, SinkConfig, SinkState, histogram};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Frames a test run handles between two flushes. A batch delays a frame by as much as the batch takes.
-const BATCH: u32 = 16;
-/// From setting up a trial until its first frame is due.
-const LEAD: u64 = 3_000_000;
+const BATCH: u32 = 32;
+/// How long a generator may take until it is first called.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// From the end of a trial until nothing can be under way any more.
 const DRAIN: Duration = Duration::from_millis(10);
 /// Frames back in which the sinks recognise duplicates.
@@ -29,6 +30,7 @@ const WINDOW: u32 = 1 << 16;
 /// A tester at the other ends of a droplet's veth ports.
 pub struct VethTester {
     ebpf: Ebpf,
+    pace: Array<MapData, Plain<Pace>>,
     namespace: Arc<Namespace>,
     entries: u32,
     longest: usize,
@@ -44,7 +46,9 @@ pub(super) fn load(entries: usize) -> Result<Ebpf, Error> {
         let entries = u32::try_from(entries.max(1))
             .map_err(|_| Error::Workload(format!("{entries} frames are too many")))?;
         let object = aya::include_bytes_aligned!(env!("BPF_OBJECT"));
-        let loaded = EbpfLoader::new().map_max_entries("ENTRIES", entries).load(object);
+        let loaded = EbpfLoader::new()
+            .map_max_entries("ENTRIES", entries)
+            .load(object);
         Ok(loaded.map_err(|e| bpf_load::Error::failed("loading the object", &e))?)
     }
     #[cfg(not(bpf))]
@@ -68,7 +72,7 @@ impl VethTester {
     ) -> Result<Self, Error> {
         let namespace = Arc::clone(lab.tester_namespace());
         let mut sinks = Vec::new();
-        let ebpf = namespace.run(|| -> Result<Ebpf, Error> {
+        let mut ebpf = namespace.run(|| -> Result<Ebpf, Error> {
             let mut ebpf = load(workload.entries.len())?;
             load_program(&mut ebpf, "generate")?;
             load_program(&mut ebpf, "sink")?;
@@ -86,7 +90,12 @@ impl VethTester {
                     } else {
                         plan.inner_at
                     };
-                    let config = SinkConfig { inner_at, latency: 0, active: 1, port: number };
+                    let config = SinkConfig {
+                        inner_at,
+                        latency: 0,
+                        active: 1,
+                        port: number,
+                    };
                     sinks.push((interface.index(), config));
                 }
             }
@@ -94,13 +103,15 @@ impl VethTester {
         })??;
         let mut threads = Vec::new();
         for (_, interface) in lab.tester_ends() {
-            for thread in interface.thread_napi(cpu)? {
-                thread.prioritise()?;
-                threads.push(thread);
-            }
+            threads.extend(interface.thread_napi(cpu, Urgency::Prompt)?);
         }
+        let pace = ebpf.take_map("PACE");
+        let pace = pace.ok_or_else(|| bpf_load::Error::Absent("map PACE".to_owned()))?;
+        let pace =
+            Array::try_from(pace).map_err(|e| bpf_load::Error::failed("reading PACE", &e))?;
         Ok(Self {
             ebpf,
+            pace,
             namespace,
             entries: workload.entries.len() as u32,
             longest: workload.longest,
@@ -112,19 +123,37 @@ impl VethTester {
 
     fn reset(&mut self, control: Control, latency: bool) -> Result<(), Error> {
         fill(&self.ebpf, "CONTROL", [(0u32, control)].into_iter())?;
-        fill(&self.ebpf, "PACE", [(0u32, Pace::default())].into_iter())?;
+        self.pace
+            .set(0, Plain(Pace::default()), 0)
+            .map_err(|e| bpf_load::Error::failed("resetting PACE", &e))?;
         let sinks: Vec<_> = self
             .sinks
             .iter()
-            .map(|(index, config)| (*index, SinkConfig { latency: latency.into(), ..*config }))
+            .map(|(index, config)| {
+                (
+                    *index,
+                    SinkConfig {
+                        latency: latency.into(),
+                        ..*config
+                    },
+                )
+            })
             .collect();
         for (_, config) in &sinks {
-            fill(&self.ebpf, "STATES", [(config.port, SinkState::default())].into_iter())?;
+            fill(
+                &self.ebpf,
+                "STATES",
+                [(config.port, SinkState::default())].into_iter(),
+            )?;
         }
         fill(&self.ebpf, "SINKS", sinks.into_iter())?;
         fill(&self.ebpf, "SEEN", zeros::<u32>(WINDOW))?;
         if latency {
-            fill(&self.ebpf, "LATENCY", zeros::<u64>(histogram::BUCKETS as u32))?;
+            fill(
+                &self.ebpf,
+                "LATENCY",
+                zeros::<u64>(histogram::BUCKETS as u32),
+            )?;
         }
         Ok(())
     }
@@ -135,6 +164,75 @@ impl VethTester {
             total = total + thread.cpu_time()?;
         }
         Ok(total)
+    }
+
+    /// Calls a program once a live frame, on a thread of its own, for as long as a trial of `duration` takes.
+    /// Returns the processor time it took and where the generator is.
+    fn generate(
+        &mut self,
+        name: &str,
+        frame: &[u8],
+        duration: Duration,
+    ) -> Result<(CpuTime, Pace), Error> {
+        install_signal_handler()?;
+        let pace = &self.pace;
+        let read = || {
+            pace.get(&0, 0)
+                .map(|Plain(pace)| pace)
+                .map_err(|e| Error::from(bpf_load::Error::failed("reading PACE", &e)))
+        };
+        let (namespace, cpu) = (&self.namespace, self.cpu);
+        let generator = program(&mut self.ebpf, name)?;
+        let stop = AtomicBool::new(false);
+        let (started, ready) = std::sync::mpsc::channel();
+        let result = std::thread::scope(|scope| {
+            let stop = &stop;
+            let thread = scope.spawn(move || -> Result<CpuTime, Error> {
+                let _ = started.send(Tid::current());
+                namespace.enter()?;
+                pin_current_thread(cpu)?;
+                Tid::current().prioritise(Urgency::Busy)?;
+                while !stop.load(Ordering::Relaxed) {
+                    let run = generator.test_run(TestRunOptions {
+                        data_in: Some(frame),
+                        repeat: u32::MAX,
+                        attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+                        ..TestRunOptions::default()
+                    });
+                    match run {
+                        Ok(_) => {}
+                        Err(error) if is_interrupted(&error) => {}
+                        Err(error) => return Err(Error::Generator(bpf_load::chain(&error))),
+                    }
+                }
+                Ok(Tid::current().cpu_time()?)
+            });
+            let tid = ready.recv();
+            let asked = Instant::now();
+            let mut started = read();
+            while matches!(started, Ok(Pace { start: 0, .. }))
+                && name == "generate"
+                && asked.elapsed() < PATIENCE
+                && !thread.is_finished()
+            {
+                std::thread::sleep(Duration::from_micros(500));
+                started = read();
+            }
+            let start = started.as_ref().map_or(0, |pace| pace.start).max(now());
+            let over = start + duration.as_nanos() as u64;
+            std::thread::sleep(Duration::from_nanos(over.saturating_sub(now())));
+            stop.store(true, Ordering::Relaxed);
+            // The signal may come between two calls, where it interrupts nothing; so it is repeated.
+            while !thread.is_finished() {
+                if let Ok(tid) = tid {
+                    tid.interrupt();
+                }
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            thread.join()
+        });
+        let time = result.map_err(|_| Error::Generator("it panicked".to_owned()))??;
+        Ok((time, read()?))
     }
 
     fn read<V: aya::Pod>(&self, map: &str, index: u32) -> Result<V, Error> {
@@ -151,18 +249,28 @@ fn zeros<V: Default + Clone>(count: u32) -> impl ExactSizeIterator<Item = (u32, 
 
 impl Tester for VethTester {
     fn trial(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
-        let start = now() + LEAD;
-        let nanoseconds = duration.as_nanos() as u64;
-        let control = Control::new(start, nanoseconds, load.get(), self.entries);
+        // On a thread of its own that goes before all others: it sleeps through the trial and must end it.
+        let result = std::thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    Tid::current().prioritise(Urgency::Idle)?;
+                    self.conduct(load, duration, latency)
+                })
+                .join()
+        });
+        result.map_err(|_| Error::Generator("the tester's thread panicked".to_owned()))?
+    }
+}
+
+impl VethTester {
+    fn conduct(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
+        let control = Control::new(duration.as_nanos() as u64, load.get(), self.entries);
         self.reset(control, latency)?;
         let before = self.threads_time()?;
         let frame = vec![0; self.longest];
-        let stop_at = start + nanoseconds;
-        let generator = generate(&self.namespace, &mut self.ebpf, "generate", &frame, self.cpu, stop_at)?;
+        let (generator, pace) = self.generate("generate", &frame, duration)?;
         std::thread::sleep(DRAIN);
         let sinks = self.threads_time()?.since(before);
-
-        let Plain(pace) = self.read::<Plain<Pace>>("PACE", 0)?;
         let mut arrived = SinkState::default();
         for (_, config) in &self.sinks {
             let Plain(state) = self.read::<Plain<SinkState>>("STATES", config.port)?;
@@ -182,7 +290,7 @@ impl Tester for VethTester {
             arrived,
             latency,
             cpu: sinks + generator,
-            effective: Duration::from_nanos(now() - start),
+            effective: Duration::from_nanos(now().saturating_sub(pace.start)),
         })
     }
 }
@@ -196,54 +304,6 @@ struct Plain<T>(T);
 unsafe impl aya::Pod for Plain<Pace> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<SinkState> {}
-
-/// Calls a program once per live frame on a thread of its own until `stop_at`, and returns the processor
-/// time it took.
-fn generate(
-    namespace: &Namespace,
-    ebpf: &mut Ebpf,
-    name: &str,
-    frame: &[u8],
-    cpu: Cpu,
-    stop_at: u64,
-) -> Result<CpuTime, Error> {
-    install_signal_handler()?;
-    let generator = program(ebpf, name)?;
-    let (started, ready) = std::sync::mpsc::channel();
-    let result = std::thread::scope(|scope| {
-        let thread = scope.spawn(move || -> Result<CpuTime, Error> {
-            let _ = started.send(Tid::current());
-            namespace.enter()?;
-            pin_current_thread(cpu)?;
-            Tid::current().favour()?;
-            while now() < stop_at {
-                let run = generator.test_run(TestRunOptions {
-                    data_in: Some(frame),
-                    repeat: u32::MAX,
-                    attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
-                    ..TestRunOptions::default()
-                });
-                match run {
-                    Ok(_) => {}
-                    Err(error) if is_interrupted(&error) => {}
-                    Err(error) => return Err(Error::Generator(bpf_load::chain(&error))),
-                }
-            }
-            Ok(Tid::current().cpu_time()?)
-        });
-        let tid = ready.recv();
-        std::thread::sleep(Duration::from_nanos(stop_at.saturating_sub(now())));
-        // The signal may come between two calls, where it interrupts nothing; so it is repeated.
-        while !thread.is_finished() {
-            if let Ok(tid) = tid {
-                tid.interrupt();
-            }
-            std::thread::sleep(Duration::from_micros(500));
-        }
-        thread.join()
-    });
-    result.map_err(|_| Error::Generator("it panicked".to_owned()))?
-}
 
 fn is_interrupted(error: &aya::programs::ProgramError) -> bool {
     let mut source: Option<&dyn std::error::Error> = Some(error);
@@ -269,7 +329,9 @@ fn install_signal_handler() -> Result<(), Error> {
     if result == 0 {
         Ok(())
     } else {
-        Err(Error::Generator(std::io::Error::last_os_error().to_string()))
+        Err(Error::Generator(
+            std::io::Error::last_os_error().to_string(),
+        ))
     }
 }
 
@@ -290,13 +352,9 @@ pub fn bare_rate(
     // Count what a bare loop redirects by what the generator could send: both are calls per time.
     let mut rates = [0.0; 2];
     for (rate, name) in rates.iter_mut().zip(["bare", "generate"]) {
-        let most = Pps::new(1e9).map_err(|e| Error::Workload(e.to_string()))?;
-        let nanoseconds = duration.as_nanos() as u64;
-        let start = now();
-        let control = Control::new(start, nanoseconds, most.get(), tester.entries);
+        let control = Control::new(duration.as_nanos() as u64, 1e9, tester.entries);
         tester.reset(control, false)?;
-        generate(&tester.namespace, &mut tester.ebpf, name, &frame, cpu, start + nanoseconds)?;
-        let Plain(pace) = tester.read::<Plain<Pace>>("PACE", 0)?;
+        let (_, pace) = tester.generate(name, &frame, duration)?;
         *rate = pace.next as f64 / duration.as_secs_f64();
     }
     Ok((rates[0], rates[1]))

@@ -1,14 +1,14 @@
 //! Workloads: which frames are offered, and where they must come back.
 
 use super::Error;
+use ::workload::{Entry, LARGE_WORDS};
+use mizar_wire::checksum::Change;
+use mizar_wire::geneve::ENCAPSULATION_LEN;
 use serde::{Deserialize, Serialize};
 use topologies::frame::{FrameLen, payload_offset};
 use topologies::provision::{EndpointPort, Port};
 use topologies::topology::Transport;
 use topologies::traffic::Direction;
-use ::workload::{Entry, LARGE_WORDS};
-use mizar_wire::checksum::Change;
-use mizar_wire::geneve::ENCAPSULATION_LEN;
 
 /// The simple IMIX: 7 frames of 64, 4 of 570 and 1 of 1518 bytes, spread out.
 const IMIX: [u16; 12] = [64, 570, 64, 64, 570, 64, 1518, 64, 570, 64, 570, 64];
@@ -40,7 +40,8 @@ impl FrameSize {
 
     fn pattern(&self) -> Result<Vec<FrameLen>, Error> {
         let length = |bytes: &u16| {
-            FrameLen::try_from(bytes.saturating_sub(FCS)).map_err(|e| Error::Workload(e.to_string()))
+            FrameLen::try_from(bytes.saturating_sub(FCS))
+                .map_err(|e| Error::Workload(e.to_string()))
         };
         match self {
             Self::Bytes(bytes) => Ok(vec![length(bytes)?]),
@@ -122,7 +123,11 @@ impl Workload {
     /// Where the tester cannot offer it.
     pub fn new(directions: &[Direction], size: FrameSize, seed: u64) -> Result<Self, Error> {
         let pattern = size.pattern()?;
-        let flows = directions.iter().map(|d| d.flows.count() as usize).max().unwrap_or(0);
+        let flows = directions
+            .iter()
+            .map(|d| d.flows.count() as usize)
+            .max()
+            .unwrap_or(0);
         let rounds = flows.next_multiple_of(pattern.len());
         let shuffled: Vec<Direction> = directions
             .iter()
@@ -147,14 +152,27 @@ impl Workload {
                 untouched_inner_at: inner_at(direction.encapsulated_in),
             })
             .collect();
-        let longest = entries.iter().map(|entry| usize::from(entry.len)).max().unwrap_or(0);
+        let longest = entries
+            .iter()
+            .map(|entry| usize::from(entry.len))
+            .max()
+            .unwrap_or(0);
         let paths = directions.iter().map(|d| (d.ingress, d.egress)).collect();
-        Ok(Self { entries, sinks, paths, longest })
+        Ok(Self {
+            entries,
+            sinks,
+            paths,
+            longest,
+        })
     }
 }
 
 fn inner_at(encapsulated: bool) -> u32 {
-    if encapsulated { ENCAPSULATION_LEN as u32 } else { 0 }
+    if encapsulated {
+        ENCAPSULATION_LEN as u32
+    } else {
+        0
+    }
 }
 
 /// The number of a port: 0 is the uplink, endpoint ports follow.
@@ -176,15 +194,21 @@ fn entry(direction: &Direction, flow: u32, length: FrameLen) -> Result<Entry, Er
     };
     let too_short = || Error::Workload("a frame is too short for the tester's stamp".to_owned());
     let word = |at: usize| -> Result<u32, Error> {
-        let bytes = frame.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        let bytes = frame
+            .get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok());
         bytes.map(u32::from_ne_bytes).ok_or_else(too_short)
     };
     let half = |at: usize| -> Result<u16, Error> {
-        let bytes = frame.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
+        let bytes = frame
+            .get(at..at + 2)
+            .and_then(|bytes| bytes.try_into().ok());
         bytes.map(u16::from_ne_bytes).ok_or_else(too_short)
     };
     let stamp = inner_at + stamp_at;
-    let without_stamp = Change::new().word(word(stamp)?, 0).word(word(stamp + 4)?, 0);
+    let without_stamp = Change::new()
+        .word(word(stamp)?, 0)
+        .word(word(stamp + 4)?, 0);
     let mut head = [0; LARGE_WORDS];
     for (word, bytes) in head.iter_mut().zip(frame.chunks(8)) {
         let mut padded = [0; 8];
@@ -225,9 +249,16 @@ mod tests {
     fn a_mixture_has_its_sizes_in_every_twelve_frames() {
         let topology = catalogue::find("encap", Parameters::default()).unwrap();
         let workload = Workload::new(&topology.traffic(), FrameSize::Imix, 1).unwrap();
-        let mut sizes: Vec<u16> = workload.entries.iter().map(|entry| entry.len + FCS).collect();
+        let mut sizes: Vec<u16> = workload
+            .entries
+            .iter()
+            .map(|entry| entry.len + FCS)
+            .collect();
         sizes.sort_unstable();
-        assert_eq!(sizes, [64, 64, 64, 64, 64, 64, 64, 570, 570, 570, 570, 1518]);
+        assert_eq!(
+            sizes,
+            [64, 64, 64, 64, 64, 64, 64, 570, 570, 570, 570, 1518]
+        );
     }
 
     #[test]
@@ -235,7 +266,12 @@ mod tests {
         assert_eq!("imix".parse(), Ok(FrameSize::Imix));
         assert_eq!("1518".parse(), Ok(FrameSize::Bytes(1518)));
         for wrong in ["63", "1519", "big"] {
-            assert!(wrong.parse::<FrameSize>().unwrap_err().contains("64 to 1518"));
+            assert!(
+                wrong
+                    .parse::<FrameSize>()
+                    .unwrap_err()
+                    .contains("64 to 1518")
+            );
         }
     }
 }

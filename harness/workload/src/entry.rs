@@ -46,7 +46,10 @@ impl Stamp {
     /// The stamp of frame `number`, due at `due` nanoseconds.
     #[inline(always)]
     pub const fn new(number: u32, due: u64) -> Self {
-        Self { number: Be32::new(number), due: Be32::new(due as u32) }
+        Self {
+            number: Be32::new(number),
+            due: Be32::new(due as u32),
+        }
     }
 
     /// Nanoseconds from when the frame should have been sent until `now`; right below 4.29 seconds.
@@ -58,7 +61,9 @@ impl Stamp {
     /// The transport checksum of the entry's frame with this stamp.
     #[inline(always)]
     pub const fn checksum(&self, entry: &Entry) -> Be16 {
-        let change = checksum::Change::new().word(0, self.number.raw()).word(0, self.due.raw());
+        let change = checksum::Change::new()
+            .word(0, self.number.raw())
+            .word(0, self.due.raw());
         let checksum = change.apply(entry.checksum);
         // RFC 768: a UDP checksum of zero is sent as all ones, which TCP takes as well.
         Be16::from_raw(if checksum == 0 { 0xffff } else { checksum })

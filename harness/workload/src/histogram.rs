@@ -53,7 +53,10 @@ mod tests {
     fn buckets_ascend() {
         for bucket in 0..BUCKETS as u32 {
             assert!(lower_bound(bucket) < lower_bound(bucket + 1));
-            assert_eq!(super::bucket(u32::try_from(lower_bound(bucket)).unwrap()), bucket);
+            assert_eq!(
+                super::bucket(u32::try_from(lower_bound(bucket)).unwrap()),
+                bucket
+            );
         }
         assert_eq!(bucket(u32::MAX) as usize, BUCKETS - 1);
     }

@@ -5,20 +5,21 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Fraction bits of [`Control::interval`].
 const FRACTION: u32 = 16;
 
+/// Nanoseconds from the first call of a generator until frame 0 is due.
+const LEAD: u64 = 1_000_000;
+
 /// What a generator is told.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct Control {
-    /// When frame 0 is due: nanoseconds of the monotonic clock.
-    pub start: u64,
     /// Time between two frames, in 2^-16 nanoseconds.
     pub interval: u64,
     /// How many frames to send.
     pub frames: u64,
-    /// No frame is sent from here on: nanoseconds of the monotonic clock.
-    pub end: u64,
+    /// From when frame 0 is due until no frame is sent any more, in nanoseconds.
+    pub duration: u64,
     /// How many entries there are; never zero while a trial runs.
     pub entries: u32,
     /// Reserved, zero.
@@ -26,34 +27,33 @@ pub struct Control {
 }
 
 impl Control {
-    /// A trial of `nanoseconds` that begins at `start`, at `rate` frames per second.
-    pub fn new(start: u64, nanoseconds: u64, rate: f64, entries: u32) -> Self {
+    /// A trial of `nanoseconds` at `rate` frames per second.
+    pub fn new(nanoseconds: u64, rate: f64, entries: u32) -> Self {
         let interval = 1e9 / rate * f64::from(1u32 << FRACTION);
         // `f64::round` needs the standard library.
         let frames = rate * nanoseconds as f64 / 1e9 + 0.5;
         Self {
-            start,
             interval: ((interval + 0.5) as u64).max(1),
             frames: (frames as u64).max(1),
-            end: start + nanoseconds,
+            duration: nanoseconds,
             entries,
             reserved: 0,
         }
     }
 
-    /// When frame `number` is due.
+    /// Nanoseconds from the start until frame `number` is due.
     #[inline(always)]
     pub const fn due(&self, number: u64) -> u64 {
-        self.start + (number.wrapping_mul(self.interval) >> FRACTION)
+        number.wrapping_mul(self.interval) >> FRACTION
     }
 
-    /// How many frames are due by `now`.
+    /// How many frames are due by `elapsed` nanoseconds after the start.
     #[inline(always)]
-    pub const fn due_by(&self, now: u64) -> u64 {
-        if now < self.start || self.interval == 0 {
+    pub const fn due_by(&self, elapsed: u64) -> u64 {
+        if self.interval == 0 {
             return 0;
         }
-        let due = ((now - self.start) << FRACTION) / self.interval + 1;
+        let due = (elapsed << FRACTION) / self.interval + 1;
         if due < self.frames { due } else { self.frames }
     }
 }
@@ -64,6 +64,10 @@ impl Control {
 )]
 #[repr(C)]
 pub struct Pace {
+    /// When frame 0 is due, in nanoseconds of the monotonic clock; zero until the generator is first called. It
+    /// sets its own start: from asking for it until it runs may take tens of milliseconds, all of which
+    /// would be sent at once.
+    pub start: u64,
     /// Number of the next frame.
     pub next: u64,
     /// Frames known to be due; the clock is read only when all of them are sent.
@@ -85,11 +89,20 @@ impl Pace {
             return false;
         }
         let now = clock();
-        if now >= control.end {
+        if self.start == 0 {
+            self.start = now + LEAD;
+        }
+        if now < self.start || now - self.start >= control.duration {
             return false;
         }
-        self.due = control.due_by(now);
+        self.due = control.due_by(now - self.start);
         self.next < self.due
+    }
+
+    /// When frame `number` is due, in nanoseconds of the monotonic clock.
+    #[inline(always)]
+    pub const fn due_at(&self, control: &Control, number: u64) -> u64 {
+        self.start + control.due(number)
     }
 
     /// Steps to the next frame and returns the number and entry of this one.
@@ -97,7 +110,11 @@ impl Pace {
     pub fn advance(&mut self, control: &Control) -> (u64, u32) {
         let this = (self.next, self.entry);
         self.next += 1;
-        self.entry = if self.entry + 1 < control.entries { self.entry + 1 } else { 0 };
+        self.entry = if self.entry + 1 < control.entries {
+            self.entry + 1
+        } else {
+            0
+        };
         this
     }
 }
@@ -112,30 +129,42 @@ mod tests {
         fn what_is_due_agrees_with_when_it_is_due(
             rate in 1.0f64..50e6, elapsed in 0u64..5_000_000_000,
         ) {
-            let control = Control::new(1_000, 10_000_000_000, rate, 7);
-            let due = control.due_by(1_000 + elapsed);
+            let control = Control::new(10_000_000_000, rate, 7);
+            let due = control.due_by(elapsed);
             prop_assert!(due >= 1);
             if due < control.frames {
-                prop_assert!(control.due(due - 1) <= 1_000 + elapsed);
-                prop_assert!(control.due(due) + 1 > 1_000 + elapsed);
+                prop_assert!(control.due(due - 1) <= elapsed);
+                prop_assert!(control.due(due) + 1 > elapsed);
             }
         }
     }
 
     #[test]
     fn a_late_generator_catches_up_and_stops_at_the_end() {
-        let control = Control::new(0, 1_000, 1e8, 3);
+        let control = Control::new(1_000, 1e8, 3);
         assert_eq!(control.frames, 100);
         let mut pace = Pace::default();
-        assert!(pace.is_due(&control, || 995));
+        assert!(
+            !pace.is_due(&control, || 7),
+            "the first call sets the start"
+        );
+        assert_eq!(pace.start, 7 + LEAD);
+        let late = || 7 + LEAD + 995;
+        assert!(pace.is_due(&control, late));
         let mut sent = 0;
-        while pace.is_due(&control, || 995) {
+        while pace.is_due(&control, late) {
             let (number, entry) = pace.advance(&control);
             assert_eq!((number, entry), (sent, (sent % 3) as u32));
             sent += 1;
         }
         assert_eq!(sent, 100);
-        let mut late = Pace::default();
-        assert!(!late.is_due(&control, || 1_000), "the trial is over");
+        let mut later = Pace {
+            start: 7 + LEAD,
+            ..Pace::default()
+        };
+        assert!(
+            !later.is_due(&control, || 7 + LEAD + 1_000),
+            "the trial is over"
+        );
     }
 }

@@ -76,5 +76,9 @@ pub fn judge(
         && ip.protocol == head_ip.protocol
         && ip.checksum == head_ip.checksum
         && ip.ttl == head_ip.ttl;
-    if intact { Arrival::Intact(stamp.number.get()) } else { Arrival::Corrupted }
+    if intact {
+        Arrival::Intact(stamp.number.get())
+    } else {
+        Arrival::Corrupted
+    }
 }

@@ -4,19 +4,40 @@ use std::ops::Range;
 
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::cartesian::Cartesian2d;
-use plotters::coord::combinators::{BindKeyPoints, WithKeyPoints};
-use plotters::coord::types::RangedCoordf64;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::SVGBackend;
 use plotters::style::Color;
+
+use crate::report::units;
 
 use super::canvas::{Area, DrawError, GRID, INK, TEXT, px, style};
 
 /// A chart with two axes.
-pub(super) type Chart<'a> = ChartContext<
-    'a,
-    SVGBackend<'a>,
-    Cartesian2d<WithKeyPoints<RangedCoordf64>, WithKeyPoints<RangedCoordf64>>,
->;
+pub(super) type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Scale, Scale>>;
+
+/// An axis as plotters wants it: a range, and the values that get a line and a label.
+pub(super) struct Scale {
+    range: Range<f64>,
+    ticks: Vec<f64>,
+}
+
+impl Ranged for Scale {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (value - self.range.start) / (self.range.end - self.range.start);
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
 
 /// One axis. Logarithmic ones hold the logarithm.
 pub(super) struct Axis {
@@ -27,6 +48,9 @@ pub(super) struct Axis {
     /// What it measures, with the unit.
     pub title: String,
 }
+
+/// Pixels that plotters would cut off a title that reads upwards.
+const TITLE: i32 = 10;
 
 /// Space around the data, in pixels.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +68,16 @@ pub(super) struct Margins {
 impl Axis {
     /// From 0 to a little over `max`, at least `1e-9`, with about `wanted` ticks.
     pub(super) fn linear(max: f64, wanted: u32, title: &str) -> Self {
-        let max = if max.is_finite() && max > 1e-9 { max } else { 1.0 };
+        let max = if max.is_finite() && max > 1e-9 {
+            max
+        } else {
+            1.0
+        };
         let rough = max / f64::from(wanted.max(1));
         let power = 10_f64.powf(rough.log10().floor());
         let factor = [1.0, 2.0, 5.0, 10.0]
             .into_iter()
-            .find(|factor| factor * power >= rough * 0.999)
+            .find(|factor| factor * power >= rough * 0.75)
             .unwrap_or(10.0);
         let step = factor * power;
         let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
@@ -57,7 +85,7 @@ impl Axis {
         let ticks = (0..)
             .map(|index| f64::from(index) * step)
             .take_while(|value| *value <= end)
-            .map(|value| (value, format!("{value:.decimals$}")))
+            .map(|value| (value, units::fixed(value, decimals)))
             .collect();
         Self {
             range: 0.0..end,
@@ -82,7 +110,11 @@ impl Axis {
         };
         let decades = low.floor() as i32..=high.ceil() as i32;
         let ticks = decades
-            .flat_map(|decade| factors.iter().map(move |factor| factor * 10_f64.powi(decade)))
+            .flat_map(|decade| {
+                factors
+                    .iter()
+                    .map(move |factor| factor * 10_f64.powi(decade))
+            })
             .filter(|value| (low..=high).contains(&value.log10()))
             .map(|value| (value.log10(), label(value)))
             .collect();
@@ -95,14 +127,19 @@ impl Axis {
 
     /// The label of the tick at `value`.
     fn label(&self, value: f64) -> String {
-        let tick = self.ticks.iter().find(|(tick, _)| (tick - value).abs() < 1e-9);
+        let tick = self
+            .ticks
+            .iter()
+            .find(|(tick, _)| (tick - value).abs() < 1e-9);
         tick.map_or_else(String::new, |(_, label)| label.clone())
     }
 
-    /// The axis as plotters wants it.
-    fn coord(&self) -> WithKeyPoints<RangedCoordf64> {
-        let ticks = self.ticks.iter().map(|(value, _)| *value).collect();
-        self.range.clone().with_key_points(ticks)
+    /// For plotters.
+    fn scale(&self) -> Scale {
+        Scale {
+            range: self.range.clone(),
+            ticks: self.ticks.iter().map(|(value, _)| *value).collect(),
+        }
     }
 }
 
@@ -114,13 +151,15 @@ pub(super) fn draw<'a>(
     margins: Margins,
 ) -> Result<Chart<'a>, DrawError> {
     let labelled = margins.left > 0;
+    let outside = if y.title.is_empty() { 0 } else { TITLE };
     let mut builder = ChartBuilder::on(area);
     builder
         .margin_top(px(margins.top))
+        .margin_left(px(outside))
         .margin_right(px(margins.right))
         .x_label_area_size(px(margins.bottom))
-        .y_label_area_size(px(margins.left));
-    let mut chart = builder.build_cartesian_2d(x.coord(), y.coord())?;
+        .y_label_area_size(px(margins.left - outside));
+    let mut chart = builder.build_cartesian_2d(x.scale(), y.scale())?;
     let (x_label, y_label) = (|value: &f64| x.label(*value), |value: &f64| y.label(*value));
     let mut mesh = chart.configure_mesh();
     mesh.axis_style(INK.stroke_width(2))

@@ -2,8 +2,8 @@
 
 use super::axes::{self, Axis, Margins};
 use super::canvas::{
-    Area, DrawError, GRID, INK, Lettering, MUTED, filled, hatched, line, outlined, px, svg,
-    text_width, write,
+    Area, DrawError, GRID, Heading, INK, Lettering, MUTED, filled, hatched, line, outlined, px,
+    svg, text_width, write,
 };
 use super::legend::{Legend, whisker};
 use super::palette::look;
@@ -15,8 +15,8 @@ const WIDTH: i32 = 960;
 /// Pixels of the names to the left.
 const NAMES: i32 = 170;
 
-/// Pixels of the figures to the right.
-const WORDS: i32 = 330;
+/// Pixels of the axis.
+const BELOW: i32 = 46;
 
 /// Pixels of a bar.
 const BAR: i32 = 15;
@@ -99,27 +99,27 @@ pub(super) fn pages(blocks: Vec<BarBlock>) -> Vec<Vec<BarBlock>> {
     pages
 }
 
-/// Draws `blocks` over an axis called `title`.
+/// Draws `blocks` over an axis called `title`, with `figures` pixels for the words beside them.
 pub(super) fn draw(
     blocks: &[BarBlock],
-    title: &str,
+    (title, figures): (&str, i32),
     legend: Vec<(super::legend::Sample, String)>,
-    description: &str,
+    heading: &Heading<'_>,
 ) -> Result<String, DrawError> {
     let legend = Legend::new(legend, 8, WIDTH - 16);
     let rows = || blocks.iter().flat_map(|block| &block.rows);
     let body: i32 = blocks.len() as i32 * HEADING + rows().map(Row::height).sum::<i32>();
-    let height = legend.height + body + 52;
+    let height = legend.height + body + BELOW;
     let max = rows()
-        .flat_map(|row| row.bars.iter().map(|bar| (row, bar)))
+        .flat_map(|row| row.bars.iter().map(move |bar| (row, bar)))
         .flat_map(|(row, bar)| [bar.value, bar.interval.map(|(_, upper)| upper), row.limit])
         .flatten()
         .fold(0.0, f64::max);
-    svg((WIDTH, height), description, |area| {
+    svg((WIDTH, height), heading, |_, area| {
         legend.draw(area)?;
         let (_, below) = area.split_vertically(px(legend.height));
         let (names, rest) = below.split_horizontally(px(NAMES));
-        let (data, words) = rest.split_horizontally(px(WIDTH - NAMES - WORDS));
+        let (data, words) = rest.split_horizontally(px(WIDTH - NAMES - figures));
         let x = Axis::linear(max, 5, title);
         let y = Axis {
             range: 0.0..1.0,
@@ -129,22 +129,20 @@ pub(super) fn draw(
         let margins = Margins {
             top: 0,
             right: 12,
-            bottom: 52,
+            bottom: BELOW,
             left: 0,
         };
         let chart = axes::draw(&data, &x, &y, margins)?;
-        let width = px(WIDTH - NAMES - WORDS - 12);
+        let width = px(WIDTH - NAMES - figures - 12);
         let length = |value: f64| (value / x.range.end * f64::from(width)).round() as i32;
         drop(chart);
         let mut top = 0;
         for (number, block) in blocks.iter().enumerate() {
             if number > 0 {
-                let rule = [(0, px(top)), (px(NAMES), px(top))];
-                line(&names, &rule, GRID, 2)?;
-                line(&words, &[(0, px(top)), (px(WORDS), px(top))], GRID, 2)?;
-                line(&data, &[(0, px(top)), (width, px(top))], GRID, 2)?;
+                let rule = [(0, px(top)), (px(WIDTH), px(top))];
+                line(&below, &rule, GRID, 2)?;
             }
-            heading(&names, &data, top, &block.title)?;
+            block_heading(&names, &data, top, &block.title)?;
             top += HEADING;
             for row in &block.rows {
                 let middle = px(top) + px(BAR * row.bars.len() as i32) / 2;
@@ -159,7 +157,7 @@ pub(super) fn draw(
 }
 
 /// Writes a block's name at its top, over the names and, where it is long, over the data on white.
-fn heading(
+fn block_heading(
     names: &Area<'_>,
     data: &Area<'_>,
     top: i32,
@@ -168,7 +166,12 @@ fn heading(
     let title = text::shorten(title, 70);
     let over = text_width(&title, 14) + 8 - NAMES;
     if over > 0 {
-        filled(data, (4, px(top + 4)), (px(over + 6), px(top + HEADING - 6)), plotters::style::RGBColor(255, 255, 255))?;
+        filled(
+            data,
+            (4, px(top + 4)),
+            (px(over + 6), px(top + HEADING - 6)),
+            plotters::style::RGBColor(255, 255, 255),
+        )?;
     }
     let lettering = Lettering::LEFT.bold().size(14);
     write(names, (px(8), px(top + HEADING / 2 - 1)), lettering, &title)

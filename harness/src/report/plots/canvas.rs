@@ -9,17 +9,12 @@ use std::io;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{Circle, PathElement, Polygon, Rectangle};
+use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle};
-use plotters_svg_backend::SVGBackend;
+use plotters::style::{Color, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle};
 
 use super::palette::{Dash, Marker};
 use crate::report::text;
-
-/// The backend under the name it is used by here.
-mod plotters_svg_backend {
-    pub(super) use plotters::prelude::SVGBackend;
-}
 
 /// Coordinates per pixel.
 pub(super) const SCALE: i32 = 2;
@@ -39,6 +34,9 @@ pub(super) const GRID: RGBColor = RGBColor(214, 217, 222);
 /// Notes.
 pub(super) const MUTED: RGBColor = RGBColor(77, 81, 88);
 
+/// Cautions.
+const CAUTION: RGBColor = RGBColor(155, 44, 0);
+
 /// Where to draw.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -50,18 +48,39 @@ pub(super) const fn px(pixels: i32) -> i32 {
     pixels * SCALE
 }
 
-/// Draws an SVG of `width` by `height` pixels, described by `description` for those who do not see it.
+/// What stands over a picture, so that it can be understood without the page around it.
+pub(super) struct Heading<'a> {
+    /// What it shows.
+    pub title: &'a str,
+    /// Why not to rely on it; empty if there is no reason.
+    pub caution: &'a str,
+    /// What it shows, for those who do not see it.
+    pub description: &'a str,
+}
+
+/// Draws an SVG of `width` by `height` pixels and the heading above. `draw` gets the whole for absolute coordinates and
+/// the part below the heading.
 pub(super) fn svg(
     (width, height): (i32, i32),
-    description: &str,
-    draw: impl FnOnce(&Area<'_>) -> Result<(), DrawError>,
+    heading: &Heading<'_>,
+    draw: impl FnOnce(&Area<'_>, &Area<'_>) -> Result<(), DrawError>,
 ) -> Result<String, DrawError> {
+    /// Pixels of the heading.
+    const HEADING: i32 = 34;
+    let height = height + HEADING;
     let mut raw = String::new();
     let size = (px(width).unsigned_abs(), px(height).unsigned_abs());
     {
         let area = SVGBackend::with_string(&mut raw, size).into_drawing_area();
         area.fill(&RGBColor(255, 255, 255))?;
-        draw(&area)?;
+        let (above, below) = area.split_vertically(px(HEADING));
+        let title = text::shorten(heading.title, 80);
+        let lettering = Lettering::LEFT.bold().size(15);
+        write(&above, (px(8), px(HEADING / 2)), lettering, &title)?;
+        let end = (px(width - 8), px(HEADING / 2));
+        let lettering = Lettering::RIGHT.bold().color(CAUTION);
+        write(&above, end, lettering, heading.caution)?;
+        draw(&area, &below)?;
         area.present()?;
     }
     // The backend's own root says neither what the picture is nor that it is shown at half its size.
@@ -72,7 +91,7 @@ pub(super) fn svg(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">",
         size.0,
         size.1,
-        text::html(description)
+        text::html(heading.description)
     );
     out.push_str(body);
     Ok(out)
@@ -90,7 +109,7 @@ pub(super) fn style<'a>(size: i32, color: RGBColor) -> TextStyle<'a> {
 }
 
 /// How a text stands at its place.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Lettering {
     /// Size in pixels.
     pub size: i32,
@@ -100,8 +119,6 @@ pub(super) struct Lettering {
     pub anchor: HPos,
     /// Whether it is bold.
     pub bold: bool,
-    /// Whether it reads upwards.
-    pub upwards: bool,
 }
 
 impl Lettering {
@@ -111,7 +128,6 @@ impl Lettering {
         color: INK,
         anchor: HPos::Left,
         bold: false,
-        upwards: false,
     };
     /// Ordinary text that ends at its place.
     pub(super) const RIGHT: Self = Self {
@@ -138,14 +154,6 @@ impl Lettering {
     pub(super) const fn size(self, size: i32) -> Self {
         Self { size, ..self }
     }
-
-    /// Reading upwards.
-    pub(super) const fn upwards(self) -> Self {
-        Self {
-            upwards: true,
-            ..self
-        }
-    }
 }
 
 /// Writes cleaned `text`, vertically centred, at coordinates `at`.
@@ -155,13 +163,10 @@ pub(super) fn write(
     lettering: Lettering,
     text: &str,
 ) -> Result<(), DrawError> {
-    let mut style = style(lettering.size, lettering.color)
-        .pos(Pos::new(lettering.anchor, VPos::Center));
+    let mut style =
+        style(lettering.size, lettering.color).pos(Pos::new(lettering.anchor, VPos::Center));
     if lettering.bold {
         style.font = style.font.style(FontStyle::Bold);
-    }
-    if lettering.upwards {
-        style.font = style.font.transform(FontTransform::Rotate270);
     }
     area.draw_text(&text::clean(text), &style, at)
 }
@@ -197,7 +202,10 @@ pub(super) fn filled(
     (right, bottom): (i32, i32),
     color: RGBColor,
 ) -> Result<(), DrawError> {
-    area.draw(&Rectangle::new([(left, top), (right, bottom)], color.filled()))
+    area.draw(&Rectangle::new(
+        [(left, top), (right, bottom)],
+        color.filled(),
+    ))
 }
 
 /// The outline of a rectangle with a hatch of diagonal lines in it.
@@ -228,7 +236,13 @@ pub(super) fn outlined(
     (right, bottom): (i32, i32),
     color: RGBColor,
 ) -> Result<(), DrawError> {
-    let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
+    let corners = [
+        (left, top),
+        (right, top),
+        (right, bottom),
+        (left, bottom),
+        (left, top),
+    ];
     line(area, &corners, color, 3)
 }
 
@@ -254,7 +268,11 @@ pub(super) fn mark(
     let (out, half) = (radius * 5 / 4, radius * 7 / 8);
     match marker {
         Marker::Circle if hollow => {
-            area.draw(&Circle::new((x, y), radius, RGBColor(255, 255, 255).filled()))?;
+            area.draw(&Circle::new(
+                (x, y),
+                radius,
+                RGBColor(255, 255, 255).filled(),
+            ))?;
             area.draw(&Circle::new((x, y), radius, stroke(color, 3)))
         }
         Marker::Circle => area.draw(&Circle::new((x, y), radius, color.filled())),
@@ -265,10 +283,36 @@ pub(super) fn mark(
             (x - half, y + half),
         ]),
         Marker::Triangle => polygon(vec![(x, y - out), (x + out, y + half), (x - out, y + half)]),
+        Marker::Pointer => polygon(vec![(x, y + out), (x + out, y - half), (x - out, y - half)]),
         Marker::Diamond => polygon(vec![(x, y - out), (x + out, y), (x, y + out), (x - out, y)]),
         Marker::Cross => {
-            line(area, &[(x - half, y - half), (x + half, y + half)], color, 4)?;
-            line(area, &[(x - half, y + half), (x + half, y - half)], color, 4)
+            line(
+                area,
+                &[(x - half, y - half), (x + half, y + half)],
+                color,
+                4,
+            )?;
+            line(
+                area,
+                &[(x - half, y + half), (x + half, y - half)],
+                color,
+                4,
+            )
+        }
+        Marker::Star => {
+            line(area, &[(x, y - out), (x, y + out)], color, 3)?;
+            line(
+                area,
+                &[(x - out, y - half / 2), (x + out, y + half / 2)],
+                color,
+                3,
+            )?;
+            line(
+                area,
+                &[(x - out, y + half / 2), (x + out, y - half / 2)],
+                color,
+                3,
+            )
         }
         Marker::Plus => {
             line(area, &[(x - out, y), (x + out, y)], color, 4)?;

@@ -1,7 +1,7 @@
 //! Latency percentiles: a panel for each share of PDR, all on one scale.
 
 use super::axes::{self, Axis, Margins};
-use super::canvas::{DrawError, Lettering, dashed, mark, px, svg, write};
+use super::canvas::{DrawError, Heading, Lettering, dashed, mark, px, svg, write};
 use super::legend::{Legend, Sample};
 use super::palette::Look;
 use crate::report::units;
@@ -16,11 +16,11 @@ const BODY: i32 = 370;
 const LEFT: i32 = 84;
 
 /// Pixels between panels.
-const BETWEEN: i32 = 22;
+const BETWEEN: i32 = 46;
 
 /// Percentiles with a label, by `-log10(1 - quantile)`.
 const TICKS: [(f64, &str); 5] = [
-    (0.301_029_995_663_981_2, "50"),
+    (std::f64::consts::LOG10_2, "50"),
     (1.0, "90"),
     (2.0, "99"),
     (3.0, "99.9"),
@@ -42,7 +42,7 @@ pub(super) struct Curve {
 }
 
 /// Draws `curves`; `None` if none has a point.
-pub(super) fn draw(curves: &[Curve], description: &str) -> Result<Option<String>, DrawError> {
+pub(super) fn draw(curves: &[Curve], heading: &Heading<'_>) -> Result<Option<String>, DrawError> {
     let values = || {
         let points = curves.iter().flat_map(|curve| &curve.points);
         points.map(|(_, ns)| (ns / 1e3).max(1e-3))
@@ -65,16 +65,17 @@ pub(super) fn draw(curves: &[Curve], description: &str) -> Result<Option<String>
     }
     let legend = Legend::new(names, LEFT, WIDTH - LEFT - 8);
     let y = Axis::logarithmic(min, max, "latency, µs (log scale)", |value| {
-        units::micros((value * 1e3).round() as u64)
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned()
+        let label = units::micros((value * 1e3).round() as u64);
+        match label.contains('.') {
+            true => label.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => label,
+        }
     });
     let count = shares.len() as i32;
-    let panel = (WIDTH - LEFT - 8 - BETWEEN * (count - 1)) / count;
-    let svg = svg((WIDTH, legend.height + BODY), description, |area| {
-        legend.draw(area)?;
-        let (_, mut rest) = area.split_vertically(px(legend.height));
+    let panel = (WIDTH - LEFT - 24 - BETWEEN * (count - 1)) / count;
+    let svg = svg((WIDTH, legend.height + BODY), heading, |area, body| {
+        legend.draw(body)?;
+        let (_, mut rest) = body.split_vertically(px(legend.height));
         for (number, share) in shares.iter().enumerate() {
             let left = if number == 0 { LEFT } else { 1 };
             let (mine, others) = rest.split_horizontally(px(left + panel));
@@ -82,13 +83,15 @@ pub(super) fn draw(curves: &[Curve], description: &str) -> Result<Option<String>
             rest = others;
             let x = Axis {
                 range: TICKS[0].0..TICKS[4].0,
-                ticks: TICKS.map(|(value, label)| (value, label.to_owned())).to_vec(),
+                ticks: TICKS
+                    .map(|(value, label)| (value, label.to_owned()))
+                    .to_vec(),
                 title: "percentile of frames".to_owned(),
             };
             let margins = Margins {
                 top: 30,
                 right: 0,
-                bottom: 52,
+                bottom: 46,
                 left,
             };
             let mut y_here = Axis {
@@ -117,7 +120,13 @@ pub(super) fn draw(curves: &[Curve], description: &str) -> Result<Option<String>
                 for (tick, _) in TICKS {
                     let near = |point: &&(f64, f64)| (point.0 - tick).abs() < 0.013;
                     if let Some(point) = curve.points.iter().find(near) {
-                        mark(area, at(point), curve.look.marker, curve.look.color, curve.hollow)?;
+                        mark(
+                            area,
+                            at(point),
+                            curve.look.marker,
+                            curve.look.color,
+                            curve.hollow,
+                        )?;
                     }
                 }
             }

@@ -68,8 +68,20 @@ impl Legend {
             let (low, high) = ((left, middle - px(6)), (right, middle + px(6)));
             match sample {
                 Sample::Line(look, hollow) => {
-                    dashed(area, &[(left, middle), (right, middle)], look.color, 4, look.dash)?;
-                    mark(area, (left + px(SAMPLE) / 2, middle), look.marker, look.color, *hollow)?;
+                    dashed(
+                        area,
+                        &[(left, middle), (right, middle)],
+                        look.color,
+                        4,
+                        look.dash,
+                    )?;
+                    mark(
+                        area,
+                        (left + px(SAMPLE) / 2, middle),
+                        look.marker,
+                        look.color,
+                        *hollow,
+                    )?;
                 }
                 Sample::Hatched => hatched(area, low, high, INK)?,
                 Sample::Solid => filled(area, low, high, INK)?,

@@ -1,9 +1,7 @@
 //! Loss over offered load.
 
 use super::axes::{self, Axis, Margins};
-use super::canvas::{
-    DrawError, Lettering, MUTED, dashed, line, mark, px, svg, write,
-};
+use super::canvas::{DrawError, Heading, Lettering, MUTED, dashed, mark, px, svg, write};
 use super::legend::{Legend, Sample};
 use super::palette::{DOTTED, Look};
 use crate::report::units;
@@ -18,7 +16,7 @@ const BODY: i32 = 380;
 const RIGHT: i32 = 130;
 
 /// Pixels left of the data.
-const LEFT: i32 = 96;
+const LEFT: i32 = 106;
 
 /// The trials of one datapath.
 pub(super) struct Series<'a> {
@@ -36,11 +34,16 @@ pub(super) struct Series<'a> {
 pub(super) fn draw(
     series: &[Series<'_>],
     goals: &[(String, f64)],
-    description: &str,
+    heading: &Heading<'_>,
 ) -> Result<String, DrawError> {
     let items = series
         .iter()
-        .map(|series| (Sample::Line(series.look, series.hollow), series.name.clone()))
+        .map(|series| {
+            (
+                Sample::Line(series.look, series.hollow),
+                series.name.clone(),
+            )
+        })
         .collect();
     let legend = Legend::new(items, LEFT, WIDTH - LEFT - 8);
     let points = || series.iter().flat_map(|series| series.points);
@@ -54,24 +57,24 @@ pub(super) fn draw(
     let zero = least.log10().floor() - 1.0;
     let place = |loss: f64| if loss > 0.0 { loss.log10() } else { zero };
     let decades = (zero as i32 + 1)..=0;
-    let mut ticks = vec![(zero, "none lost".to_owned())];
+    let mut ticks = vec![(zero, "none".to_owned())];
     ticks.extend(decades.map(|decade| {
         let value = units::allowance(10_f64.powi(decade));
         (f64::from(decade), value)
     }));
     let y = Axis {
-        range: zero - 0.25..0.15,
+        range: zero..0.15,
         ticks,
-        title: "frames lost (log scale)".to_owned(),
+        title: "frames lost (log scale above none)".to_owned(),
     };
     let x = Axis::linear(max, 8, "offered load, Mpps");
-    svg((WIDTH, legend.height + BODY), description, |area| {
-        legend.draw(area)?;
-        let (_, below) = area.split_vertically(px(legend.height));
+    svg((WIDTH, legend.height + BODY), heading, |area, body| {
+        legend.draw(body)?;
+        let (_, below) = body.split_vertically(px(legend.height));
         let margins = Margins {
             top: 6,
             right: RIGHT,
-            bottom: 52,
+            bottom: 46,
             left: LEFT,
         };
         let chart = axes::draw(&below, &x, &y, margins)?;
@@ -83,9 +86,6 @@ pub(super) fn draw(
             let place = (to.0 + px(6), to.1);
             write(area, place, Lettering::LEFT.color(MUTED).size(12), &words)?;
         }
-        // Where a scale with a break begins.
-        let (from, to) = (at(0.0, 0.0), at(x.range.end, 0.0));
-        line(area, &[from, to], MUTED, 2)?;
         for series in series {
             let means: Vec<_> = means(series.points)
                 .into_iter()
@@ -96,7 +96,13 @@ pub(super) fn draw(
         for series in series {
             for (load, loss) in series.points {
                 let place = at(load / 1e6, *loss);
-                mark(area, place, series.look.marker, series.look.color, series.hollow)?;
+                mark(
+                    area,
+                    place,
+                    series.look.marker,
+                    series.look.color,
+                    series.hollow,
+                )?;
             }
         }
         Ok(())

@@ -28,6 +28,10 @@ pub(super) enum Marker {
     Cross,
     /// +
     Plus,
+    /// ▼
+    Pointer,
+    /// ✳
+    Star,
 }
 
 /// Lengths of strokes and gaps in turn, in coordinates; empty for a solid line.
@@ -38,13 +42,15 @@ pub(super) struct Dash(&'static [i32]);
 pub(super) const DOTTED: Dash = Dash(&[4, 6]);
 
 /// Marks and dashes, both in the order of datapaths.
-const SHAPES: [(Marker, Dash); 6] = [
+const SHAPES: [(Marker, Dash); 8] = [
     (Marker::Circle, Dash(&[])),
     (Marker::Square, Dash(&[18, 8])),
     (Marker::Triangle, Dash(&[5, 6])),
     (Marker::Diamond, Dash(&[20, 6, 5, 6])),
     (Marker::Cross, Dash(&[32, 10])),
     (Marker::Plus, Dash(&[10, 10])),
+    (Marker::Pointer, Dash(&[24, 5, 4, 5, 4, 5])),
+    (Marker::Star, Dash(&[3, 10])),
 ];
 
 /// How a datapath is drawn everywhere.
@@ -59,7 +65,7 @@ pub(super) struct Look {
 }
 
 /// The look of the datapath at place `index` of the run. The numbers of colours and shapes share no factor, so no look
-/// comes twice among 42.
+/// comes twice among 56.
 pub(super) fn look(index: usize) -> Look {
     let (marker, dash) = SHAPES[index % SHAPES.len()];
     Look {

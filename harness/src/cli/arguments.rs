@@ -1,0 +1,124 @@
+//! What can be said on the command line.
+
+use crate::profile::Profile;
+use crate::tester::FrameSize;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+use topologies::topology::Transport;
+
+/// Compares datapaths of the Mizar overlay: proves that they forward alike, then measures them.
+///
+/// Exit codes: 0 all well, 1 something failed, 2 wrong usage or input, 3 a required datapath cannot run
+/// here, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Log more: -v progress, -vv details, -vvv everything. The variable RUST_LOG overrides it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// How to print results.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How to print results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure datapaths and write a report.
+    PerDatapath(Measure),
+    /// Check that datapaths forward as they must, without measuring.
+    Verify(Verify),
+    /// List datapaths and topologies.
+    List,
+    /// Say what this machine offers and lacks.
+    Doctor,
+    /// Write the report of a run again, from what it recorded.
+    Report {
+        /// The run's folder.
+        run: PathBuf,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Measure {
+    /// Measure this datapath; may be given several times. All that are measured by default if not given.
+    #[arg(long = "datapath", value_name = "NAME")]
+    pub datapaths: Vec<String>,
+    /// Measure in this topology, by name or file; may be given several times. All of the catalogue if not
+    /// given.
+    #[arg(long = "topology", value_name = "NAME|FILE")]
+    pub topologies: Vec<String>,
+    /// How thoroughly to measure.
+    #[arg(long, value_enum, default_value_t = Profile::Quick)]
+    pub profile: Profile,
+    /// Sizes of inner frames: 64 to 1518 bytes, frame check sequence included, or imix.
+    #[arg(long = "frame-size", value_name = "BYTES", value_delimiter = ',')]
+    pub frame_sizes: Vec<FrameSize>,
+    /// Numbers of distinct flows, 1 to 1,000,000.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',')]
+    pub flows: Vec<u32>,
+    /// Endpoints of the topology, 1 to 65,537.
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub endpoints: u32,
+    /// Transport of inner packets, if not what the topology says.
+    #[arg(long, value_enum)]
+    pub transport: Option<TransportName>,
+    /// Seed of everything random; a random one if not given, and recorded.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Folder of the run; results/<time> if not given.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Fail if this datapath cannot run here; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub require: Vec<String>,
+    /// Measure what failed verification too, and mark every figure of it.
+    #[arg(long)]
+    pub measure_anyway: bool,
+}
+
+/// Transport of inner packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TransportName {
+    Udp,
+    Tcp,
+}
+
+impl From<TransportName> for Transport {
+    fn from(name: TransportName) -> Self {
+        match name {
+            TransportName::Udp => Self::Udp,
+            TransportName::Tcp => Self::Tcp,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Verify this datapath; may be given several times. All that are measured by default if not given.
+    #[arg(long = "datapath", value_name = "NAME")]
+    pub datapaths: Vec<String>,
+    /// Replay the golden vectors of this file; those built in, and the oracle's corpus for every topology,
+    /// if not given.
+    #[arg(long, value_name = "FILE")]
+    pub vectors: Option<PathBuf>,
+    /// Fail if this datapath cannot run here; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub require: Vec<String>,
+}

@@ -1,0 +1,194 @@
+//! `bench per-datapath`.
+
+use super::Outcome;
+use super::arguments::{Format, Measure};
+use super::bar::Bar;
+use crate::record::Scenario;
+use crate::run::{self, Plan, Progress, Silent, Task, rfc3339};
+use crate::{registry, report};
+use anyhow::{Context, bail};
+use datapath_api::Datapath;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+use topologies::catalogue;
+use topologies::topology::{Parameters, Topology, Transport};
+
+pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
+    let datapaths = registry::select(&arguments.datapaths)?;
+    let scenarios = scenarios(arguments)?;
+    if let Some(outcome) = check_required(&arguments.require)? {
+        return Ok(outcome);
+    }
+    if format == Format::Text {
+        announce(&datapaths);
+    }
+    if datapaths
+        .iter()
+        .all(|datapath| !datapath.probe().is_empty())
+    {
+        bail!("none of the datapaths asked for can run here; `bench doctor` says what is missing");
+    }
+    let folder = arguments.out.clone().unwrap_or_else(default_folder);
+    let plan = Plan {
+        profile: arguments.profile,
+        datapaths,
+        scenarios,
+        seed: arguments.seed.unwrap_or_else(rand::random),
+        measure_anyway: arguments.measure_anyway,
+        command: std::env::args().collect(),
+    };
+    // A second signal ends the program at once: nothing of the lab outlives it.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let flag = Arc::clone(&interrupted);
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
+            .and_then(|_| signal_hook::flag::register(signal, flag))
+            .context("installing a signal handler")?;
+    }
+    let bar: Box<dyn Progress> = if format == Format::Text {
+        Box::new(Bar::new())
+    } else {
+        Box::new(Silent)
+    };
+    let summary = run::run(&plan, &folder, bar.as_ref(), &interrupted)
+        .with_context(|| format!("measuring into {}", folder.display()))?;
+    let written = report::write(&folder).context("writing the report")?;
+    super::report::print(&folder, &written, format)?;
+    Ok(if summary.interrupted {
+        Outcome::Interrupted
+    } else if summary.failures > 0 {
+        Outcome::Failed
+    } else {
+        Outcome::Good
+    })
+}
+
+fn default_folder() -> PathBuf {
+    let time = rfc3339(SystemTime::now()).replace(':', "");
+    PathBuf::from("results").join(time)
+}
+
+/// Nothing, if every required datapath can run here.
+pub fn check_required(names: &[String]) -> anyhow::Result<Option<Outcome>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let mut outcome = None;
+    for datapath in registry::select(names)? {
+        for missing in datapath.probe() {
+            eprintln!(
+                "bench: {} is required and cannot run here: {missing}",
+                datapath.name()
+            );
+            outcome = Some(Outcome::RequiredMissing);
+        }
+    }
+    Ok(outcome)
+}
+
+fn announce(datapaths: &[Box<dyn Datapath>]) {
+    for datapath in datapaths {
+        let missing = datapath.probe();
+        if missing.is_empty() {
+            println!("{:<20} {}", datapath.name(), datapath.summary());
+        } else {
+            println!("{:<20} cannot run here:", datapath.name());
+            for missing in missing {
+                println!("{:<20}   {missing}", "");
+            }
+        }
+    }
+    println!();
+}
+
+fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
+    let effort = arguments.profile.effort()?;
+    let or = |given: &[u32], default: &[u32]| {
+        if given.is_empty() {
+            default.to_vec()
+        } else {
+            given.to_vec()
+        }
+    };
+    let flows = or(&arguments.flows, &effort.flows);
+    let sizes = if arguments.frame_sizes.is_empty() {
+        effort.frame_sizes
+    } else {
+        arguments.frame_sizes.clone()
+    };
+    let names: Vec<String> = if arguments.topologies.is_empty() {
+        catalogue::ENTRIES
+            .iter()
+            .map(|entry| entry.name.to_owned())
+            .collect()
+    } else {
+        arguments.topologies.clone()
+    };
+    let mut tasks = Vec::new();
+    for name in &names {
+        for flows in &flows {
+            let parameters = Parameters::new(arguments.endpoints, *flows)?;
+            let topology = catalogue::find(name, parameters)?;
+            for size in &sizes {
+                let mut topology = topology.clone();
+                if let Some(transport) = arguments.transport {
+                    topology = topology.with_transport(transport.into());
+                }
+                tasks.push(Task {
+                    scenario: describe(&topology, size),
+                    topology,
+                    size: *size,
+                });
+            }
+        }
+    }
+    Ok(tasks)
+}
+
+fn describe(topology: &Topology, size: &crate::tester::FrameSize) -> Scenario {
+    let parameters = topology.parameters();
+    let transports: Vec<Transport> = topology
+        .traffic()
+        .iter()
+        .map(|direction| direction.flows.transport)
+        .collect();
+    let transport = match transports.first() {
+        Some(first) if transports.iter().all(|other| other == first) => match first {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        },
+        _ => "UDP and TCP",
+    };
+    let (endpoints, flows) = (parameters.endpoints(), parameters.flows());
+    let plural = |count: u32, one: &str| {
+        if count == 1 {
+            format!("1-{one}")
+        } else {
+            format!("{count}-{one}s")
+        }
+    };
+    let unit = if *size == crate::tester::FrameSize::Imix {
+        ""
+    } else {
+        "B"
+    };
+    let mut id = format!("{}/{size}{unit}/{}", topology.name(), plural(flows, "flow"));
+    if endpoints > 1 {
+        id = format!("{id}/{}", plural(endpoints, "endpoint"));
+    }
+    if transport != "UDP" {
+        id = format!("{id}/{}", transport.replace(' ', "-"));
+    }
+    Scenario {
+        id,
+        topology: topology.name().to_owned(),
+        summary: topology.description().to_owned(),
+        endpoints,
+        flows,
+        frame: size.to_string(),
+        transport: transport.to_owned(),
+    }
+}

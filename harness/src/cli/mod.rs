@@ -1,0 +1,79 @@
+//! The command line of `bench`.
+//!
+//! Exit codes: 0 all well; 1 something failed (a vector, a frame, a datapath); 2 wrong usage or input;
+//! 3 a datapath named by `--require` cannot run here; 130 interrupted.
+
+mod arguments;
+mod bar;
+mod doctor;
+mod list;
+mod measure;
+mod report;
+mod verify;
+
+use arguments::{Arguments, Command};
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// How a command ended, when nothing went wrong in carrying it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Good,
+    Failed,
+    RequiredMissing,
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Good => 0,
+            Outcome::Failed => 1,
+            Outcome::RequiredMissing => 3,
+            Outcome::Interrupted => 130,
+        })
+    }
+}
+
+/// Reads the command line and carries it out.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let level = match arguments.verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let format = arguments.format;
+    let result = match arguments.command {
+        Command::PerDatapath(arguments) => measure::run(&arguments, format),
+        Command::Verify(arguments) => verify::run(&arguments, format),
+        Command::List => list::run(format),
+        Command::Doctor => doctor::run(format),
+        Command::Report { run } => report::run(&run, format),
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "bench", &mut std::io::stdout());
+            Ok(Outcome::Good)
+        }
+    };
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `bench verify`.
+
+use super::arguments::{Format, Verify};
+use super::measure::check_required;
+use super::{Outcome, print_json};
+use crate::registry;
+use crate::verify::{self, Report};
+use anyhow::Context;
+use datapath_api::Datapath;
+use serde::Serialize;
+use topologies::catalogue;
+use topologies::topology::Parameters;
+use topologies::vectors::{self, Vector};
+
+/// Flows and endpoints of the oracle's corpus.
+const FLOWS: u32 = 256;
+
+#[derive(Serialize)]
+struct Checked {
+    datapath: &'static str,
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    failures: Vec<String>,
+    missing: Vec<String>,
+}
+
+pub fn run(arguments: &Verify, format: Format) -> anyhow::Result<Outcome> {
+    let datapaths = registry::select(&arguments.datapaths)?;
+    let vectors = match &arguments.vectors {
+        Some(path) => vectors::load(path)?,
+        None => vectors::parse(vectors::BUILT_IN).context("the built-in vectors")?,
+    };
+    if let Some(outcome) = check_required(&arguments.require)? {
+        return Ok(outcome);
+    }
+    let mut all = Vec::new();
+    for datapath in &datapaths {
+        let checked = check(datapath.as_ref(), &vectors, arguments.vectors.is_none())?;
+        if format == Format::Text {
+            print(&checked);
+        }
+        all.push(checked);
+    }
+    let sum = |count: fn(&Checked) -> u64| all.iter().map(count).sum::<u64>();
+    let (passed, failed, skipped) = (sum(|c| c.passed), sum(|c| c.failed), sum(|c| c.skipped));
+    if format == Format::Json {
+        print_json(&all)?;
+    } else {
+        println!("{passed} passed, {failed} failed, {skipped} skipped");
+    }
+    // Nothing verified is not a success.
+    Ok(if failed > 0 || passed == 0 {
+        Outcome::Failed
+    } else {
+        Outcome::Good
+    })
+}
+
+fn check(datapath: &dyn Datapath, vectors: &[Vector], corpus: bool) -> anyhow::Result<Checked> {
+    let missing: Vec<String> = datapath.probe().iter().map(ToString::to_string).collect();
+    let mut checked = Checked {
+        datapath: datapath.name(),
+        passed: 0,
+        failed: 0,
+        skipped: 0,
+        failures: Vec::new(),
+        missing,
+    };
+    if !checked.missing.is_empty() {
+        checked.skipped = vectors.len() as u64;
+        return Ok(checked);
+    }
+    let mut add = |report: Report| {
+        checked.passed += report.passed;
+        checked.failed += report.failures.len() as u64;
+        checked.skipped += report.skipped.len() as u64;
+        checked
+            .failures
+            .extend(report.failures.iter().map(ToString::to_string));
+        checked.missing.extend(
+            report
+                .skipped
+                .iter()
+                .map(|(name, why)| format!("{name}: {why}")),
+        );
+    };
+    add(verify::vectors::replay(datapath, vectors));
+    if corpus {
+        for entry in catalogue::ENTRIES {
+            let topology = entry.load(Parameters::new(FLOWS, FLOWS)?)?;
+            add(verify::oracle::check(datapath, &topology, FLOWS));
+        }
+    }
+    Ok(checked)
+}
+
+fn print(checked: &Checked) {
+    let Checked {
+        datapath,
+        passed,
+        failed,
+        skipped,
+        ..
+    } = checked;
+    for failure in &checked.failures {
+        println!("{datapath}: {failure}");
+    }
+    for missing in &checked.missing {
+        println!("{datapath}: skipped: {missing}");
+    }
+    println!("{datapath}: {passed} passed, {failed} failed, {skipped} skipped");
+}

@@ -1,0 +1,146 @@
+//! The machine, as a report must name it.
+
+use crate::record::Environment;
+use netdev::{Cpu, allowed_cpus};
+use std::fs::read_to_string;
+use std::time::{Duration, Instant};
+
+/// Processors for the datapath and for the tester.
+#[derive(Debug, Clone, Copy)]
+pub struct Placement {
+    /// Of the datapath.
+    pub datapath: Cpu,
+    /// Of the tester.
+    pub tester: Cpu,
+}
+
+impl Placement {
+    /// The last two processors that this process may use: the first usually has the machine's chores.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub fn choose() -> Result<Self, netdev::Error> {
+        let cpus = allowed_cpus()?;
+        let last = cpus.last().copied().unwrap_or(Cpu(0));
+        let tester = cpus.iter().rev().nth(1).copied().unwrap_or(last);
+        Ok(Self {
+            datapath: last,
+            tester,
+        })
+    }
+
+    /// Whether the two share a processor, so that every figure is of both together.
+    pub fn is_shared(&self) -> bool {
+        self.datapath == self.tester
+    }
+}
+
+/// Describes the machine.
+pub fn describe(placement: Placement) -> Environment {
+    let cpuinfo = read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu_field = |name: &str| {
+        cpuinfo
+            .lines()
+            .find(|line| line.starts_with(name))
+            .and_then(|line| line.split(':').nth(1))
+            .map(|value| value.trim().to_owned())
+    };
+    let memory_kib: u64 = read_to_string("/proc/meminfo")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        })
+        .unwrap_or(0);
+    let line = |path: &str| read_to_string(path).unwrap_or_default().trim().to_owned();
+    let system = read_to_string("/etc/os-release")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+        .unwrap_or("unknown")
+        .trim_matches('"')
+        .to_owned();
+    let is_virtual = cpu_field("flags")
+        .is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor"));
+    let vendor = line("/sys/class/dmi/id/sys_vendor");
+    let hypervisor = is_virtual.then(|| {
+        if vendor.is_empty() {
+            "yes, of an unknown kind".to_owned()
+        } else {
+            vendor
+        }
+    });
+    let mut notes = Vec::new();
+    let load = line("/proc/loadavg");
+    if let Some(load) = load.split_whitespace().next() {
+        notes.push(format!("load average at the start: {load}"));
+    }
+    let governor = line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+    if !governor.is_empty() {
+        notes.push(format!("frequency governor: {governor}"));
+    }
+    if line("/proc/sys/net/core/bpf_jit_enable") == "0" {
+        notes.push("the BPF compiler is switched off (net.core.bpf_jit_enable)".to_owned());
+    }
+    Environment {
+        bench_version: env!("CARGO_PKG_VERSION").to_owned(),
+        build: if cfg!(debug_assertions) {
+            "with runtime checks"
+        } else {
+            "optimised"
+        }
+        .to_owned(),
+        kernel: line("/proc/sys/kernel/osrelease"),
+        system,
+        cpu_model: cpu_field("model name").unwrap_or_else(|| "unknown".to_owned()),
+        cpus: allowed_cpus().map_or(1, |cpus| cpus.len()),
+        datapath_cpu: placement.datapath.0,
+        tester_cpu: placement.tester.0,
+        memory_mib: memory_kib / 1024,
+        hypervisor,
+        clock_source: line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        clock_cost_ns: clock_cost(),
+        notes,
+    }
+}
+
+/// Nanoseconds that reading the clock costs: the median of many short series.
+fn clock_cost() -> f64 {
+    const SERIES: usize = 101;
+    const READS: u32 = 100;
+    let mut costs: Vec<f64> = (0..SERIES)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..READS {
+                std::hint::black_box(Instant::now());
+            }
+            start.elapsed().as_nanos() as f64 / f64::from(READS)
+        })
+        .collect();
+    costs.sort_by(f64::total_cmp);
+    costs[SERIES / 2]
+}
+
+/// Time that the hypervisor took from these processors since boot, as far as it says.
+pub fn steal(cpus: &[Cpu]) -> Duration {
+    // The 8th number of a processor's line in /proc/stat, in ticks; see proc(5).
+    let ticks: u64 = read_to_string("/proc/stat")
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let number: usize = fields.next()?.strip_prefix("cpu")?.parse().ok()?;
+            if !cpus.contains(&Cpu(number)) {
+                return None;
+            }
+            fields.nth(7)?.parse::<u64>().ok()
+        })
+        .sum();
+    // SAFETY: has no preconditions.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
+    Duration::from_millis(ticks * 1000 / per_second)
+}

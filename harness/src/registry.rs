@@ -1,0 +1,70 @@
+//! All datapaths. Adding one adds a line here.
+
+use datapath_api::Datapath;
+use datapath_kernel_xdp::{KernelXdp, Mode};
+use datapath_reference::Reference;
+
+/// A datapath, and whether it is measured when none is named.
+pub struct Entry {
+    /// The datapath.
+    pub datapath: Box<dyn Datapath>,
+    /// Whether it is measured when none is named.
+    pub by_default: bool,
+}
+
+/// Every datapath this program knows, in the order in which they are listed.
+pub fn all() -> Vec<Entry> {
+    let entry = |datapath: Box<dyn Datapath>, by_default| Entry {
+        datapath,
+        by_default,
+    };
+    vec![
+        entry(Box::new(Reference), true),
+        entry(Box::new(KernelXdp { mode: Mode::Native }), true),
+        entry(
+            Box::new(KernelXdp {
+                mode: Mode::Generic,
+            }),
+            false,
+        ),
+    ]
+}
+
+/// A name that no datapath has.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("there is no datapath `{name}`; expected one of: {known}")]
+pub struct UnknownDatapath {
+    name: String,
+    known: String,
+}
+
+/// The datapaths with these names, or those measured by default if there are none.
+///
+/// # Errors
+/// [`UnknownDatapath`].
+pub fn select(names: &[String]) -> Result<Vec<Box<dyn Datapath>>, UnknownDatapath> {
+    if names.is_empty() {
+        return Ok(all()
+            .into_iter()
+            .filter(|e| e.by_default)
+            .map(|e| e.datapath)
+            .collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            all()
+                .into_iter()
+                .map(|entry| entry.datapath)
+                .find(|d| d.name() == name)
+                .ok_or_else(|| UnknownDatapath {
+                    name: name.clone(),
+                    known: all()
+                        .iter()
+                        .map(|entry| entry.datapath.name())
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                })
+        })
+        .collect()
+}

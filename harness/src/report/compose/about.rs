@@ -1,0 +1,147 @@
+//! The end of the page: datapaths, machine, method, trials, and how to repeat the run.
+
+use crate::report::document::{Block, Line, Span, Table, plain};
+use crate::report::figures::Figures;
+use crate::report::{text, units};
+
+use super::pdr_allowance;
+
+/// Adds it.
+pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
+    let run = figures.run;
+    if !run.datapaths.is_empty() {
+        out.push(Block::Heading(2, "Datapaths".to_owned()));
+        out.push(Block::Table(datapaths(figures)));
+    }
+    out.push(Block::Heading(2, "Environment".to_owned()));
+    out.push(Block::Table(environment(figures)));
+    out.push(Block::Heading(2, "Method".to_owned()));
+    out.push(Block::Paragraph(plain(method(figures))));
+    out.push(Block::Heading(2, "Trials".to_owned()));
+    out.push(Block::Paragraph(plain(trials(figures))));
+    out.push(Block::Heading(2, "Repeat this run".to_owned()));
+    out.push(Block::Paragraph(plain(format!(
+        "The seed is {}; it fixes the order of datapaths and all else that is random. The rates themselves will differ a little.",
+        run.seed
+    ))));
+    out.push(Block::Command(repeat(figures)));
+}
+
+/// The command that repeats the run with its seed.
+pub(in crate::report) fn repeat(figures: &Figures<'_>) -> String {
+    let run = figures.run;
+    let mut words = run.command.clone();
+    let seeded = |word: &String| word == "--seed" || word.starts_with("--seed=");
+    if !words.is_empty() && !words.iter().any(seeded) {
+        words.extend(["--seed".to_owned(), run.seed.to_string()]);
+    }
+    text::shell(&words)
+}
+
+/// What was compared.
+fn datapaths(figures: &Figures<'_>) -> Table {
+    let mut table = Table::new(
+        "Datapaths asked for",
+        &[
+            "Datapath",
+            "What it is",
+            "Version",
+            "Ports",
+            "While idle",
+            "Lawful differences",
+        ],
+    );
+    for datapath in &figures.run.datapaths {
+        let differences = if datapath.declared_differences.is_empty() {
+            "none".to_owned()
+        } else {
+            datapath.declared_differences.join("; ")
+        };
+        let mut name = plain(datapath.name.as_str());
+        if !datapath.missing.is_empty() {
+            name.push(Span::Mark("skipped".to_owned()));
+        }
+        table.row(vec![
+            name,
+            plain(datapath.summary.as_str()),
+            plain(datapath.version.as_str()),
+            plain(datapath.ports.to_string()),
+            plain(if datapath.polls_busily {
+                "polls busily"
+            } else {
+                "sleeps"
+            }),
+            plain(differences),
+        ]);
+    }
+    table
+}
+
+/// The machine.
+fn environment(figures: &Figures<'_>) -> Table {
+    let it = &figures.run.environment;
+    let mut table = Table::new("The machine and the program", &["What", "Value"]);
+    let mut add = |what: &str, value: Line| table.row(vec![plain(what), value]);
+    add("Processor", plain(it.cpu_model.as_str()));
+    add("Processors usable", plain(it.cpus.to_string()));
+    add("Datapath on processor", plain(it.datapath_cpu.to_string()));
+    add("Tester on processor", plain(it.tester_cpu.to_string()));
+    add(
+        "Memory",
+        plain(format!("{} MiB", units::integer(it.memory_mib))),
+    );
+    add(
+        "Hypervisor",
+        plain(it.hypervisor.as_deref().unwrap_or("none")),
+    );
+    add("System", plain(it.system.as_str()));
+    add("Kernel", plain(it.kernel.as_str()));
+    add(
+        "Clock",
+        plain(format!(
+            "{}, {} ns to read",
+            it.clock_source,
+            units::nanos(it.clock_cost_ns)
+        )),
+    );
+    add(
+        "bench",
+        plain(format!("{}, built as {}", it.bench_version, it.build)),
+    );
+    for note in &it.notes {
+        add("Note", plain(note.as_str()));
+    }
+    table
+}
+
+/// What the figures mean.
+fn method(figures: &Figures<'_>) -> String {
+    format!(
+        "NDR is the highest rate found at which no frame is lost, PDR the highest at which at most {} are; both are searched for by MLRsearch (RFC 9971), and frames the tester failed to send count as lost. \
+         The figure is the conditional throughput: what was forwarded at the lower bound, so with loss allowed it can lie a little below that bound. \
+         The interval [lower, upper] holds two offered loads, the highest that held and the lowest that failed; it says how finely the search ended, and not by how much another run may differ. \
+         The ceiling is what the same tester reaches through a null forward on the same ports; a PDR within 5 % of it is marked tester-bound, because the datapath may be faster than the tester could show. \
+         CPU is processor time of the datapath per frame at the highest load it forwarded within PDR's loss; a datapath that polls busily uses its processor whole at any load. \
+         Latency runs from the intended send time, so waiting in the tester counts. \
+         A datapath has most in this run only if its whole interval lies above those of all others, all verified; repeat the run before you rely on a small lead.",
+        pdr_allowance(figures)
+    )
+}
+
+/// How many trials there were.
+fn trials(figures: &Figures<'_>) -> String {
+    let trials = figures.trials;
+    format!(
+        "{} in {}: {} for the tester's ceiling, {} of the rate search, {} for latency. Of these {} disturbed and repeated; no figure or picture includes a disturbed trial.",
+        text::count(trials.total, "trial", "trials"),
+        units::span(trials.seconds),
+        units::integer(trials.ceiling),
+        units::integer(trials.search),
+        units::integer(trials.latency),
+        if trials.disturbed == 1 {
+            "1 was".to_owned()
+        } else {
+            format!("{} were", units::integer(trials.disturbed))
+        }
+    )
+}

@@ -1,0 +1,115 @@
+//! Table cells that several tables share, each figure with the marks that belong to it.
+
+use crate::record::{Rate, ResultRecord};
+
+use crate::report::document::{Line, Span};
+use crate::report::figures::{Cell, Check};
+use crate::report::latency::Percentile;
+use crate::report::units;
+
+/// A figure with what makes it doubtful.
+pub(super) fn figure(cell: &Cell<'_>, text: String) -> Line {
+    let mut line = vec![Span::Text(text)];
+    line.extend(cell.doubt().map(|doubt| Span::Mark(doubt.to_owned())));
+    line
+}
+
+/// A rate with its interval.
+pub(super) fn rate(cell: &Cell<'_>, rate: Option<&Rate>, strong: bool) -> Line {
+    if let Some(absence) = cell.absence() {
+        return vec![Span::Text(absence.to_owned())];
+    }
+    let Some(rate) = rate else {
+        return vec![Span::Text("not searched".to_owned())];
+    };
+    let figure = units::mpps_or_none(rate.throughput);
+    let mut line = vec![if strong {
+        Span::Strong(figure)
+    } else {
+        Span::Text(figure)
+    }];
+    line.push(Span::Text(format!(
+        " {}",
+        units::interval(rate.lower, rate.upper)
+    )));
+    line.extend(cell.doubt().map(|doubt| Span::Mark(doubt.to_owned())));
+    if let Some(reason) = &rate.irregular {
+        line.push(Span::Mark(format!("irregular: {reason}")));
+    }
+    line
+}
+
+/// PDR with its interval and the tester's mark.
+pub(super) fn pdr(cell: &Cell<'_>, strong: bool) -> Line {
+    let mut line = rate(cell, cell.pdr(), strong);
+    if cell.is_tester_bound() {
+        line.push(Span::Mark("tester-bound".to_owned()));
+    }
+    line
+}
+
+/// The tester's ceiling and PDR's share of it.
+pub(super) fn ceiling(cell: &Cell<'_>) -> [Line; 2] {
+    if cell.absence().is_some() {
+        return [none(), none()];
+    }
+    let share = cell.share_of_ceiling();
+    [
+        figure(cell, units::mpps_or_none(cell.ceiling())),
+        figure(
+            cell,
+            share.map_or_else(|| units::NONE.to_owned(), units::percent),
+        ),
+    ]
+}
+
+/// Processor time per frame.
+pub(super) fn cpu(cell: &Cell<'_>) -> Line {
+    let value = |result: &ResultRecord| result.cpu_ns_per_frame;
+    let Some(ns) = cell.result.and_then(value) else {
+        return none();
+    };
+    let mut line = figure(cell, units::nanos(ns));
+    if cell.polls_busily() {
+        line.push(Span::Note("polls busily".to_owned()));
+    }
+    line
+}
+
+/// How verification went.
+pub(super) fn check(cell: &Cell<'_>) -> Line {
+    vec![match &cell.check {
+        Check::Passed(passed) => Span::Text(format!("passed, {}", frames(*passed))),
+        Check::Failed(passed, differing) => {
+            // Only the first ten are kept, so ten mean ten or more.
+            let many = if differing.len() >= 10 {
+                " or more"
+            } else {
+                ""
+            };
+            Span::Mark(format!(
+                "failed: {}{many} not as the oracle says, {} passed",
+                frames(differing.len() as u64),
+                units::integer(*passed)
+            ))
+        }
+        Check::Absent if cell.result.is_some() => Span::Mark("not checked".to_owned()),
+        Check::Absent => Span::Text(units::NONE.to_owned()),
+    }]
+}
+
+/// A percentile in microseconds.
+pub(super) fn percentile(cell: &Cell<'_>, percentile: Percentile) -> Line {
+    let sign = if percentile.uncertain { "~" } else { "" };
+    figure(cell, format!("{sign}{}", units::micros(percentile.ns)))
+}
+
+/// A cell without a figure.
+pub(super) fn none() -> Line {
+    vec![Span::Text(units::NONE.to_owned())]
+}
+
+/// So many frames.
+fn frames(number: u64) -> String {
+    crate::report::text::count(number, "frame", "frames")
+}

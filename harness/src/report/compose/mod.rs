@@ -1,0 +1,97 @@
+//! What the report says, in which order: the answer, warnings, each scenario, the machine, the method.
+
+mod about;
+mod answer;
+mod cells;
+mod scenario;
+
+use super::document::{Block, Span, plain};
+use super::figures::Figures;
+use super::plots::GroupPictures;
+use super::text;
+
+pub(super) use about::repeat;
+
+/// The report's title.
+pub(super) fn title(figures: &Figures<'_>) -> String {
+    format!("bench: overlay datapaths, {}", figures.run.started)
+}
+
+/// The whole report.
+pub(super) fn document<'a>(figures: &Figures<'_>, pictures: &'a [GroupPictures]) -> Vec<Block<'a>> {
+    let mut out = Vec::new();
+    answer::add(&mut out, figures, pictures);
+    warnings(&mut out, figures);
+    not_measured(&mut out, figures);
+    for (group, pictures) in figures.groups.iter().zip(pictures) {
+        scenario::add_group(&mut out, figures, group, pictures);
+    }
+    about::add(&mut out, figures);
+    out
+}
+
+/// Warnings, in words a user can act on.
+fn warnings(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
+    out.push(Block::Heading(2, "Warnings".to_owned()));
+    if figures.warnings.is_empty() {
+        out.push(Block::Paragraph(plain("None.")));
+    } else {
+        let items = figures
+            .warnings
+            .iter()
+            .map(|warning| plain(warning.as_str()));
+        out.push(Block::List(items.collect()));
+    }
+}
+
+/// Datapaths skipped and what failed.
+fn not_measured(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
+    if !figures.skipped.is_empty() {
+        out.push(Block::Heading(2, "Skipped datapaths".to_owned()));
+        let items = figures.skipped.iter().map(|datapath| {
+            let mut line = vec![
+                Span::Strong(datapath.name.clone()),
+                Span::Text(" could not run here.".to_owned()),
+            ];
+            for missing in &datapath.missing {
+                line.push(Span::Text(format!(
+                    " Missing: {}. To provide it: ",
+                    missing.what
+                )));
+                line.push(Span::Code(missing.remedy.clone()));
+                line.push(Span::Text(".".to_owned()));
+            }
+            line
+        });
+        out.push(Block::List(items.collect()));
+    }
+    if !figures.failures.is_empty() {
+        let count = figures.failures.len() as u64;
+        out.push(Block::Heading(
+            2,
+            format!("Failures: {}", super::units::integer(count)),
+        ));
+        let items = figures.failures.iter().map(|failure| {
+            vec![
+                Span::Strong(failure.datapath.clone()),
+                Span::Text(format!(" in {}: {}", failure.scenario, failure.reason)),
+            ]
+        });
+        out.push(Block::List(items.collect()));
+    }
+}
+
+/// What PDR allows, as all results of the run say it.
+fn pdr_allowance(figures: &Figures<'_>) -> String {
+    let mut allowed: Vec<_> = figures
+        .cells()
+        .filter_map(|(_, cell)| cell.pdr())
+        .map(|rate| super::units::allowance(rate.loss_ratio))
+        .collect();
+    allowed.sort();
+    allowed.dedup();
+    match allowed.as_slice() {
+        [] => "a small share".to_owned(),
+        several => text::list(several),
+    }
+}

@@ -1,0 +1,232 @@
+//! One port group: processor time, then each scenario with its tables and pictures.
+
+use crate::report::document::{Block, Row, Span, Table, plain};
+use crate::report::figures::{Cell, Check, Figures, Group, ScenarioFigures};
+use crate::report::plots::{GroupPictures, Picture};
+use crate::report::{text, units};
+
+use super::cells;
+
+/// Adds everything about `group`.
+pub(super) fn add_group<'a>(
+    out: &mut Vec<Block<'a>>,
+    figures: &Figures<'_>,
+    group: &Group<'_>,
+    pictures: &'a GroupPictures,
+) {
+    let smoke = if figures.is_smoke() {
+        " (smoke: too short for conclusions)"
+    } else {
+        ""
+    };
+    out.push(Block::Heading(
+        2,
+        format!("Measured on {} ports{smoke}", group.ports),
+    ));
+    if figures.groups.len() > 1 {
+        out.push(Block::Notice(plain(format!(
+            "This part is about {} ports only ({}). Its figures must not be compared directly with those of other ports.",
+            group.ports,
+            text::list(&group.datapaths)
+        ))));
+    }
+    // The first picture of throughput stands at the top of the page.
+    out.extend(pictures.throughput.iter().skip(1).map(Block::Figure));
+    out.extend(pictures.cpu.iter().map(Block::Figure));
+    for (number, scenario) in group.scenarios.iter().enumerate() {
+        let pictures = pictures
+            .scenarios
+            .get(number)
+            .map_or(&[][..], Vec::as_slice);
+        add(out, group, scenario, pictures);
+    }
+}
+
+/// Adds one scenario.
+fn add<'a>(
+    out: &mut Vec<Block<'a>>,
+    group: &Group<'_>,
+    scenario: &ScenarioFigures<'_>,
+    pictures: &'a [Picture],
+) {
+    out.push(Block::Heading(
+        3,
+        format!("{}, {} ports", scenario.id, group.ports),
+    ));
+    if let Some(info) = scenario.info {
+        let frame = match info.frame.parse::<u64>() {
+            Ok(bytes) => format!("{} with FCS", text::count(bytes, "byte", "bytes")),
+            Err(_) => info.frame.clone(),
+        };
+        out.push(Block::Paragraph(plain(format!(
+            "{} ({}). {}, {} of {}, inner frames: {frame}.",
+            info.summary.trim_end_matches('.'),
+            info.topology,
+            text::count(info.endpoints.into(), "endpoint", "endpoints"),
+            text::count(info.flows.into(), "flow", "flows"),
+            info.transport,
+        ))));
+    }
+    if scenario.cells.iter().all(Cell::is_empty) {
+        out.push(Block::Paragraph(plain("Nothing was measured here.")));
+        return;
+    }
+    out.push(Block::Paragraph(vec![
+        Span::Text("Most in this run: ".to_owned()),
+        Span::Strong(scenario.lead.words()),
+        Span::Text(".".to_owned()),
+    ]));
+    out.push(Block::Table(throughput(scenario)));
+    differences(out, scenario);
+    out.extend(refused(scenario).map(Block::Table));
+    let (loss, latency): (Vec<_>, Vec<_>) = pictures
+        .iter()
+        .partition(|picture| picture.file.starts_with("loss-"));
+    out.extend(loss.into_iter().map(Block::Figure));
+    if let Some(table) = latencies(scenario) {
+        let uncertain = scenario
+            .cells
+            .iter()
+            .flat_map(|cell| &cell.latencies)
+            .any(|figure| figure.p999.uncertain);
+        out.push(Block::Table(table));
+        if uncertain {
+            out.push(Block::Paragraph(plain(
+                "~ marks a percentile above which fewer than 10 frames lie: another trial may give another value.",
+            )));
+        }
+    }
+    out.extend(latency.into_iter().map(Block::Figure));
+}
+
+/// Rates, processor time and checks.
+fn throughput(scenario: &ScenarioFigures<'_>) -> Table {
+    let mut table = Table::new(
+        format!("{}: throughput", scenario.id),
+        &[
+            "Datapath",
+            "#NDR, Mpps [lower, upper]",
+            "#PDR, Mpps [lower, upper]",
+            "#Tester's ceiling, Mpps",
+            "#PDR of ceiling",
+            "#CPU, ns per frame",
+            "Verification",
+            "#Disturbed trials, repeated",
+        ],
+    );
+    for cell in &scenario.cells {
+        let [ceiling, share] = cells::ceiling(cell);
+        table.rows.push(Row {
+            cells: vec![
+                plain(cell.datapath),
+                cells::rate(cell, cell.ndr(), false),
+                cells::pdr(cell, false),
+                ceiling,
+                share,
+                cells::cpu(cell),
+                cells::check(cell),
+                plain(units::integer(cell.disturbed)),
+            ],
+            doubtful: cell.result.is_some() && cell.doubt().is_some(),
+        });
+    }
+    table
+}
+
+/// What verification found, and what failed.
+fn differences(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
+    let mut items = Vec::new();
+    for cell in &scenario.cells {
+        if let Check::Failed(_, differing) = &cell.check {
+            items.extend(differing.iter().map(|difference| {
+                vec![
+                    Span::Strong(cell.datapath.to_owned()),
+                    Span::Text(format!(" differs from the oracle: {difference}")),
+                ]
+            }));
+        }
+        items.extend(cell.failures.iter().map(|failure| {
+            vec![
+                Span::Strong(cell.datapath.to_owned()),
+                Span::Text(format!(" failed: {}", failure.reason)),
+            ]
+        }));
+    }
+    if !items.is_empty() {
+        out.push(Block::List(items));
+    }
+}
+
+/// Frames refused, by reason.
+fn refused(scenario: &ScenarioFigures<'_>) -> Option<Table> {
+    let mut table = Table::new(
+        format!(
+            "{}: frames refused, over all trials that count",
+            scenario.id
+        ),
+        &["Datapath", "Reason", "#Frames", "#Of frames sent"],
+    );
+    for cell in &scenario.cells {
+        let sent = cell
+            .trials
+            .iter()
+            .filter(|trial| trial.counters.is_some())
+            .fold(0_u128, |sum, trial| sum + u128::from(trial.offered));
+        for (reason, count) in &cell.refused {
+            let share = if sent > 0 {
+                units::loss(*count as f64 / sent as f64)
+            } else {
+                units::NONE.to_owned()
+            };
+            table.row(vec![
+                plain(cell.datapath),
+                plain(*reason),
+                cells::figure(cell, units::integer(*count)),
+                cells::figure(cell, share),
+            ]);
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// Latency at each share of PDR.
+fn latencies(scenario: &ScenarioFigures<'_>) -> Option<Table> {
+    let mut table = Table::new(
+        format!(
+            "{}: latency in µs, from the intended send time",
+            scenario.id
+        ),
+        &[
+            "Datapath",
+            "#Load, of its PDR",
+            "#Load, Mpps",
+            "#Frames",
+            "#Lost",
+            "#p50",
+            "#p90",
+            "#p99",
+            "#p99.9",
+            "#Maximum",
+        ],
+    );
+    for cell in &scenario.cells {
+        for figure in &cell.latencies {
+            table.rows.push(Row {
+                cells: vec![
+                    plain(cell.datapath),
+                    plain(format!("{} %", figure.percent_of_pdr)),
+                    cells::figure(cell, units::mpps(figure.load)),
+                    plain(units::integer(figure.count)),
+                    cells::figure(cell, units::loss(figure.loss)),
+                    cells::percentile(cell, figure.p50),
+                    cells::percentile(cell, figure.p90),
+                    cells::percentile(cell, figure.p99),
+                    cells::percentile(cell, figure.p999),
+                    cells::figure(cell, units::micros(figure.max_ns)),
+                ],
+                doubtful: cell.doubt().is_some(),
+            });
+        }
+    }
+    (!table.rows.is_empty()).then_some(table)
+}

@@ -1,0 +1,127 @@
+//! The figures as JSON.
+
+use serde_json::{Value, json};
+
+use super::compose::repeat;
+use super::figures::{Cell, Check, Figures, Group, ScenarioFigures};
+use super::latency::LatencyFigure;
+use super::lead::Lead;
+use crate::record::Rate;
+
+/// Version of what this writes; grows with every change that readers would stumble over.
+const VERSION: u32 = 1;
+
+/// Everything the report says.
+pub(super) fn summary(figures: &Figures<'_>) -> Value {
+    let run = figures.run;
+    let trials = figures.trials;
+    json!({
+        "version": VERSION,
+        "started": run.started,
+        "profile": run.profile,
+        "too_short_for_conclusions": figures.is_smoke(),
+        "seed": run.seed,
+        "command": run.command,
+        "repeat_with": repeat(figures),
+        "environment": run.environment,
+        "warnings": figures.warnings,
+        "port_groups": figures.groups.iter().map(group).collect::<Vec<_>>(),
+        "skipped": figures.skipped.iter().map(|datapath| json!({
+            "datapath": datapath.name,
+            "missing": datapath.missing,
+        })).collect::<Vec<_>>(),
+        "failures": figures.failures,
+        "trials": {
+            "total": trials.total,
+            "ceiling": trials.ceiling,
+            "search": trials.search,
+            "latency": trials.latency,
+            "disturbed": trials.disturbed,
+            "seconds": trials.seconds,
+        },
+    })
+}
+
+/// One port group; figures of different groups must not be compared.
+fn group(group: &Group<'_>) -> Value {
+    json!({
+        "ports": group.ports,
+        "comparable_with_other_groups": false,
+        "scenarios": group.scenarios.iter().map(scenario).collect::<Vec<_>>(),
+    })
+}
+
+/// One scenario.
+fn scenario(scenario: &ScenarioFigures<'_>) -> Value {
+    let most = match &scenario.lead {
+        Lead::Datapath {
+            name,
+            times_next,
+            at_least,
+        } => json!({
+            "datapath": name,
+            "times_next": times_next,
+            "at_least": at_least,
+        }),
+        Lead::Undecided(reason) => json!({ "undecided": reason }),
+    };
+    json!({
+        "scenario": scenario.id,
+        "most": most,
+        "datapaths": scenario.cells.iter().map(cell).collect::<Vec<_>>(),
+    })
+}
+
+/// One datapath in one scenario.
+fn cell(cell: &Cell<'_>) -> Value {
+    let (status, passed, differing): (_, _, &[String]) = match &cell.check {
+        Check::Passed(passed) => ("passed", *passed, &[]),
+        Check::Failed(passed, differing) => ("failed", *passed, differing),
+        Check::Absent => ("not checked", 0, &[]),
+    };
+    json!({
+        "datapath": cell.datapath,
+        "absent": cell.absence(),
+        "doubt": cell.doubt(),
+        "verification": { "status": status, "passed": passed, "failures": differing },
+        "ceiling_fps": cell.ceiling(),
+        "ndr": cell.ndr().map(rate),
+        "pdr": cell.pdr().map(rate),
+        "pdr_of_ceiling": cell.share_of_ceiling(),
+        "tester_bound": cell.is_tester_bound(),
+        "cpu_ns_per_frame": cell.result.and_then(|result| result.cpu_ns_per_frame),
+        "polls_busily": cell.polls_busily(),
+        "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),
+        "refused_frames": cell.refused,
+        "disturbed_trials": cell.disturbed,
+    })
+}
+
+/// One rate.
+fn rate(rate: &Rate) -> Value {
+    json!({
+        "goal": rate.goal,
+        "loss_ratio_allowed": rate.loss_ratio,
+        "throughput_fps": rate.throughput,
+        "lower_fps": rate.lower,
+        "upper_fps": rate.upper,
+        "irregular": rate.irregular,
+    })
+}
+
+/// Latency at one share of PDR.
+fn latency(figure: &LatencyFigure) -> Value {
+    json!({
+        "percent_of_pdr": figure.percent_of_pdr,
+        "load_fps": figure.load,
+        "trials": figure.trials,
+        "frames": figure.count,
+        "loss_ratio": figure.loss,
+        "p50_ns": figure.p50.ns,
+        "p90_ns": figure.p90.ns,
+        "p99_ns": figure.p99.ns,
+        "p999_ns": figure.p999.ns,
+        "p999_uncertain": figure.p999.uncertain,
+        "max_ns": figure.max_ns,
+    })
+}

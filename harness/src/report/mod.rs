@@ -1,0 +1,116 @@
+//! The report on a run: one page with pictures, Markdown, a table for the terminal, and the figures as JSON.
+//!
+//! All four are written from the same [`RunFolder`] and say the same. [`write`] fills the run's folder:
+//!
+//! ```text
+//! report.html   one file, pictures inside, nothing loaded from elsewhere
+//! report.md     the same with links to the pictures
+//! plots/*.svg   the pictures
+//! ```
+
+mod compose;
+mod document;
+mod figures;
+mod folder;
+mod html;
+mod json;
+mod latency;
+mod lead;
+mod markdown;
+mod plots;
+mod terminal;
+mod text;
+mod units;
+mod warnings;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use folder::{Damage, ReadError, RunFolder};
+pub use plots::PlotError;
+
+use figures::Figures;
+
+/// Name of the folder of pictures.
+const PLOTS: &str = "plots";
+
+/// A report cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The run cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A picture cannot be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// A document cannot be put together.
+    #[error("cannot put the report together")]
+    Format(#[from] std::fmt::Error),
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The files a report consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The page.
+    pub html: PathBuf,
+    /// The Markdown.
+    pub markdown: PathBuf,
+    /// The pictures.
+    pub plots: Vec<PathBuf>,
+}
+
+/// Reads the run in the folder `dir` and writes the report into it, in place of an earlier one.
+pub fn write(dir: &Path) -> Result<Written, Error> {
+    let folder = RunFolder::read(dir)?;
+    let figures = Figures::of(&folder);
+    let pictures = plots::draw(&figures)?;
+    let document = compose::document(&figures, &pictures);
+    let html = html::page(&compose::title(&figures), &document)?;
+    let markdown = markdown::page(&document)?;
+    let plots_dir = dir.join(PLOTS);
+    fs::create_dir_all(&plots_dir).map_err(|source| Error::Write {
+        path: plots_dir.clone(),
+        source,
+    })?;
+    let save = |path: PathBuf, content: &str| match fs::write(&path, content) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(Error::Write { path, source }),
+    };
+    let plots = pictures
+        .iter()
+        .flat_map(plots::GroupPictures::all)
+        .map(|picture| {
+            save(
+                plots_dir.join(format!("{}.svg", picture.file)),
+                &picture.svg,
+            )
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Written {
+        html: save(dir.join("report.html"), &html)?,
+        markdown: save(dir.join("report.md"), &markdown)?,
+        plots,
+    })
+}
+
+/// The figures as a table of plain text, at most 100 columns wide, warnings first. Rates are in Mpps.
+pub fn terminal_table(folder: &RunFolder) -> String {
+    terminal::table(&Figures::of(folder))
+}
+
+/// The figures as JSON: rates in frames per second, times in nanoseconds, as the names say.
+pub fn summary_json(folder: &RunFolder) -> serde_json::Value {
+    json::summary(&Figures::of(folder))
+}

@@ -1,0 +1,236 @@
+//! The figures for a terminal: plain text, aligned, at most 100 columns.
+
+use super::compose::repeat;
+use super::figures::{Cell, Check, Figures, Group};
+use super::text::{count, list, shorten, width, wrap};
+use super::units;
+use crate::record::Rate;
+
+/// Columns of the whole.
+const COLUMNS: usize = 100;
+
+/// Columns of each field and whether it holds numbers.
+const FIELDS: [(&str, usize, bool); 7] = [
+    ("datapath", 16, false),
+    ("NDR Mpps", 23, true),
+    ("PDR Mpps", 23, true),
+    ("ceiling", 9, true),
+    ("PDR/c.", 6, true),
+    ("ns/frame", 8, true),
+    ("p99 µs", 8, true),
+];
+
+/// The table, warnings first.
+pub(super) fn table(figures: &Figures<'_>) -> String {
+    let mut out = Output::default();
+    for warning in &figures.warnings {
+        out.wrapped("warning: ", warning);
+    }
+    for datapath in &figures.skipped {
+        for missing in &datapath.missing {
+            let words = format!(
+                "{}: {} is missing: {}",
+                datapath.name, missing.what, missing.remedy
+            );
+            out.wrapped("skipped: ", &words);
+        }
+    }
+    for failure in &figures.failures {
+        let words = format!(
+            "{} in {}: {}",
+            failure.datapath, failure.scenario, failure.reason
+        );
+        out.wrapped("failed:  ", &words);
+    }
+    if figures.groups.is_empty() {
+        out.wrapped("", "No datapath was measured.");
+    }
+    for group in &figures.groups {
+        out.line("");
+        out.group(figures, group);
+    }
+    out.line("");
+    out.wrapped(
+        "",
+        "NDR, PDR: highest rate without and with little loss [lower, upper]. ceiling: the tester's own, Mpps. PDR/c.: PDR of the ceiling. ns/frame: processor time of the datapath. p99: latency at 50 % of PDR. !: figure not to be used, see below it. ~: irregular, or too few frames.",
+    );
+    let trials = figures.trials;
+    out.wrapped(
+        "",
+        &format!(
+            "{}, {} disturbed and repeated. Repeat: {}",
+            count(trials.total, "trial", "trials"),
+            units::integer(trials.disturbed),
+            repeat(figures)
+        ),
+    );
+    out.0
+}
+
+/// What was written so far.
+#[derive(Default)]
+struct Output(String);
+
+impl Output {
+    /// A line.
+    fn line(&mut self, text: &str) {
+        self.0.push_str(text.trim_end());
+        self.0.push('\n');
+    }
+
+    /// Words behind `lead`, further lines indented as far.
+    fn wrapped(&mut self, lead: &str, words: &str) {
+        let indent = " ".repeat(width(lead));
+        for (number, line) in wrap(words, COLUMNS - width(lead)).iter().enumerate() {
+            let start = if number == 0 { lead } else { &indent };
+            self.line(&format!("{start}{line}"));
+        }
+    }
+
+    /// One port group.
+    fn group(&mut self, figures: &Figures<'_>, group: &Group<'_>) {
+        let smoke = if figures.is_smoke() {
+            " (smoke: too short for conclusions)"
+        } else {
+            ""
+        };
+        self.wrapped("", &format!("{} ports{smoke}", group.ports));
+        if figures.groups.len() > 1 {
+            self.wrapped("", "Not to be compared directly with other ports.");
+        }
+        let titles = FIELDS.map(|(title, ..)| title.to_owned());
+        self.row(&titles);
+        self.line(&"─".repeat(total()));
+        for scenario in &group.scenarios {
+            self.wrapped("", scenario.id);
+            for cell in &scenario.cells {
+                self.cell(cell);
+            }
+            self.wrapped("  most in this run: ", &scenario.lead.words());
+        }
+    }
+
+    /// One datapath in one scenario, with what belongs to its figures below.
+    fn cell(&mut self, cell: &Cell<'_>) {
+        let name = format!("  {}", shorten(cell.datapath, FIELDS[0].1 - 2));
+        if let Some(absence) = cell.absence() {
+            self.wrapped(&pad(&name, FIELDS[0].1 + 1, false), absence);
+        } else {
+            let doubt = if cell.doubt().is_some() { "!" } else { "" };
+            let mark = |figure: Option<String>| match figure {
+                Some(figure) => format!("{figure}{doubt}"),
+                None => units::NONE.to_owned(),
+            };
+            let half = cell
+                .latencies
+                .iter()
+                .find(|figure| figure.percent_of_pdr == 50);
+            self.row(&[
+                name,
+                mark(cell.ndr().map(rate)),
+                mark(cell.pdr().map(rate)),
+                mark(cell.ceiling().map(units::mpps)),
+                mark(
+                    cell.share_of_ceiling()
+                        .map(|share| units::percent(share).replace(' ', "")),
+                ),
+                mark(
+                    cell.result
+                        .and_then(|result| result.cpu_ns_per_frame)
+                        .map(units::nanos),
+                ),
+                mark(half.map(|figure| {
+                    let sign = if figure.p99.uncertain { "~" } else { "" };
+                    format!("{sign}{}", units::micros(figure.p99.ns))
+                })),
+            ]);
+        }
+        for note in notes(cell) {
+            self.wrapped("    ", &note);
+        }
+    }
+
+    /// Fields beside each other.
+    fn row(&mut self, fields: &[String; 7]) {
+        let mut line = String::new();
+        for (field, (_, columns, numeric)) in fields.iter().zip(FIELDS) {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&pad(field, columns, numeric));
+        }
+        self.line(&line);
+    }
+}
+
+/// Columns of a row.
+fn total() -> usize {
+    FIELDS
+        .iter()
+        .map(|(_, columns, _)| columns + 1)
+        .sum::<usize>()
+        - 1
+}
+
+/// Text filled up with blanks, numbers from the left.
+fn pad(text: &str, columns: usize, numeric: bool) -> String {
+    let blanks = " ".repeat(columns.saturating_sub(width(text)));
+    if numeric {
+        format!("{blanks}{text}")
+    } else {
+        format!("{text}{blanks}")
+    }
+}
+
+/// A rate with its interval.
+fn rate(rate: &Rate) -> String {
+    let sign = if rate.irregular.is_some() { "~" } else { "" };
+    let figure = units::mpps_or_none(rate.throughput);
+    let interval = units::interval(rate.lower, rate.upper);
+    format!("{sign}{figure} {interval}")
+}
+
+/// What belongs to the figures of a cell.
+fn notes(cell: &Cell<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if cell.result.is_some() {
+        notes.extend(
+            cell.doubt()
+                .map(|doubt| format!("! {doubt}: do not use these figures")),
+        );
+    }
+    if let Check::Failed(passed, differing) = &cell.check {
+        let many = if differing.len() >= 10 {
+            " or more"
+        } else {
+            ""
+        };
+        let frames = count(differing.len() as u64, "frame", "frames");
+        notes.push(format!(
+            "verification failed: {frames}{many} not as the oracle says, {passed} passed"
+        ));
+    }
+    for (name, rate) in [("NDR", cell.ndr()), ("PDR", cell.pdr())] {
+        let reason = rate.and_then(|rate| rate.irregular.as_ref());
+        notes.extend(reason.map(|reason| format!("~ {name} irregular: {reason}")));
+    }
+    if cell.is_tester_bound() {
+        notes.push("tester-bound: the datapath may be faster".to_owned());
+    }
+    if cell.polls_busily() && cell.result.is_some() {
+        notes.push("polls busily".to_owned());
+    }
+    if !cell.refused.is_empty() {
+        let reasons: Vec<_> = cell
+            .refused
+            .iter()
+            .map(|(reason, number)| format!("{} {reason}", units::integer(*number)))
+            .collect();
+        notes.push(format!("frames refused: {}", list(&reasons)));
+    }
+    if cell.disturbed > 0 {
+        let trials = count(cell.disturbed, "disturbed trial", "disturbed trials");
+        notes.push(format!("{trials} repeated"));
+    }
+    notes
+}

@@ -1,0 +1,263 @@
+//! The forms of the report: what stands where.
+
+use super::fixture::{self, SCENARIOS};
+use super::{lines, written};
+use crate::record::{Failure, Record};
+use crate::report::{RunFolder, summary_json, terminal_table};
+
+/// Places of `parts` in `text`, which must all be there, in this order.
+fn assert_order(text: &str, parts: &[&str]) {
+    let mut from = 0;
+    for part in parts {
+        let found = text[from..].find(part);
+        assert!(found.is_some(), "{part} is missing or too early");
+        from += found.unwrap() + part.len();
+    }
+}
+
+#[test]
+fn the_answer_comes_first() {
+    let (html, markdown, _) = written(&fixture::run());
+    assert_order(
+        &html,
+        &[
+            "<html lang=\"en\">",
+            "<h1>Which datapath",
+            "<caption>",
+            "PDR in Mpps",
+            "scope=\"col\"",
+            "scope=\"row\"",
+            "<figure>",
+            "role=\"img\" aria-label=\"Throughput",
+            "<h2>Warnings",
+            "<h2>Skipped",
+            "<h2>Failures: 1",
+            "<h3>encap/64B/1-flow",
+            "throughput</span></caption>",
+            "<h3>vtep",
+            "<h2>Environment",
+            "AMD EPYC",
+            "<h2>Method",
+            "NDR is",
+            "<h2>Trials",
+            "for latency",
+            "<h2>Repeat",
+            "seed is 42",
+            "--profile quick --seed 42",
+        ],
+    );
+    assert_order(
+        &markdown,
+        &[
+            "# Which datapath",
+            "plots/throughput-veth.svg",
+            "## Warnings",
+            "### encap",
+            "## Environment",
+            "## Method",
+        ],
+    );
+}
+
+#[test]
+fn the_page_needs_nothing_else() {
+    let (html, _, plots) = written(&fixture::two_port_groups());
+    for outside in ["<script", "<link", "src=", "href=", "url(", "@import"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    let without_namespace = html.replace("http://www.w3.org/2000/svg", "");
+    assert!(!without_namespace.contains("http"));
+    // A picture of throughput and one of processor time for each group, two for each scenario and group.
+    assert_eq!(plots.len(), 2 * (2 + 2 * SCENARIOS.len()));
+    assert!(
+        plots
+            .iter()
+            .all(|svg| svg.contains("<text ") && svg.contains("sans-serif"))
+    );
+    assert!(plots.iter().all(|svg| html.contains(svg)));
+}
+
+#[test]
+fn port_groups_are_apart() {
+    let folder = fixture::two_port_groups();
+    let (html, markdown, plots) = written(&folder);
+    assert_order(
+        &html,
+        &[
+            "must not be compared directly",
+            "veth ports: PDR",
+            "rings ports: PDR",
+            "<h2>Measured on veth",
+            "<h2>Measured on rings",
+        ],
+    );
+    assert!(lines(&markdown, &["| Scenario |", "kernel-xdp", "reference"]).is_empty());
+    assert_eq!(lines(&markdown, &["| Scenario |"]).len(), 2);
+    for svg in &plots {
+        assert!(!(svg.contains("kernel-xdp") && svg.contains("reference")));
+    }
+    let table = terminal_table(&folder);
+    assert_eq!(table.matches("Not to be compared directly").count(), 2);
+    let json = summary_json(&folder);
+    let ports: Vec<_> = (0..2)
+        .map(|group| json["port_groups"][group]["ports"].clone())
+        .collect();
+    assert_eq!(ports, ["veth", "rings"]);
+    let one = terminal_table(&fixture::run());
+    assert!(!one.contains("Not to be compared"));
+}
+
+#[test]
+fn skipped_datapaths_and_failures_are_listed() {
+    let folder = fixture::run();
+    let (html, markdown, _) = written(&folder);
+    let json = summary_json(&folder);
+    let (command, reason) = (
+        "sysctl -w vm.nr_hugepages=512",
+        "ovs-vswitchd exited with status 1",
+    );
+    assert!(
+        html.contains(&format!("<code>{command}</code>"))
+            && markdown.contains(&format!("` {command} `"))
+    );
+    for text in [&html, &markdown, &terminal_table(&folder)] {
+        assert!(text.contains("huge pages (0 of 512)") && text.contains(reason));
+    }
+    assert_eq!(json["skipped"][0]["missing"][0]["remedy"], command);
+    assert_eq!(json["failures"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        lines(&markdown, &["divide/IMIX/1024-flows", "| failed |"]).len(),
+        1
+    );
+    assert!(
+        html.contains("no-such-endpoint") && terminal_table(&folder).contains("no-such-endpoint")
+    );
+}
+
+#[test]
+fn a_smoke_run_is_labelled_everywhere() {
+    let mut folder = fixture::run();
+    folder.run.profile = "smoke".to_owned();
+    let (html, markdown, plots) = written(&folder);
+    let label = "smoke: too short for conclusions";
+    assert_order(
+        &html,
+        &[
+            "<h1>",
+            label,
+            "<table>",
+            label,
+            "<svg",
+            label,
+            "<h2>Warnings",
+            label,
+        ],
+    );
+    for text in plots.iter().chain([&markdown, &terminal_table(&folder)]) {
+        assert!(text.contains(label));
+    }
+    assert_eq!(summary_json(&folder)["too_short_for_conclusions"], true);
+}
+
+#[test]
+fn warnings_come_first_in_the_terminal() {
+    let table = terminal_table(&fixture::two_port_groups());
+    assert_order(
+        &table,
+        &[
+            "warning: The datapaths were measured on different ports",
+            "skipped: ovs-dpdk",
+            "failed:  openflow",
+            "veth ports",
+            "kernel-xdp",
+            "rings ports",
+        ],
+    );
+    assert!(
+        table
+            .lines()
+            .all(|line| crate::report::text::width(line) <= 100)
+    );
+}
+
+/// A report on `folder` in all forms; none has a figure.
+fn without_figures(folder: &RunFolder) -> [String; 3] {
+    let (html, markdown, plots) = written(folder);
+    assert!(plots.is_empty());
+    assert!(html.contains("there is no answer") && markdown.contains("there is no answer"));
+    summary_json(folder);
+    [html, markdown, terminal_table(folder)]
+}
+
+#[test]
+fn a_run_without_results_has_a_report() {
+    for text in without_figures(&fixture::empty()) {
+        assert!(text.contains("not measured") && text.contains("nothing was measured"));
+    }
+    let mut nothing = fixture::empty();
+    nothing.run.datapaths.clear();
+    nothing.run.scenarios.clear();
+    without_figures(&nothing);
+    let mut skipped = fixture::empty();
+    skipped.run.datapaths.remove(0);
+    skipped.run.datapaths.remove(0);
+    for text in without_figures(&skipped) {
+        assert!(text.contains("vm.nr"));
+    }
+}
+
+#[test]
+fn a_run_of_failures_has_a_report() {
+    let mut folder = fixture::empty();
+    for (datapath, scenario) in [("kernel-xdp", SCENARIOS[0]), ("openflow", "all")] {
+        folder.records.push(Record::Failure(Failure {
+            datapath: datapath.to_owned(),
+            scenario: scenario.to_owned(),
+            reason: "it broke; mend it".to_owned(),
+        }));
+    }
+    let [html, markdown, table] = without_figures(&folder);
+    assert!(html.contains("<h2>Failures: 2</h2>"));
+    assert_eq!(
+        lines(&markdown, &["| encap/64B/1-flow |", "| failed | failed |"]).len(),
+        1
+    );
+    // What belongs to no scenario belongs to all.
+    assert_eq!(
+        lines(
+            &markdown,
+            &["| hop/64B/1-flow |", "| not measured | failed |"]
+        )
+        .len(),
+        1
+    );
+    assert!(!markdown.contains("| all |"));
+    assert_eq!(table.matches("it broke; mend it").count(), 2);
+}
+
+#[test]
+fn many_scenarios_make_several_pictures() {
+    let mut folder = fixture::run();
+    let records = folder.records.clone();
+    let scenarios = folder.run.scenarios.clone();
+    for copy in 0..4 {
+        for mut scenario in scenarios.clone() {
+            scenario.id.push_str(&format!("/{copy}"));
+            folder.run.scenarios.push(scenario);
+        }
+        for mut record in records.clone() {
+            let (Record::Result(crate::record::ResultRecord { scenario, .. })
+            | Record::Trial(crate::record::TrialRecord { scenario, .. })
+            | Record::Failure(Failure { scenario, .. })
+            | Record::Verification(crate::record::Verification { scenario, .. })) = &mut record;
+            scenario.push_str(&format!("/{copy}"));
+            folder.records.push(record);
+        }
+    }
+    let (html, _, plots) = written(&folder);
+    let parts = plots
+        .iter()
+        .filter(|svg| svg.contains("Throughput on veth ports, part"));
+    assert_eq!(parts.count(), 3);
+    assert!(plots.iter().all(|svg| html.contains(svg)));
+}

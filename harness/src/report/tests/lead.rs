@@ -1,0 +1,81 @@
+//! Who leads, and when that cannot be said.
+
+use super::fixture::{self, SCENARIOS};
+use crate::record::ResultRecord;
+use crate::report::RunFolder;
+use crate::report::figures::Figures;
+
+/// The verdict on the first scenario.
+fn verdict(folder: &RunFolder) -> String {
+    Figures::of(folder).groups[0].scenarios[0].lead.words()
+}
+
+/// A run in which `change` was made to the result of `datapath` in the first scenario.
+fn changed(datapath: &str, change: impl FnOnce(&mut ResultRecord)) -> RunFolder {
+    let mut folder = fixture::run();
+    change(fixture::result(&mut folder, datapath, SCENARIOS[0]));
+    folder
+}
+
+#[test]
+fn intervals_apart_have_a_leader() {
+    let verdict = verdict(&fixture::run());
+    assert!(verdict.starts_with("kernel-xdp, 2.3"), "{verdict}");
+}
+
+#[test]
+fn overlapping_intervals_have_none() {
+    let folder = changed("openflow", |result| result.rates[1].upper = Some(1.5e6));
+    assert_eq!(
+        verdict(&folder),
+        "not decided: intervals of kernel-xdp and openflow overlap"
+    );
+}
+
+#[test]
+fn without_an_upper_bound_of_the_others_there_is_none() {
+    let folder = changed("openflow", |result| result.rates[1].upper = None);
+    assert_eq!(verdict(&folder), "not decided: no upper bound for openflow");
+    let folder = changed("kernel-xdp", |result| result.rates[1].lower = None);
+    assert_eq!(
+        verdict(&folder),
+        "not decided: no lower bound for kernel-xdp"
+    );
+}
+
+#[test]
+fn a_tester_bound_follower_may_be_the_faster_one() {
+    let folder = changed("openflow", |result| result.ceiling = Some(0.6e6));
+    assert_eq!(verdict(&folder), "not decided: openflow tester-bound");
+    let folder = changed("kernel-xdp", |result| result.ceiling = Some(1.42e6));
+    assert!(verdict(&folder).starts_with("kernel-xdp, at least 2.3"));
+}
+
+#[test]
+fn unverified_figures_do_not_lead() {
+    let folder = changed("kernel-xdp", |result| result.unverified = true);
+    assert_eq!(
+        verdict(&folder),
+        "not decided: only openflow has a trustworthy PDR"
+    );
+    let folder = changed("kernel-xdp", |result| result.rates.clear());
+    assert_eq!(
+        verdict(&folder),
+        "not decided: only openflow has a trustworthy PDR"
+    );
+}
+
+#[test]
+fn neither_a_smoke_run_nor_a_slow_build_decides() {
+    let mut folder = fixture::run();
+    folder.run.profile = "smoke".to_owned();
+    assert_eq!(
+        verdict(&folder),
+        "not decided: smoke: too short for conclusions"
+    );
+    folder.run.environment.build = "debug".to_owned();
+    assert_eq!(
+        verdict(&folder),
+        "not decided: the program is not optimised"
+    );
+}

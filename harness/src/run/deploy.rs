@@ -1,0 +1,308 @@
+//! A datapath on ports with a tester at their other ends.
+
+use crate::environment::{Placement, steal};
+use crate::lab::VethLab;
+use crate::record::{Purpose, TrialRecord};
+use crate::search::{Counters, Pps, Trial};
+use crate::tester::{self, NullForward, RingTester, Tester, VethTester, Workload};
+use datapath_api::{Counters as Counted, Datapath, DropletPorts, PortType, Running, ring};
+use netdev::CpuTime;
+use std::time::{Duration, Instant};
+use topologies::provision::Provision;
+use topologies::topology::Topology;
+
+/// Frames that a ring holds: as many as a network card's default queue.
+const RING: usize = 512;
+/// A trial during which more than this share of its time was taken away is disturbed.
+const DISTURBED: f64 = 0.02;
+
+/// Why something could not be deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The lab.
+    #[error(transparent)]
+    Lab(#[from] netdev::Error),
+    /// The datapath.
+    #[error(transparent)]
+    Datapath(#[from] datapath_api::Error),
+    /// The tester.
+    #[error(transparent)]
+    Tester(#[from] tester::Error),
+    /// No tester for these ports.
+    #[error("there is no tester for {0} ports")]
+    NoTester(PortType),
+}
+
+/// What to measure in one trial.
+pub struct Meter {
+    pub load: Pps,
+    pub duration: Duration,
+    pub latency: bool,
+    pub purpose: Purpose,
+}
+
+/// A datapath that runs, and its tester. Dropping it takes everything down.
+pub struct Deployed {
+    running: Box<dyn Running>,
+    tester: Box<dyn Tester>,
+    _lab: Option<VethLab>,
+    placement: Placement,
+    /// The last trial.
+    pub last: TrialRecord,
+    /// Why the last trial failed, if it did.
+    pub last_error: String,
+}
+
+impl Deployed {
+    /// A datapath on its native ports.
+    pub fn datapath(
+        datapath: &dyn Datapath,
+        topology: &Topology,
+        workload: &Workload,
+        placement: Placement,
+    ) -> Result<Self, Error> {
+        let provision = topology.provision(topology.under_test());
+        Self::new(
+            datapath,
+            datapath.native_ports(),
+            &provision,
+            workload,
+            false,
+            placement,
+        )
+    }
+
+    /// A null forward on ports of this type.
+    pub fn null_forward(
+        ports: PortType,
+        workload: &Workload,
+        placement: Placement,
+    ) -> Result<Self, Error> {
+        let null = NullForward {
+            paths: workload.paths.clone(),
+        };
+        let nowhere = topologies::provision::Host {
+            ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
+            mac: mizar_wire::Mac::default(),
+        };
+        Self::new(
+            &null,
+            ports,
+            &Provision::new(nowhere),
+            workload,
+            true,
+            placement,
+        )
+    }
+
+    fn new(
+        datapath: &dyn Datapath,
+        ports: PortType,
+        provision: &Provision,
+        workload: &Workload,
+        null: bool,
+        placement: Placement,
+    ) -> Result<Self, Error> {
+        let endpoint_ports = endpoint_ports(provision, workload);
+        let (running, tester, lab): (_, Box<dyn Tester>, _) = match ports {
+            PortType::Veth => {
+                let lab = VethLab::new(endpoint_ports)?;
+                // The tester's programs first: a device accepts frames only once its peer has one.
+                let tester = VethTester::new(&lab, workload, null, placement.tester)?;
+                let running = datapath.install(lab.ports(), provision, placement.datapath)?;
+                (running, Box::new(tester), Some(lab))
+            }
+            PortType::Rings => {
+                let (uplink, tester_uplink) = ring::port(RING);
+                let mut tester_ends = vec![tester_uplink];
+                let mut endpoints = Vec::new();
+                for _ in 0..endpoint_ports {
+                    let (endpoint, tester_end) = ring::port(RING);
+                    endpoints.push(endpoint);
+                    tester_ends.push(tester_end);
+                }
+                let ports = DropletPorts::Rings { uplink, endpoints };
+                let running = datapath.install(ports, provision, placement.datapath)?;
+                let tester = RingTester::new(tester_ends, workload, null, placement.tester);
+                (running, Box::new(tester), None)
+            }
+            PortType::Detached => return Err(Error::NoTester(ports)),
+        };
+        Ok(Self {
+            running,
+            tester,
+            _lab: lab,
+            placement,
+            last: empty(),
+            last_error: String::new(),
+        })
+    }
+
+    fn threads_time(&self) -> CpuTime {
+        // A thread that died shows in the trial's loss; its time is not worth failing for.
+        self.running
+            .threads()
+            .iter()
+            .filter_map(|thread| thread.cpu_time().ok())
+            .fold(CpuTime::default(), |sum, time| sum + time)
+    }
+
+    /// Makes one trial; `None` if it failed, with the reason in `last_error`.
+    pub fn measure(
+        &mut self,
+        meter: &Meter,
+        run_began: Instant,
+        datapath: &str,
+        scenario: &str,
+    ) -> Option<TrialRecord> {
+        let cpus = [self.placement.datapath, self.placement.tester];
+        let at_seconds = run_began.elapsed().as_secs_f64();
+        let (stolen_before, before) = (steal(&cpus), self.threads_time());
+        let counters_before = self.running.counters().ok();
+        let report = match self.tester.trial(meter.load, meter.duration, meter.latency) {
+            Ok(report) => report,
+            Err(error) => {
+                self.last_error = error.to_string();
+                return None;
+            }
+        };
+        let used = self.threads_time().since(before);
+        let stolen = steal(&cpus).saturating_sub(stolen_before);
+        let counters = match self.running.counters() {
+            Ok(counters) => counters_before.map(|before| since(&counters, &before)),
+            Err(error) => {
+                self.last_error = format!("the datapath no longer answers: {error}");
+                return None;
+            }
+        };
+        self.last = TrialRecord {
+            number: 0,
+            at_seconds,
+            datapath: datapath.to_owned(),
+            scenario: scenario.to_owned(),
+            purpose: meter.purpose,
+            load: meter.load.get(),
+            duration_seconds: meter.duration.as_secs_f64(),
+            effective_seconds: report.effective.as_secs_f64(),
+            intended: report.intended,
+            offered: report.offered,
+            received: report.arrived.received,
+            duplicates: report.arrived.duplicates,
+            reordered: report.arrived.reordered,
+            corrupted: report.arrived.corrupted,
+            foreign: report.arrived.foreign,
+            latency: report.latency,
+            datapath_cpu_ns: used.running.as_nanos() as u64,
+            datapath_wait_ns: used.waiting.as_nanos() as u64,
+            tester_cpu_ns: report.cpu.running.as_nanos() as u64,
+            steal_ns: stolen.as_nanos() as u64,
+            counters,
+            disturbed: self.disturbance(meter.duration, stolen, used.waiting),
+        };
+        Some(self.last.clone())
+    }
+
+    /// The last trial as a rate search takes it.
+    pub fn trial(&self, meter: &Meter) -> Option<Trial> {
+        let counters = Counters {
+            intended: self.last.intended,
+            offered: self.last.offered,
+            received: self.last.received,
+        };
+        let effective = Duration::from_secs_f64(self.last.effective_seconds);
+        Trial::new(meter.load, meter.duration, effective, counters).ok()
+    }
+
+    fn disturbance(
+        &self,
+        duration: Duration,
+        stolen: Duration,
+        waited: Duration,
+    ) -> Option<String> {
+        let limit = duration.mul_f64(DISTURBED).max(Duration::from_millis(1));
+        let percent = |time: Duration| 100.0 * time.as_secs_f64() / duration.as_secs_f64();
+        // Steal is counted in ticks of 10 ms: less than two of them may be a rounding.
+        if stolen > limit && stolen > Duration::from_millis(10) {
+            return Some(format!(
+                "the hypervisor took {:.0} % of its time",
+                percent(stolen)
+            ));
+        }
+        // Threads of one datapath wait for each other, which is no disturbance.
+        (self.running.threads().len() == 1 && waited > limit)
+            .then(|| format!("the datapath waited {:.0} % of its time", percent(waited)))
+    }
+}
+
+/// As many endpoint ports as anything refers to.
+fn endpoint_ports(provision: &Provision, workload: &Workload) -> u16 {
+    let attached = provision
+        .attachments
+        .iter()
+        .map(|attachment| attachment.port.0);
+    let hosted = provision
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| Some(endpoint.port?.0));
+    let used = workload
+        .entries
+        .iter()
+        .filter_map(|entry| entry.port.checked_sub(1));
+    let sinks = workload
+        .sinks
+        .iter()
+        .filter_map(|sink| sink.number.checked_sub(1));
+    attached
+        .chain(hosted)
+        .chain(used)
+        .chain(sinks)
+        .max()
+        .map_or(0, |last| last + 1)
+}
+
+fn since(now: &Counted, before: &Counted) -> Counted {
+    let refused = now
+        .refused
+        .iter()
+        .filter_map(|(reason, count)| {
+            let earlier = before.refused.iter().find(|(known, _)| known == reason);
+            let grown = count - earlier.map_or(0, |(_, count)| *count);
+            (grown > 0).then(|| (reason.clone(), grown))
+        })
+        .collect();
+    Counted {
+        encapsulated: now.encapsulated - before.encapsulated,
+        forwarded: now.forwarded - before.forwarded,
+        delivered: now.delivered - before.delivered,
+        passed: now.passed - before.passed,
+        shaped: now.shaped - before.shaped,
+        refused,
+    }
+}
+
+fn empty() -> TrialRecord {
+    TrialRecord {
+        number: 0,
+        at_seconds: 0.0,
+        datapath: String::new(),
+        scenario: String::new(),
+        purpose: Purpose::Search,
+        load: 0.0,
+        duration_seconds: 0.0,
+        effective_seconds: 0.0,
+        intended: 0,
+        offered: 0,
+        received: 0,
+        duplicates: 0,
+        reordered: 0,
+        corrupted: 0,
+        foreign: 0,
+        latency: None,
+        datapath_cpu_ns: 0,
+        datapath_wait_ns: 0,
+        tester_cpu_ns: 0,
+        steal_ns: 0,
+        counters: None,
+        disturbed: None,
+    }
+}

@@ -1,0 +1,488 @@
+//! A run: verify, find the tester's ceiling, search, take latency; interleaved over datapaths.
+
+mod deploy;
+mod log;
+mod progress;
+mod session;
+mod timestamp;
+
+pub use log::{LogError, RunLog};
+pub use progress::{Progress, Silent};
+pub use timestamp::rfc3339;
+
+use crate::environment::{Placement, describe};
+use crate::profile::{Effort, Profile};
+use crate::record::{DatapathInfo, Failure, Purpose, Record, Run, SCHEMA, Scenario, Verification};
+use crate::search::{ConfigError, GoalError, Pps, RateError, Search, Step};
+use crate::tester::{FrameSize, Workload};
+use crate::{search, verify};
+use datapath_api::{Datapath, PortType};
+use deploy::{Deployed, Meter};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use session::Session;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use topologies::topology::Topology;
+
+/// The lowest load offered: one frame a millisecond.
+const MIN_LOAD: f64 = 1_000.0;
+/// The highest load offered to find a ceiling: more than memory rings carry.
+const MAX_LOAD: f64 = 100e6;
+/// Flows of each direction that are verified frame by frame.
+const VERIFIED_FLOWS: u32 = 64;
+
+/// What to measure.
+pub struct Plan {
+    /// How thoroughly.
+    pub profile: Profile,
+    /// Which datapaths.
+    pub datapaths: Vec<Box<dyn Datapath>>,
+    /// In which scenarios.
+    pub scenarios: Vec<Task>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Whether to measure what failed verification.
+    pub measure_anyway: bool,
+    /// The command that made the plan.
+    pub command: Vec<String>,
+}
+
+/// A topology under a workload.
+pub struct Task {
+    /// How reports name it.
+    pub scenario: Scenario,
+    /// The topology.
+    pub topology: Topology,
+    /// Size of inner frames.
+    pub size: FrameSize,
+}
+
+/// What ends a run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing can be recorded any more.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The machine cannot be asked.
+    #[error(transparent)]
+    Device(#[from] netdev::Error),
+    /// A profile is wrong.
+    #[error("the profile's goals: {0}")]
+    Goal(#[from] GoalError),
+    /// A search cannot be set up.
+    #[error("setting up a search: {0}")]
+    Search(#[from] ConfigError),
+    /// A rate is wrong.
+    #[error("setting up a search: {0}")]
+    Rate(#[from] RateError),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Results recorded.
+    pub results: u64,
+    /// Datapaths that failed, in a scenario each.
+    pub failures: u64,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+}
+
+/// Carries out `plan` and records everything in `folder`, which is made. Ends early, with what was measured,
+/// once `interrupted` is set.
+///
+/// # Errors
+/// Where nothing can be recorded; a datapath's failure is recorded and the run goes on.
+pub fn run(
+    plan: &Plan,
+    folder: &Path,
+    progress: &dyn Progress,
+    interrupted: &AtomicBool,
+) -> Result<Summary, Error> {
+    let placement = Placement::choose()?;
+    let effort = plan.profile.effort()?;
+    let mut log = RunLog::create(folder, &header(plan, placement))?;
+    let mut random = StdRng::seed_from_u64(plan.seed);
+    let runnable: Vec<&dyn Datapath> = plan
+        .datapaths
+        .iter()
+        .filter(|d| d.probe().is_empty())
+        .map(AsRef::as_ref)
+        .collect();
+    let share = effort.ceiling.as_secs_f64() + effort.time().as_secs_f64() * runnable.len() as f64;
+    progress.begin(share * plan.scenarios.len() as f64);
+
+    let mut order: Vec<&Task> = plan.scenarios.iter().collect();
+    order.shuffle(&mut random);
+    let mut summary = Summary::default();
+    for task in order {
+        let mut runner = Runner {
+            plan,
+            task,
+            effort: &effort,
+            placement,
+            log: &mut log,
+            progress,
+            interrupted,
+            random: &mut random,
+        };
+        let outcome = runner.scenario(&runnable)?;
+        summary.results += outcome.results;
+        summary.failures += outcome.failures;
+    }
+    summary.interrupted = interrupted.load(Ordering::Relaxed);
+    progress.end();
+    Ok(summary)
+}
+
+fn header(plan: &Plan, placement: Placement) -> Run {
+    Run {
+        schema: SCHEMA,
+        started: rfc3339(std::time::SystemTime::now()),
+        command: plan.command.clone(),
+        seed: plan.seed,
+        profile: plan.profile.to_string(),
+        environment: describe(placement),
+        datapaths: plan
+            .datapaths
+            .iter()
+            .map(|datapath| DatapathInfo {
+                name: datapath.name().to_owned(),
+                summary: datapath.summary().to_owned(),
+                version: datapath.version(),
+                ports: datapath.native_ports(),
+                declared_differences: datapath
+                    .declared_differences()
+                    .iter()
+                    .map(|difference| (*difference).to_owned())
+                    .collect(),
+                polls_busily: datapath.polls_busily(),
+                missing: datapath.probe(),
+            })
+            .collect(),
+        scenarios: plan
+            .scenarios
+            .iter()
+            .map(|task| task.scenario.clone())
+            .collect(),
+    }
+}
+
+/// One scenario of a run.
+struct Runner<'a> {
+    plan: &'a Plan,
+    task: &'a Task,
+    effort: &'a Effort,
+    placement: Placement,
+    log: &'a mut RunLog,
+    progress: &'a dyn Progress,
+    interrupted: &'a AtomicBool,
+    random: &'a mut StdRng,
+}
+
+impl Runner<'_> {
+    fn scenario(&mut self, datapaths: &[&dyn Datapath]) -> Result<Summary, Error> {
+        let mut summary = Summary::default();
+        let directions = self.task.topology.traffic();
+        let workload = match Workload::new(&directions, self.task.size, self.plan.seed) {
+            Ok(workload) => workload,
+            Err(error) => {
+                for datapath in datapaths {
+                    self.fail(datapath.name(), &error.to_string())?;
+                    summary.failures += 1;
+                }
+                return Ok(summary);
+            }
+        };
+        let mut sessions = Vec::new();
+        let mut ceilings: Vec<(PortType, Option<f64>)> = Vec::new();
+        for datapath in datapaths {
+            if self.is_interrupted() {
+                return Ok(summary);
+            }
+            let unverified = !self.verify(*datapath)?;
+            if unverified && !self.plan.measure_anyway {
+                self.progress.skip(self.effort.time().as_secs_f64());
+                summary.failures += 1;
+                continue;
+            }
+            let ports = datapath.native_ports();
+            let ceiling = match ceilings.iter().find(|(known, _)| *known == ports) {
+                Some((_, ceiling)) => *ceiling,
+                None => {
+                    let ceiling = self.ceiling(*datapath, &workload)?;
+                    ceilings.push((ports, ceiling));
+                    ceiling
+                }
+            };
+            // A datapath may be faster than the ceiling in frames that it makes shorter.
+            let most = ceiling.map_or(MAX_LOAD, |ceiling| (ceiling * 1.3).max(2.0 * MIN_LOAD));
+            let config = self.effort.search(Pps::new(MIN_LOAD)?, Pps::new(most)?);
+            sessions.push(Session::new(
+                *datapath,
+                Search::new(config)?,
+                ceiling,
+                unverified,
+            ));
+        }
+        self.search(&mut sessions, &workload)?;
+        for session in &mut sessions {
+            if session.failed {
+                summary.failures += 1;
+                continue;
+            }
+            if !self.is_interrupted() {
+                self.latency(session, &workload)?;
+            }
+            let scenario = &self.task.scenario.id;
+            let result = session.result(scenario, self.placement.is_shared());
+            self.log.append(&Record::Result(result))?;
+            summary.results += 1;
+        }
+        Ok(summary)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn fail(&mut self, datapath: &str, reason: &str) -> Result<(), Error> {
+        tracing::error!(datapath, scenario = self.task.scenario.id, "{reason}");
+        self.log.append(&Record::Failure(Failure {
+            datapath: datapath.to_owned(),
+            scenario: self.task.scenario.id.clone(),
+            reason: reason.to_owned(),
+        }))?;
+        Ok(())
+    }
+
+    /// Checks the datapath against the oracle; true if it conforms.
+    fn verify(&mut self, datapath: &dyn Datapath) -> Result<bool, Error> {
+        self.phase(datapath.name(), "verifying");
+        let report = verify::oracle::check(datapath, &self.task.topology, VERIFIED_FLOWS);
+        let failures: Vec<String> = report
+            .failures
+            .iter()
+            .take(10)
+            .map(ToString::to_string)
+            .collect();
+        let conforms = report.failures.is_empty();
+        self.log.append(&Record::Verification(Verification {
+            datapath: datapath.name().to_owned(),
+            scenario: self.task.scenario.id.clone(),
+            passed: report.passed,
+            failures: failures.clone(),
+        }))?;
+        if !conforms && !self.plan.measure_anyway {
+            let first = failures.first().map_or("", String::as_str);
+            let reason = format!(
+                "{} of {} frames differ from what the oracle says, so it is not measured \
+                 (--measure-anyway does it, and marks every figure). First: {first}",
+                report.failures.len(),
+                report.passed + report.failures.len() as u64
+            );
+            self.fail(datapath.name(), &reason)?;
+        }
+        Ok(conforms)
+    }
+
+    fn phase(&self, datapath: &str, phase: &str) {
+        self.progress
+            .phase(&format!("{} {datapath}: {phase}", self.task.scenario.id));
+    }
+
+    /// The most that the tester gets through a null forward on the datapath's ports.
+    fn ceiling(
+        &mut self,
+        datapath: &dyn Datapath,
+        workload: &Workload,
+    ) -> Result<Option<f64>, Error> {
+        self.phase(datapath.name(), "tester's ceiling");
+        let ports = datapath.native_ports();
+        let null = Deployed::null_forward(ports, workload, self.placement);
+        let mut deployed = match null {
+            Ok(deployed) => deployed,
+            Err(error) => {
+                self.fail(datapath.name(), &format!("tester's ceiling: {error}"))?;
+                return Ok(None);
+            }
+        };
+        let config = self
+            .effort
+            .ceiling_search(Pps::new(MIN_LOAD)?, Pps::new(MAX_LOAD)?);
+        let mut search = Search::new(config)?;
+        while let Step::Measure { load, duration } = search.next() {
+            if self.is_interrupted() {
+                return Ok(None);
+            }
+            let meter = Meter {
+                load,
+                duration,
+                latency: false,
+                purpose: Purpose::Ceiling,
+            };
+            match self.trial(&mut deployed, datapath.name(), &meter)? {
+                Some(trial) if search.record(trial).is_ok() => {}
+                _ => return Ok(None),
+            }
+        }
+        let result = search.result();
+        Ok(result.goals.first().and_then(|goal| {
+            let estimate = goal.estimate.and_then(|estimate| estimate.lower);
+            goal.conditional_throughput
+                .or(goal.lower)
+                .or(estimate)
+                .map(Pps::get)
+        }))
+    }
+
+    /// Advances all searches by a few trials at a time, in random order, so that drift of the machine hits
+    /// all alike.
+    fn search(&mut self, sessions: &mut [Session<'_>], workload: &Workload) -> Result<(), Error> {
+        loop {
+            let mut open: Vec<usize> = (0..sessions.len())
+                .filter(|index| sessions[*index].is_open())
+                .collect();
+            if open.is_empty() || self.is_interrupted() {
+                break;
+            }
+            open.shuffle(self.random);
+            for index in open {
+                let session = &mut sessions[index];
+                if let Err(reason) = self.turn(session, workload)? {
+                    let name = session.datapath.name();
+                    session.failed = true;
+                    session.deployed = None;
+                    self.fail(name, &reason)?;
+                }
+            }
+        }
+        for session in sessions {
+            session.deployed = None;
+        }
+        Ok(())
+    }
+
+    fn turn(
+        &mut self,
+        session: &mut Session<'_>,
+        workload: &Workload,
+    ) -> Result<Result<(), String>, Error> {
+        self.phase(session.datapath.name(), "rate search");
+        if let Err(reason) = self.deploy(session, workload) {
+            return Ok(Err(reason));
+        }
+        for _ in 0..Session::TRIALS_A_TURN {
+            let Step::Measure { load, duration } = session.search.next() else {
+                break;
+            };
+            if self.is_interrupted() {
+                break;
+            }
+            let meter = Meter {
+                load,
+                duration,
+                latency: false,
+                purpose: Purpose::Search,
+            };
+            let Some(deployed) = &mut session.deployed else {
+                break;
+            };
+            match self.trial(deployed, session.datapath.name(), &meter)? {
+                Some(trial) => {
+                    let last = deployed.last.clone();
+                    session.note(&last);
+                    if let Err(error) = session.search.record(trial) {
+                        return Ok(Err(error.to_string()));
+                    }
+                }
+                None => return Ok(Err(deployed.last_error.clone())),
+            }
+        }
+        // A datapath that spins would take the processor from the next one.
+        if session.datapath.polls_busily() {
+            session.deployed = None;
+        }
+        Ok(Ok(()))
+    }
+
+    fn deploy(&self, session: &mut Session<'_>, workload: &Workload) -> Result<(), String> {
+        if session.deployed.is_none() {
+            let topology = &self.task.topology;
+            let deployed = Deployed::datapath(session.datapath, topology, workload, self.placement);
+            session.deployed = Some(deployed.map_err(|error| error.to_string())?);
+        }
+        Ok(())
+    }
+
+    fn latency(&mut self, session: &mut Session<'_>, workload: &Workload) -> Result<(), Error> {
+        let Some(pdr) = session.pdr() else {
+            return Ok(());
+        };
+        self.phase(session.datapath.name(), "latency");
+        if let Err(reason) = self.deploy(session, workload) {
+            return self.fail(session.datapath.name(), &reason);
+        }
+        for percent in [10, 50, 90] {
+            let Ok(load) = Pps::new((pdr * f64::from(percent) / 100.0).max(MIN_LOAD)) else {
+                continue;
+            };
+            let purpose = Purpose::Latency {
+                percent_of_pdr: percent,
+            };
+            let meter = Meter {
+                load,
+                duration: self.effort.latency,
+                latency: true,
+                purpose,
+            };
+            let Some(deployed) = &mut session.deployed else {
+                break;
+            };
+            if self
+                .trial(deployed, session.datapath.name(), &meter)?
+                .is_none()
+            {
+                let reason = deployed.last_error.clone();
+                self.fail(session.datapath.name(), &reason)?;
+                break;
+            }
+        }
+        session.deployed = None;
+        Ok(())
+    }
+
+    /// One trial, repeated while it is disturbed; `None` if it failed, with the reason in the deployment.
+    fn trial(
+        &mut self,
+        deployed: &mut Deployed,
+        datapath: &str,
+        meter: &Meter,
+    ) -> Result<Option<search::Trial>, Error> {
+        let mut attempts = 0;
+        loop {
+            let began = Instant::now();
+            let scenario = &self.task.scenario.id;
+            let Some(mut record) = deployed.measure(meter, self.log.clock(), datapath, scenario)
+            else {
+                return Ok(None);
+            };
+            attempts += 1;
+            let give_up = attempts >= Session::ATTEMPTS || self.is_interrupted();
+            if give_up {
+                record.disturbed = None;
+            }
+            let disturbed = record.disturbed.is_some();
+            record.number = self.log.next_trial();
+            self.log.append(&Record::Trial(record))?;
+            if !disturbed {
+                self.progress.advance(meter.duration.as_secs_f64());
+                return Ok(deployed.trial(meter));
+            }
+            tracing::debug!(elapsed = ?began.elapsed(), "a disturbed trial is repeated");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Frames to try a datapath with, made for a topology.
+//!
+//! The order is fixed: flows first, so that there is state; then everything that may be wrong with a
+//! frame; then the flows again, which must not have suffered.
+
+mod damage;
+mod patch;
+
+use topologies::frame::{self, FrameLen, Outer};
+use topologies::oracle::source_port;
+use topologies::provision::{EndpointPort, Host, Port};
+use topologies::topology::{Topology, Transport};
+use topologies::traffic::{Direction, Flow};
+
+/// Lengths of inner frames: the shortest, an odd one, and the longest among them.
+const LENGTHS: [u16; 6] = [60, 61, 64, 128, 594, 1514];
+/// Flows that come again in other forms, at the most: with the other protocol, as replies, by ARP.
+const VARIED: u32 = 16;
+/// The order in which flows are taken, so that a few of them are spread over all endpoints.
+const ORDER: u64 = 1;
+
+/// A frame, and where it enters the droplet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// What it is.
+    pub name: String,
+    /// Where it enters.
+    pub port: Port,
+    /// The frame.
+    pub frame: Vec<u8>,
+}
+
+/// The frames for a topology.
+pub fn corpus(topology: &Topology, flows: u32) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let traffic = topology.traffic();
+    for direction in &traffic {
+        all_flows(&mut cases, direction, flows);
+    }
+    let ways: Vec<Way> = traffic
+        .iter()
+        .flat_map(|direction| ways(topology, direction))
+        .collect();
+    for way in &ways {
+        for index in 0..way.flows(flows.min(VARIED)) {
+            way.varied_flow(&mut cases, index);
+        }
+    }
+    for way in &ways {
+        patch::patched(&mut cases, way);
+        damage::truncated(&mut cases, way);
+    }
+    damage::random(&mut cases, &ways);
+    for direction in &traffic {
+        all_flows(&mut cases, direction, flows.min(VARIED));
+    }
+    cases
+}
+
+/// Frames of a direction's flows, as they enter when it is measured.
+fn all_flows(cases: &mut Vec<Case>, direction: &Direction, flows: u32) {
+    let space = direction.flows.shuffled(ORDER);
+    for index in 0..flows.min(space.count()) {
+        let flow = space.flow(index);
+        for length in lengths() {
+            let inner = frame::inner(&flow, length);
+            let frame = match direction.outer_fields(&flow) {
+                Some(outer) => frame::encapsulated(&outer, &inner),
+                None => inner,
+            };
+            cases.push(Case {
+                name: format!("{}, flow {index} of {length} bytes", direction.name),
+                port: direction.ingress,
+                frame,
+            });
+        }
+    }
+}
+
+fn lengths() -> impl Iterator<Item = FrameLen> {
+    LENGTHS
+        .into_iter()
+        .filter_map(|length| FrameLen::try_from(length).ok())
+}
+
+/// A way by which frames of a direction, or replies to them, may enter the droplet.
+pub struct Way<'a> {
+    name: String,
+    direction: &'a Direction,
+    is_reply: bool,
+    port: Port,
+    /// The droplet that sends to this one, and this one.
+    hosts: Option<(Host, Host)>,
+}
+
+/// The ways of a direction: frames of its flows and replies, from the endpoint where one is attached, and
+/// encapsulated by another droplet.
+fn ways<'a>(topology: &Topology, direction: &'a Direction) -> Vec<Way<'a>> {
+    let here = topology.under_test().host;
+    let peer = topology
+        .droplets()
+        .iter()
+        .map(|droplet| droplet.host)
+        .find(|host| *host != here)
+        .unwrap_or(here);
+    let mut ways = Vec::new();
+    for (what, is_reply, port) in [
+        ("frames", false, direction.ingress),
+        ("replies", true, direction.egress),
+    ] {
+        if port != Port::Uplink {
+            ways.push(Way {
+                name: format!("{}, {what} from the endpoint", direction.name),
+                direction,
+                is_reply,
+                port,
+                hosts: None,
+            });
+        }
+        ways.push(Way {
+            name: format!("{}, {what} from the underlay", direction.name),
+            direction,
+            is_reply,
+            port: Port::Uplink,
+            hosts: Some((peer, here)),
+        });
+    }
+    ways
+}
+
+impl Way<'_> {
+    fn flows(&self, most: u32) -> u32 {
+        most.min(self.direction.flows.count())
+    }
+
+    /// Flow `index`, or its reply.
+    fn flow(&self, index: u32) -> Flow {
+        let flow = self.direction.flows.shuffled(ORDER).flow(index);
+        if !self.is_reply {
+            return flow;
+        }
+        Flow {
+            transport: flow.transport,
+            src_ip: flow.dst_ip,
+            src_mac: flow.dst_mac,
+            dst_ip: flow.src_ip,
+            dst_mac: flow.src_mac,
+            src_port: flow.dst_port,
+            dst_port: flow.src_port,
+        }
+    }
+
+    /// Outer headers, where frames enter with them.
+    fn outer(&self, flow: &Flow) -> Option<Outer> {
+        let usual = (!self.is_reply)
+            .then(|| self.direction.outer_fields(flow))
+            .flatten();
+        usual.or_else(|| {
+            let (src, dst) = self.hosts?;
+            Some(Outer {
+                src,
+                dst,
+                return_to_sender: src,
+                vni: self.direction.vni,
+                src_port: source_port(flow.src_ip, flow.dst_ip),
+                pod_label: self.direction.pod_label,
+                namespace_label: self.direction.namespace_label,
+            })
+        })
+    }
+
+    /// Whether frames enter with outer headers.
+    fn is_encapsulated(&self) -> bool {
+        self.hosts.is_some()
+    }
+
+    /// The frame as it enters around `inner`, a frame of `flow`.
+    fn wrap(&self, flow: &Flow, inner: &[u8]) -> Vec<u8> {
+        match self.outer(flow) {
+            Some(outer) if self.is_encapsulated() => frame::encapsulated(&outer, inner),
+            _ => inner.to_vec(),
+        }
+    }
+
+    fn case(&self, what: &str, frame: Vec<u8>) -> Case {
+        Case {
+            name: format!("{}: {what}", self.name),
+            port: self.port,
+            frame,
+        }
+    }
+
+    /// A flow over both protocols, and what its source asks by ARP.
+    fn varied_flow(&self, cases: &mut Vec<Case>, index: u32) {
+        let flow = self.flow(index);
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let flow = Flow { transport, ..flow };
+            let inner = frame::inner(&flow, FrameLen::MIN);
+            let what = match transport {
+                Transport::Udp => "UDP",
+                Transport::Tcp => "TCP",
+            };
+            let what = format!("flow {index} over {what}");
+            cases.push(self.case(&what, self.wrap(&flow, &inner)));
+        }
+        for (what, arp) in patch::arp_messages(&flow) {
+            let what = format!("flow {index}, ARP {what}");
+            cases.push(self.case(&what, self.wrap(&flow, &arp)));
+        }
+    }
+}
+
+/// A port that no topology attaches an endpoint to.
+const UNATTACHED: Port = Port::Endpoint(EndpointPort(4_000));

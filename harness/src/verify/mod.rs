@@ -1,0 +1,85 @@
+//! Whether a datapath does what Mizar does: verified before it is measured.
+//!
+//! [`vectors`] replays golden vectors, recorded from Mizar's own programs. [`oracle`] feeds a corpus made
+//! for a topology and compares with what [`topologies::oracle`] says, so that what is measured is verified
+//! with the very tables and flows of the measurement. Where they differ, [`dissect`] says in which field.
+
+mod compare;
+mod corpus;
+pub mod dissect;
+mod layout;
+pub mod oracle;
+pub mod vectors;
+
+#[cfg(test)]
+mod tests;
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use]
+pub struct Report {
+    /// Checks that held.
+    pub passed: u64,
+    /// Checks that did not.
+    pub failures: Vec<Mismatch>,
+    /// Checks that could not be done here: which, and why.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// A check that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was checked.
+    pub name: String,
+    /// The frame at which it failed, counted from zero; none if it was no frame's fault.
+    pub step: Option<usize>,
+    /// What is different.
+    pub lines: Vec<String>,
+}
+
+impl Report {
+    /// Whether no check failed. That something was checked at all, `passed` tells.
+    pub fn is_clean(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// Adds what another verification found.
+    pub fn merge(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failures.extend(other.failures);
+        self.skipped.extend(other.skipped);
+    }
+
+    fn fail(&mut self, name: impl Into<String>, step: Option<usize>, lines: Vec<String>) {
+        self.failures.push(Mismatch {
+            name: name.into(),
+            step,
+            lines,
+        });
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            self.passed,
+            self.failures.len(),
+            self.skipped.len()
+        )
+    }
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some(step) = self.step {
+            write!(f, ", step {step}")?;
+        }
+        for line in &self.lines {
+            write!(f, "\n    {line}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! A corpus for a topology, through a datapath and through the oracle.
+
+use super::Report;
+use super::compare::{self, Installed};
+use super::corpus::{Case, corpus};
+use datapath_api::{Datapath, Outcome, Running};
+use topologies::oracle::Oracle;
+use topologies::topology::{Topology, capacity};
+
+/// Feeds the droplet under test a corpus made for `topology`, and compares verdict, port and every byte
+/// with the oracle's after each frame, and the direct-path cache at the end.
+///
+/// The corpus holds frames of up to `flows` flows of every direction in several sizes, their replies, and
+/// everything that may go wrong with them; it is always the same for the same arguments. Each frame is a
+/// check, and so is the cache. State carries over, so that one mistake may fail later frames as well.
+pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
+    let mut report = Report::default();
+    let provision = topology.provision(topology.under_test());
+    let mut droplet = match compare::install(datapath, &provision) {
+        Installed::Droplet(droplet) => droplet,
+        Installed::Skipped(why) => {
+            report.skipped.push((topology.name().to_owned(), why));
+            return report;
+        }
+        Installed::Failed(why) => {
+            report.fail(topology.name(), None, vec![why]);
+            return report;
+        }
+    };
+    let mut oracle = Oracle::new(&provision);
+    let name = |what: &str| format!("{}: {what}", topology.name());
+    for (number, case) in corpus(topology, flows).iter().enumerate() {
+        match compare_one(&mut *droplet, &mut oracle, case) {
+            Ok(lines) if lines.is_empty() => report.passed += 1,
+            Ok(lines) => report.fail(name(&case.name), Some(number), lines),
+            Err(why) => {
+                let lines = vec![why, "frames after this one were not tried".to_owned()];
+                report.fail(name(&case.name), Some(number), lines);
+                return report;
+            }
+        }
+    }
+    compare_caches(&mut report, &mut *droplet, &oracle, name(DIRECT_PATHS));
+    if let Err(error) = droplet.stop() {
+        report.fail(name("stopping"), None, vec![error.to_string()]);
+    }
+    report
+}
+
+const DIRECT_PATHS: &str = "direct paths at the end";
+
+fn compare_one(
+    droplet: &mut dyn Running,
+    oracle: &mut Oracle,
+    case: &Case,
+) -> Result<Vec<String>, String> {
+    let expected = oracle.inject(case.port, &case.frame);
+    let because = match &expected {
+        Outcome::Dropped { reason, .. } => Some(*reason),
+        _ => None,
+    };
+    let got = droplet
+        .inject(case.port, &case.frame)
+        .map_err(|error| error.to_string())?;
+    Ok(compare::outcomes(&expected.into(), because, &got))
+}
+
+fn compare_caches(report: &mut Report, droplet: &mut dyn Running, oracle: &Oracle, name: String) {
+    let expected = oracle.direct_paths();
+    if expected.len() > capacity::CACHE {
+        let why = format!(
+            "{} entries exceed the cache, which evicts as it likes",
+            expected.len()
+        );
+        report.skipped.push((name, why));
+        return;
+    }
+    match droplet.direct_paths() {
+        Err(error) => report.fail(name, None, vec![error.to_string()]),
+        Ok(learned) => match compare::direct_paths(&expected, &learned) {
+            lines if lines.is_empty() => report.passed += 1,
+            lines => report.fail(name, None, lines),
+        },
+    }
+}

@@ -1,0 +1,60 @@
+//! Golden vectors, replayed through a datapath.
+
+use super::Report;
+use super::compare::{self, Installed};
+use datapath_api::{Datapath, Running};
+use topologies::vectors::Vector;
+
+/// Replays each vector on a droplet of its own without ports, and compares verdict, port and every byte
+/// after each frame, and the direct-path cache at the end.
+///
+/// A vector is one check. It ends at its first frame that differs: what the droplet knows from then on may
+/// differ as well.
+pub fn replay(datapath: &dyn Datapath, vectors: &[Vector]) -> Report {
+    let mut report = Report::default();
+    for vector in vectors {
+        let mut droplet = match compare::install(datapath, &vector.provision) {
+            Installed::Droplet(droplet) => droplet,
+            Installed::Skipped(why) => {
+                report.skipped.push((vector.name.clone(), why));
+                continue;
+            }
+            Installed::Failed(why) => {
+                report.fail(&vector.name, None, vec![why]);
+                continue;
+            }
+        };
+        let replayed = steps(&mut *droplet, vector);
+        let stopped = droplet
+            .stop()
+            .map_err(|error| (None, vec![error.to_string()]));
+        match replayed.and(stopped) {
+            Ok(()) => report.passed += 1,
+            Err((step, lines)) => report.fail(&vector.name, step, lines),
+        }
+    }
+    report
+}
+
+/// The step that failed, if it was one, and what was different.
+type Difference = (Option<usize>, Vec<String>);
+
+fn steps(droplet: &mut dyn Running, vector: &Vector) -> Result<(), Difference> {
+    for (number, step) in vector.steps.iter().enumerate() {
+        let at = |lines| (Some(number), lines);
+        let outcome = droplet
+            .inject(step.ingress, &step.input)
+            .map_err(|error| at(vec![error.to_string()]))?;
+        let lines = compare::outcomes(&step.expected, None, &outcome);
+        if !lines.is_empty() {
+            return Err(at(lines));
+        }
+    }
+    let learned = droplet
+        .direct_paths()
+        .map_err(|error| (None, vec![error.to_string()]))?;
+    match compare::direct_paths(&vector.direct_paths_after, &learned) {
+        lines if lines.is_empty() => Ok(()),
+        lines => Err((None, lines)),
+    }
+}

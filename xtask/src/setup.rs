@@ -1,0 +1,130 @@
+//! What a machine needs, and how to provide it. What is there already is left alone.
+
+use crate::command::Step;
+use anyhow::{Context, bail};
+use bpf_build::Toolchain;
+use std::process::ExitCode;
+
+/// The version of LLVM that Debian's compiler for BPF is built with, and bpf-linker must link.
+const LLVM: &str = "22";
+/// The version of bpf-linker that links that LLVM.
+const BPF_LINKER: &str = "0.13.0";
+/// The version of the test runner.
+const NEXTEST: &str = "0.9.143";
+
+/// Sets up everything.
+pub fn all() -> anyhow::Result<ExitCode> {
+    for_bench()?;
+    nextest()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sets up what measuring needs.
+pub fn for_bench() -> anyhow::Result<()> {
+    compiler()?;
+    bpf_toolchain()
+}
+
+/// A C compiler, which links Rust programs.
+fn compiler() -> anyhow::Result<()> {
+    if Step::new("cc").args(["--version"]).output().is_some() {
+        return Ok(());
+    }
+    packages(&["gcc", "libc6-dev"])
+}
+
+fn bpf_toolchain() -> anyhow::Result<()> {
+    if Toolchain::find().is_ok() {
+        return Ok(());
+    }
+    let nightly_sources = Step::new("rustup")
+        .args(["run", "nightly", "rustc", "--print", "sysroot"])
+        .output()
+        .is_some_and(|sysroot| {
+            let core =
+                std::path::Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core");
+            core.is_dir()
+        });
+    if nightly_sources {
+        // Without features it downloads an LLVM of its own, made for rustup's compilers.
+        install("bpf-linker", &["--version", BPF_LINKER, "--locked"], &[])?;
+    } else {
+        packages(&[
+            "rustc-web",
+            "libstd-rust-web-dev-bpf",
+            &format!("llvm-{LLVM}-dev"),
+            &format!("libpolly-{LLVM}-dev"),
+            "g++",
+            "libzstd-dev",
+            "zlib1g-dev",
+        ])?;
+        let feature = format!("llvm-{LLVM}");
+        let prefix = format!("/usr/lib/llvm-{LLVM}");
+        install(
+            "bpf-linker",
+            &[
+                "--version",
+                BPF_LINKER,
+                "--locked",
+                "--no-default-features",
+                "--features",
+                &feature,
+            ],
+            &[("LLVM_PREFIX", &prefix)],
+        )?;
+    }
+    match Toolchain::find() {
+        Ok(_) => Ok(()),
+        Err(missing) => bail!("the BPF toolchain is still incomplete: {missing}"),
+    }
+}
+
+fn nextest() -> anyhow::Result<()> {
+    if Step::cargo(["nextest", "--version"]).output().is_some() {
+        return Ok(());
+    }
+    install("cargo-nextest", &["--version", NEXTEST, "--locked"], &[])
+}
+
+fn install(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    eprintln!("xtask: installing {name} (once, some minutes)");
+    let mut step = Step::cargo(["install", name]).args(arguments);
+    for (name, value) in environment {
+        step = step.env(name, value);
+    }
+    step.expect(&format!("installing {name}"))
+}
+
+/// Installs those of these Debian or Ubuntu packages that are missing.
+fn packages(names: &[&str]) -> anyhow::Result<()> {
+    let missing: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| !is_installed(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    if Step::new("apt-get").args(["--version"]).output().is_none() {
+        bail!("this machine has no apt-get; please install what corresponds to: {list}");
+    }
+    eprintln!("xtask: installing {list}");
+    let apt = |arguments: &[&str]| {
+        Step::as_root("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(arguments)
+    };
+    apt(&["update", "--quiet"]).expect("updating the list of packages")?;
+    apt(&["install", "--yes", "--quiet", "--no-install-recommends"])
+        .args(&missing)
+        .expect("installing packages")
+        .with_context(|| format!("try by hand: apt-get install {list}"))
+}
+
+fn is_installed(package: &str) -> bool {
+    Step::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status}", package])
+        .output()
+        .is_some_and(|status| status.trim() == "installed")
+}
