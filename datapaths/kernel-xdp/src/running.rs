@@ -57,6 +57,11 @@ impl Droplet {
     ) -> Result<Self, Error> {
         // Devices are named by indices, which mean something in their namespace alone.
         let loaded = ports.namespace.run(|| attach(entries, ports, mode))??;
+        if mode == Mode::Generic {
+            for interface in ports.endpoints.iter().chain([&ports.uplink]) {
+                interface.enable_napi()?;
+            }
+        }
         let mut threads = Vec::new();
         for interface in ports.endpoints.iter().chain([&ports.uplink]) {
             threads.extend(interface.thread_napi(cpu, Urgency::Busy)?);

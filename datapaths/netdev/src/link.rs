@@ -33,6 +33,15 @@ impl Interface {
         &self.namespace
     }
 
+    /// Gives the device a NAPI instance although it carries no XDP program in the driver: a veth has one only
+    /// for either such a program or generic receive offload, and takes redirected frames only with one.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn enable_napi(&self) -> Result<(), Error> {
+        self.namespace.run(|| ethtool::enable_gro(&self.name))?
+    }
+
     /// Gives the device's receive side a kernel thread of its own, pinned to `cpu` and going before others there. The device must carry
     /// an XDP program: before, it has no NAPI instance.
     ///

@@ -1,6 +1,6 @@
 //! The report on a run: one page with pictures, Markdown, a table for the terminal, and the figures as JSON.
 //!
-//! All four are written from the same [`RunFolder`] and say the same. [`write`] fills the run's folder:
+//! All four are written from the same [`RunFolder`] and say the same. [`write()`] fills the run's folder:
 //!
 //! ```text
 //! report.html   one file, pictures inside, nothing loaded from elsewhere

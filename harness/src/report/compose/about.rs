@@ -16,7 +16,7 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
     out.push(Block::Heading(2, "Environment".to_owned()));
     out.push(Block::Table(environment(figures)));
     out.push(Block::Heading(2, "Method".to_owned()));
-    out.push(Block::Paragraph(plain(method(figures))));
+    out.push(Block::List(method(figures)));
     out.push(Block::Heading(2, "Trials".to_owned()));
     out.push(Block::Paragraph(plain(trials(figures))));
     out.push(Block::Heading(2, "Repeat this run".to_owned()));
@@ -115,17 +115,42 @@ fn environment(figures: &Figures<'_>) -> Table {
 }
 
 /// What the figures mean.
-fn method(figures: &Figures<'_>) -> String {
-    format!(
-        "NDR is the highest rate found at which no frame is lost, PDR the highest at which at most {} are; both are searched for by MLRsearch (RFC 9971), and frames the tester failed to send count as lost. \
-         The figure is the conditional throughput: what was forwarded at the lower bound, so with loss allowed it can lie a little below that bound. \
-         The interval [lower, upper] holds two offered loads, the highest that held and the lowest that failed; it says how finely the search ended, and not by how much another run may differ. \
-         The ceiling is what the same tester reaches through a null forward on the same ports; a PDR within 5 % of it is marked tester-bound, because the datapath may be faster than the tester could show. \
-         CPU is processor time of the datapath per frame at the highest load it forwarded within PDR's loss; a datapath that polls busily uses its processor whole at any load. \
-         Latency runs from the intended send time, so waiting in the tester counts. \
-         A datapath has most in this run only if its whole interval lies above those of all others, all verified; repeat the run before you rely on a small lead.",
+fn method(figures: &Figures<'_>) -> Vec<Line> {
+    let rates = format!(
+        "the highest rates found at which no frame and at most {} of the frames are lost, searched for by MLRsearch (RFC 9971). A rate holds when the trials at it stay within that loss for the share of time the goal demands, so with the usual goals a few lossy trials do not fail it. Frames the tester failed to send count as lost. The figure is the conditional throughput: what was forwarded at the lower bound, so with loss allowed it can lie a little below that bound.",
         pdr_allowance(figures)
-    )
+    );
+    [
+        ("NDR and PDR", rates.as_str()),
+        (
+            "[lower, upper]",
+            "two offered loads, the highest that held and the lowest that failed. They say how finely the search ended, and not by how much another run may differ.",
+        ),
+        (
+            "Tester's ceiling",
+            "what the same tester reaches through a null forward on the same ports. A PDR within 5 % of it is marked tester-bound: the datapath may be faster than the tester could show.",
+        ),
+        (
+            "CPU",
+            "processor time of the datapath per frame at the highest load it forwarded within PDR's loss. A datapath that polls busily uses its processor whole at any load.",
+        ),
+        (
+            "Latency",
+            "from the intended send time, so waiting in the tester counts. Lost frames have none.",
+        ),
+        (
+            "Most in this run",
+            "a datapath whose whole PDR interval lies above those of all others, all verified. Repeat the run before you rely on a small lead.",
+        ),
+    ]
+    .into_iter()
+    .map(|(term, meaning)| {
+        vec![
+            Span::Strong(term.to_owned()),
+            Span::Text(format!(": {meaning}")),
+        ]
+    })
+    .collect()
 }
 
 /// How many trials there were.

@@ -1,6 +1,6 @@
 //! The first thing on the page: the question, the answer, one picture.
 
-use crate::report::document::{Block, Line, Span, Table, plain};
+use crate::report::document::{Block, Column, Line, Span, Table, plain};
 use crate::report::figures::{Figures, Group};
 use crate::report::lead::Lead;
 use crate::report::plots::GroupPictures;
@@ -79,20 +79,16 @@ fn table(figures: &Figures<'_>, group: &Group<'_>) -> Table {
             ""
         }
     );
-    let mut titles = vec!["Scenario".to_owned()];
-    titles.extend(
-        group
-            .datapaths
-            .iter()
-            .map(|name| format!("#{}", name.trim_start_matches('#'))),
-    );
-    titles.push("Most in this run".to_owned());
-    let titles: Vec<_> = titles.iter().map(String::as_str).collect();
-    let mut table = Table::new(caption, &titles);
+    let mut table = Table::new(caption, &["Scenario", "Most in this run"]);
+    table
+        .columns
+        .extend(group.datapaths.iter().map(|name| Column {
+            title: (*name).to_owned(),
+            numeric: true,
+        }));
     for scenario in &group.scenarios {
-        let mut row = vec![plain(scenario.id)];
+        let mut row = vec![plain(scenario.id), lead(&scenario.lead)];
         row.extend(scenario.cells.iter().map(|cell| cells::pdr(cell, true)));
-        row.push(lead(&scenario.lead));
         table.row(row);
     }
     table

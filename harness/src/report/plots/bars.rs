@@ -99,10 +99,22 @@ pub(super) fn pages(blocks: Vec<BarBlock>) -> Vec<Vec<BarBlock>> {
     pages
 }
 
-/// Draws `blocks` over an axis called `title`, with `figures` pixels for the words beside them.
+/// An axis called `title` that has room for all of `blocks`.
+pub(super) fn axis(blocks: &[BarBlock], title: &str) -> Axis {
+    let rows = blocks.iter().flat_map(|block| &block.rows);
+    let max = rows
+        .flat_map(|row| row.bars.iter().map(move |bar| (row, bar)))
+        .flat_map(|(row, bar)| [bar.value, bar.interval.map(|(_, upper)| upper), row.limit])
+        .flatten()
+        .fold(0.0, f64::max);
+    Axis::linear(max, 5, title)
+}
+
+/// Draws `blocks` over the axis `x`, with `figures` pixels for the words beside them.
 pub(super) fn draw(
     blocks: &[BarBlock],
-    (title, figures): (&str, i32),
+    x: &Axis,
+    figures: i32,
     legend: Vec<(super::legend::Sample, String)>,
     heading: &Heading<'_>,
 ) -> Result<String, DrawError> {
@@ -110,17 +122,11 @@ pub(super) fn draw(
     let rows = || blocks.iter().flat_map(|block| &block.rows);
     let body: i32 = blocks.len() as i32 * HEADING + rows().map(Row::height).sum::<i32>();
     let height = legend.height + body + BELOW;
-    let max = rows()
-        .flat_map(|row| row.bars.iter().map(move |bar| (row, bar)))
-        .flat_map(|(row, bar)| [bar.value, bar.interval.map(|(_, upper)| upper), row.limit])
-        .flatten()
-        .fold(0.0, f64::max);
     svg((WIDTH, height), heading, |_, area| {
         legend.draw(area)?;
         let (_, below) = area.split_vertically(px(legend.height));
         let (names, rest) = below.split_horizontally(px(NAMES));
         let (data, words) = rest.split_horizontally(px(WIDTH - NAMES - figures));
-        let x = Axis::linear(max, 5, title);
         let y = Axis {
             range: 0.0..1.0,
             ticks: Vec::new(),
@@ -132,10 +138,9 @@ pub(super) fn draw(
             bottom: BELOW,
             left: 0,
         };
-        let chart = axes::draw(&data, &x, &y, margins)?;
+        axes::draw(&data, x, &y, margins)?;
         let width = px(WIDTH - NAMES - figures - 12);
         let length = |value: f64| (value / x.range.end * f64::from(width)).round() as i32;
-        drop(chart);
         let mut top = 0;
         for (number, block) in blocks.iter().enumerate() {
             if number > 0 {

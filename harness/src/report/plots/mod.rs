@@ -245,6 +245,8 @@ fn bar_pictures<'a>(
     if !rows().any(|row| row.bars.iter().any(|bar| bar.value.is_some())) {
         return Ok(Vec::new());
     }
+    // One scale for all parts, so that bars can be compared across them.
+    let axis = bars::axis(&blocks, kind.axis);
     let pages = bars::pages(blocks);
     let count = pages.len();
     pages
@@ -265,8 +267,7 @@ fn bar_pictures<'a>(
                 caution,
                 description: &description,
             };
-            let axis = (kind.axis, kind.figures);
-            let svg = bars::draw(&blocks, axis, legend.clone(), &heading);
+            let svg = bars::draw(&blocks, &axis, kind.figures, legend.clone(), &heading);
             Ok(Picture {
                 svg: svg.map_err(named(&file))?,
                 file,

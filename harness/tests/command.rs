@@ -1,0 +1,121 @@
+//! The program as its user meets it: exit codes, messages with a remedy, files that are there.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn bench(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bench")).args(arguments).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn run_reference(folder: &Path, more: &[&str]) -> Output {
+    let mut arguments =
+        vec!["per-datapath", "--profile", "smoke", "--datapath", "reference", "--out"];
+    arguments.push(folder.to_str().unwrap());
+    arguments.extend(more);
+    bench(&arguments)
+}
+
+#[test]
+fn wrong_inputs_are_explained() {
+    for (arguments, expected) in [
+        (&["per-datapath", "--datapath", "nope"][..], "expected one of: reference, kernel-xdp"),
+        (&["per-datapath", "--topology", "nope"], "nope"),
+        (&["per-datapath", "--frame-size", "40"], "64 to 1518"),
+        (&["per-datapath", "--flows", "0"], "expected 1 to 1000000"),
+        (&["per-datapath", "--endpoints", "70000"], "expected 1 to 65537"),
+        (&["verify", "--vectors", "/nonexistent.json"], "/nonexistent.json"),
+        (&["report", "/nonexistent"], "/nonexistent"),
+    ] {
+        let output = bench(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_wrong_topology_is_named_with_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    std::fs::write(&file, "description = \"x\"\n[[droplets]]\nname = 7\n").unwrap();
+    let output = bench(&["per-datapath", "--topology", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("wrong.toml:3:"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_run_leaves_records_and_reports_and_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let output = run_reference(&run, &["--topology", "encap", "--seed", "5"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for file in ["run.json", "trials.jsonl", "report.html", "report.md"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("reference") && printed.contains("report.html"), "{printed}");
+
+    let again = run_reference(&run, &["--topology", "encap"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(stderr(&again).contains("--out"), "{}", stderr(&again));
+
+    let report = bench(&["report", run.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(report.status.code(), Some(0));
+    let json: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert!(json.is_object());
+}
+
+#[test]
+fn verify_counts_and_fails_on_a_wrong_vector() {
+    let output = bench(&["verify", "--datapath", "reference"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.trim_end().ends_with(" passed, 0 failed, 0 skipped"), "{printed}");
+
+    // The first vector's outer TTL, changed from 64 to 63.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vectors.json");
+    let mut vectors: serde_json::Value =
+        serde_json::from_str(topologies::vectors::BUILT_IN).unwrap();
+    let output = vectors["vectors"][0]["steps"][0]["output"].as_str().unwrap().to_owned();
+    let ttl = 2 * (14 + 8);
+    assert_eq!(&output[ttl..ttl + 2], "40");
+    let changed = format!("{}3f{}", &output[..ttl], &output[ttl + 2..]);
+    vectors["vectors"][0]["steps"][0]["output"] = changed.into();
+    std::fs::write(&file, vectors.to_string()).unwrap();
+    let output = bench(&[
+        "verify", "--datapath", "reference", "--vectors", file.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("outer ipv4 ttl"), "{printed}");
+    assert!(printed.trim_end().ends_with("83 passed, 1 failed, 0 skipped"), "{printed}");
+}
+
+#[test]
+fn lists_and_diagnoses_in_both_formats() {
+    for command in ["list", "doctor"] {
+        let text = bench(&[command]);
+        assert_eq!(text.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&text.stdout).contains("kernel-xdp"));
+        let json = bench(&[command, "--format", "json"]);
+        let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert!(value.to_string().contains("kernel-xdp"));
+    }
+    let script = bench(&["completions", "bash"]);
+    assert!(String::from_utf8_lossy(&script.stdout).contains("per-datapath"));
+}
+
+#[test]
+fn a_full_disk_keeps_earlier_trials_and_says_what_to_do() {
+    // /dev/full refuses every write; a folder whose trials.jsonl is that device is a full disk.
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("trials.jsonl")).unwrap();
+    let output = run_reference(folder.path(), &["--topology", "encap"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("Free some space"), "{}", stderr(&output));
+    assert!(folder.path().join("run.json").is_file());
+}
