@@ -64,7 +64,7 @@ impl Droplet {
         }
         let mut threads = Vec::new();
         for interface in ports.endpoints.iter().chain([&ports.uplink]) {
-            threads.extend(interface.thread_napi(cpu, Urgency::Busy)?);
+            threads.extend(interface.thread_napi(cpu, Urgency::Prompt)?);
         }
         Ok(Self {
             loaded,

@@ -91,7 +91,7 @@ impl NullForward {
         })??;
         let mut threads = Vec::new();
         for port in ports.endpoints.iter().chain([&ports.uplink]) {
-            threads.extend(port.thread_napi(cpu, Urgency::Busy)?);
+            threads.extend(port.thread_napi(cpu, Urgency::Prompt)?);
         }
         Ok(Box::new(Forwarder {
             threads,
