@@ -13,7 +13,7 @@ pub enum Profile {
     Quick,
     /// Minutes a datapath and topology.
     Standard,
-    /// CSIT's goals: an hour a datapath and topology and more.
+    /// CSIT's goals, all frame sizes and numbers of flows: many hours.
     Full,
 }
 

@@ -103,7 +103,6 @@ pub struct Scenario {
 /// A line of `trials.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "written and read one at a time")]
 pub enum Record {
     /// A datapath was checked against the oracle, before it was measured.
     Verification(Verification),
@@ -247,6 +246,10 @@ pub struct ResultRecord {
     pub rates: Vec<Rate>,
     /// Processor time of the datapath per frame, at the highest load it forwarded without exceeding PDR's loss.
     pub cpu_ns_per_frame: Option<f64>,
+    /// The same of a null forward on these ports, at its own highest such load: what the ports cost without any
+    /// datapath.
+    #[serde(default)]
+    pub null_ns_per_frame: Option<f64>,
     /// What to bear in mind, in words a user can act on.
     pub warnings: Vec<String>,
 }

@@ -1,10 +1,15 @@
 //! The program as its user meets it: exit codes, messages with a remedy, files that are there.
 
+#![expect(clippy::unwrap_used, reason = "a test helper fails by panicking")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
 fn bench(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -12,8 +17,14 @@ fn stderr(output: &Output) -> String {
 }
 
 fn run_reference(folder: &Path, more: &[&str]) -> Output {
-    let mut arguments =
-        vec!["per-datapath", "--profile", "smoke", "--datapath", "reference", "--out"];
+    let mut arguments = vec![
+        "per-datapath",
+        "--profile",
+        "smoke",
+        "--datapath",
+        "reference",
+        "--out",
+    ];
     arguments.push(folder.to_str().unwrap());
     arguments.extend(more);
     bench(&arguments)
@@ -22,17 +33,30 @@ fn run_reference(folder: &Path, more: &[&str]) -> Output {
 #[test]
 fn wrong_inputs_are_explained() {
     for (arguments, expected) in [
-        (&["per-datapath", "--datapath", "nope"][..], "expected one of: reference, kernel-xdp"),
+        (
+            &["per-datapath", "--datapath", "nope"][..],
+            "expected one of: reference, kernel-xdp",
+        ),
         (&["per-datapath", "--topology", "nope"], "nope"),
         (&["per-datapath", "--frame-size", "40"], "64 to 1518"),
         (&["per-datapath", "--flows", "0"], "expected 1 to 1000000"),
-        (&["per-datapath", "--endpoints", "70000"], "expected 1 to 65537"),
-        (&["verify", "--vectors", "/nonexistent.json"], "/nonexistent.json"),
+        (
+            &["per-datapath", "--endpoints", "70000"],
+            "expected 1 to 65537",
+        ),
+        (
+            &["verify", "--vectors", "/nonexistent.json"],
+            "/nonexistent.json",
+        ),
         (&["report", "/nonexistent"], "/nonexistent"),
     ] {
         let output = bench(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(expected),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
     }
 }
 
@@ -43,7 +67,11 @@ fn a_wrong_topology_is_named_with_line_and_column() {
     std::fs::write(&file, "description = \"x\"\n[[droplets]]\nname = 7\n").unwrap();
     let output = bench(&["per-datapath", "--topology", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("wrong.toml:3:"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("wrong.toml:3:"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -56,7 +84,10 @@ fn a_run_leaves_records_and_reports_and_is_not_overwritten() {
         assert!(run.join(file).is_file(), "{file}");
     }
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(printed.contains("reference") && printed.contains("report.html"), "{printed}");
+    assert!(
+        printed.contains("reference") && printed.contains("report.html"),
+        "{printed}"
+    );
 
     let again = run_reference(&run, &["--topology", "encap"]);
     assert_eq!(again.status.code(), Some(2));
@@ -73,26 +104,41 @@ fn verify_counts_and_fails_on_a_wrong_vector() {
     let output = bench(&["verify", "--datapath", "reference"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(printed.trim_end().ends_with(" passed, 0 failed, 0 skipped"), "{printed}");
+    assert!(
+        printed.trim_end().ends_with(" passed, 0 failed, 0 skipped"),
+        "{printed}"
+    );
 
     // The first vector's outer TTL, changed from 64 to 63.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vectors.json");
     let mut vectors: serde_json::Value =
         serde_json::from_str(topologies::vectors::BUILT_IN).unwrap();
-    let output = vectors["vectors"][0]["steps"][0]["output"].as_str().unwrap().to_owned();
+    let output = vectors["vectors"][0]["steps"][0]["output"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let ttl = 2 * (14 + 8);
     assert_eq!(&output[ttl..ttl + 2], "40");
     let changed = format!("{}3f{}", &output[..ttl], &output[ttl + 2..]);
     vectors["vectors"][0]["steps"][0]["output"] = changed.into();
     std::fs::write(&file, vectors.to_string()).unwrap();
     let output = bench(&[
-        "verify", "--datapath", "reference", "--vectors", file.to_str().unwrap(),
+        "verify",
+        "--datapath",
+        "reference",
+        "--vectors",
+        file.to_str().unwrap(),
     ]);
     assert_eq!(output.status.code(), Some(1));
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(printed.contains("outer ipv4 ttl"), "{printed}");
-    assert!(printed.trim_end().ends_with("83 passed, 1 failed, 0 skipped"), "{printed}");
+    assert!(
+        printed
+            .trim_end()
+            .ends_with("83 passed, 1 failed, 0 skipped"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -116,6 +162,10 @@ fn a_full_disk_keeps_earlier_trials_and_says_what_to_do() {
     std::os::unix::fs::symlink("/dev/full", folder.path().join("trials.jsonl")).unwrap();
     let output = run_reference(folder.path(), &["--topology", "encap"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("Free some space"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("Free some space"),
+        "{}",
+        stderr(&output)
+    );
     assert!(folder.path().join("run.json").is_file());
 }

@@ -31,17 +31,28 @@ fn main() {
             (Mode::Generic, FrameSize::Bytes(64)),
         ] {
             let name = format!("{topology}_{mode:?}_{size}").to_lowercase();
-            trials.push(Trial::test(name, move || forwards(topology, mode, size, Transport::Udp)));
+            trials.push(Trial::test(name, move || {
+                forwards(topology, mode, size, Transport::Udp)
+            }));
         }
         trials.push(Trial::test(format!("{topology}_tcp"), move || {
             forwards(topology, Mode::Native, FrameSize::Bytes(64), Transport::Tcp)
         }));
     }
     trials.push(Trial::test("latency_is_taken_and_adds_up", latency));
-    trials.push(Trial::test("a_wrong_path_is_not_counted_as_received", wrong_path));
-    trials.push(Trial::test("interrupt_ends_with_a_report", || ends_by("INT")));
-    trials.push(Trial::test("terminate_ends_with_a_report", || ends_by("TERM")));
-    trials.push(Trial::test("kill_leaves_nothing_behind", || ends_by("KILL")));
+    trials.push(Trial::test(
+        "a_wrong_path_is_not_counted_as_received",
+        wrong_path,
+    ));
+    trials.push(Trial::test("interrupt_ends_with_a_report", || {
+        ends_by("INT")
+    }));
+    trials.push(Trial::test("terminate_ends_with_a_report", || {
+        ends_by("TERM")
+    }));
+    trials.push(Trial::test("kill_leaves_nothing_behind", || {
+        ends_by("KILL")
+    }));
     let trials = trials
         .into_iter()
         .map(|trial| trial.with_ignored_flag(!missing.is_empty()))
@@ -64,16 +75,24 @@ fn deploy(
     let workload = Workload::new(&topology.traffic(), size, 1)?;
     let provision = topology.provision(topology.under_test());
     let lab = VethLab::new(1)?;
-    let null = NullForward { paths: workload.paths.clone() };
+    let null = NullForward {
+        paths: workload.paths.clone(),
+    };
     let mut tester = VethTester::new(&lab, &workload, datapath.is_none(), Cpu(0))?;
-    let running = datapath.unwrap_or(&null).install(lab.ports(), &provision, Cpu(0))?;
+    let running = datapath
+        .unwrap_or(&null)
+        .install(lab.ports(), &provision, Cpu(0))?;
     let report = tester.trial(Pps::new(LOAD)?, DURATION, latency)?;
     running.stop()?;
     Ok(report)
 }
 
 fn assert(holds: bool, what: &str, report: &Report) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(format!("{what}: {report:?}").into()) }
+    if holds {
+        Ok(())
+    } else {
+        Err(format!("{what}: {report:?}").into())
+    }
 }
 
 fn forwards(
@@ -85,8 +104,16 @@ fn forwards(
     let datapath = KernelXdp { mode };
     let report = deploy(topology, Some(&datapath), size, transport, false)?;
     let arrived = &report.arrived;
-    assert(arrived.received > report.intended / 10, "hardly anything came back", &report)?;
-    assert(arrived.received <= report.offered, "more came back than was sent", &report)?;
+    assert(
+        arrived.received > report.intended / 10,
+        "hardly anything came back",
+        &report,
+    )?;
+    assert(
+        arrived.received <= report.offered,
+        "more came back than was sent",
+        &report,
+    )?;
     assert(arrived.corrupted == 0, "frames came back changed", &report)?;
     assert(arrived.foreign == 0, "foreign frames", &report)?;
     assert(arrived.duplicates == 0, "duplicates", &report)
@@ -94,10 +121,24 @@ fn forwards(
 
 fn latency() -> Result<(), Failed> {
     let report = deploy("encap", None, FrameSize::Bytes(64), Transport::Udp, true)?;
-    let Some(latency) = &report.latency else { return Err("no latency".into()) };
-    assert(latency.count == report.arrived.received, "a frame without latency", &report)?;
-    assert(latency.p50_ns <= latency.p99_ns && latency.p99_ns <= latency.max_ns, "order", &report)?;
-    assert(latency.p50_ns > 0, "a frame cannot arrive before it is due", &report)
+    let Some(latency) = &report.latency else {
+        return Err("no latency".into());
+    };
+    assert(
+        latency.count == report.arrived.received,
+        "a frame without latency",
+        &report,
+    )?;
+    assert(
+        latency.p50_ns <= latency.p99_ns && latency.p99_ns <= latency.max_ns,
+        "order",
+        &report,
+    )?;
+    assert(
+        latency.p50_ns > 0,
+        "a frame cannot arrive before it is due",
+        &report,
+    )
 }
 
 /// Frames that a null forward leaves as they are must not pass for encapsulated ones.
@@ -109,18 +150,34 @@ fn wrong_path() -> Result<(), Failed> {
     let lab = VethLab::new(1)?;
     // The tester is told that a datapath stands there, which encapsulates.
     let mut tester = VethTester::new(&lab, &workload, false, Cpu(0))?;
-    let null = NullForward { paths: workload.paths.clone() };
+    let null = NullForward {
+        paths: workload.paths.clone(),
+    };
     let _running = null.install(lab.ports(), &provision, Cpu(0))?;
     let report = tester.trial(Pps::new(LOAD)?, DURATION, false)?;
-    assert(report.arrived.received == 0, "counted what was not encapsulated", &report)?;
-    assert(report.arrived.foreign + report.arrived.corrupted > 0, "nothing arrived", &report)
+    assert(
+        report.arrived.received == 0,
+        "counted what was not encapsulated",
+        &report,
+    )?;
+    assert(
+        report.arrived.foreign + report.arrived.corrupted > 0,
+        "nothing arrived",
+        &report,
+    )
 }
 
 fn ends_by(signal: &str) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let run = folder.path().join("run");
     let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"))
-        .args(["per-datapath", "--profile", "standard", "--topology", "encap"])
+        .args([
+            "per-datapath",
+            "--profile",
+            "standard",
+            "--topology",
+            "encap",
+        ])
         .args(["--datapath", "kernel-xdp", "--out"])
         .arg(&run)
         .stdout(Stdio::null())
@@ -138,7 +195,10 @@ fn ends_by(signal: &str) -> Result<(), Failed> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    let sent = Command::new("kill").arg(format!("-{signal}")).arg(bench.id().to_string()).status()?;
+    let sent = Command::new("kill")
+        .arg(format!("-{signal}"))
+        .arg(bench.id().to_string())
+        .status()?;
     if !sent.success() {
         return Err("could not send the signal".into());
     }
@@ -168,13 +228,22 @@ fn ends_by(signal: &str) -> Result<(), Failed> {
 }
 
 fn has_threads(prefix: &str) -> bool {
-    std::fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| {
-        std::fs::read_to_string(entry.path().join("comm"))
-            .is_ok_and(|name| name.starts_with(prefix))
-    })
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            std::fs::read_to_string(entry.path().join("comm"))
+                .is_ok_and(|name| name.starts_with(prefix))
+        })
 }
 
 fn has_lines(run: &Path) -> bool {
-    std::fs::read_to_string(run.join("trials.jsonl"))
-        .is_ok_and(|lines| lines.lines().filter(|line| line.contains("\"trial\"")).count() > 2)
+    std::fs::read_to_string(run.join("trials.jsonl")).is_ok_and(|lines| {
+        lines
+            .lines()
+            .filter(|line| line.contains("\"trial\""))
+            .count()
+            > 2
+    })
 }

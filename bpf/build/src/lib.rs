@@ -19,7 +19,6 @@ const TARGET: &str = "bpfel-unknown-none";
 ///
 /// # Panics
 /// If the program cannot be built and `MIZAR_BPF` is `required`; a build script has no other way out.
-#[expect(clippy::panic, reason = "a build script fails by panicking")]
 pub fn build(program: &str) {
     println!("cargo::rustc-check-cfg=cfg(bpf)");
     println!("cargo::rerun-if-env-changed=MIZAR_BPF");

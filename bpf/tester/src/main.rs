@@ -10,7 +10,7 @@
 mod generate;
 mod sink;
 
-use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
+use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP};
 use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::{Array, DevMap};
 use aya_ebpf::programs::XdpContext;
@@ -60,12 +60,6 @@ pub fn null_forward(ctx: XdpContext) -> u32 {
     // SAFETY: the kernel passes a valid context.
     let port = unsafe { (*ctx.ctx).ingress_ifindex };
     FORWARD.redirect(port, 0).unwrap_or(XDP_ABORTED)
-}
-
-/// Lets everything through: a device must carry a program for its peer to accept redirected frames.
-#[xdp]
-pub fn accept(_ctx: XdpContext) -> u32 {
-    XDP_PASS
 }
 
 #[panic_handler]

@@ -42,8 +42,8 @@ pub fn sink(ctx: &XdpContext) -> Option<()> {
         Arrival::Foreign => state.foreign += 1,
         Arrival::Corrupted => state.corrupted += 1,
         Arrival::Intact(number) => {
-            count(state, number, ctx.data_end() - ctx.data());
-            if config.latency != 0 {
+            let is_new = count(state, number, ctx.data_end() - ctx.data());
+            if is_new && config.latency != 0 {
                 // SAFETY: reads a clock.
                 let age = stamp.age(unsafe { bpf_ktime_get_ns() });
                 // SAFETY: see above; both ports' receive threads share one processor.
@@ -54,16 +54,17 @@ pub fn sink(ctx: &XdpContext) -> Option<()> {
     Some(())
 }
 
+/// Counts an intact frame; false if it came before.
 #[inline(always)]
-fn count(state: &mut SinkState, number: u32, len: usize) {
+fn count(state: &mut SinkState, number: u32, len: usize) -> bool {
     let Some(seen) = SEEN.get_ptr_mut(number % WINDOW) else {
-        return;
+        return false;
     };
     // SAFETY: a word of the map; receive threads share one processor.
     unsafe {
         if *seen == number.wrapping_add(1) {
             state.duplicates += 1;
-            return;
+            return false;
         }
         *seen = number.wrapping_add(1);
     }
@@ -74,6 +75,7 @@ fn count(state: &mut SinkState, number: u32, len: usize) {
     } else {
         state.highest = u64::from(number) + 1;
     }
+    true
 }
 
 /// What is behind the inner Ethernet header: enough to recognise a frame.

@@ -149,7 +149,7 @@ impl FlowState {
         } else {
             0
         };
-        Self(Self::TRACKED | re_evaluate | denied as u8 * Self::DENIED)
+        Self(Self::TRACKED | re_evaluate | (denied as u8 * Self::DENIED))
     }
 
     /// Whether a packet of the flow was ever judged.

@@ -4,15 +4,14 @@ use datapath_api::{Datapath, DropletPorts};
 use datapath_kernel_xdp::KernelXdp;
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::Cpu;
-use topologies::vectors::{self, Vector};
+use topologies::vectors::{self, Vector, VectorsError};
 
-fn main() {
+fn main() -> Result<(), VectorsError> {
     let missing = KernelXdp::default().probe();
     for missing in &missing {
         eprintln!("ignored: needs {missing}");
     }
-    let trials = vectors::parse(vectors::BUILT_IN)
-        .unwrap()
+    let trials = vectors::parse(vectors::BUILT_IN)?
         .into_iter()
         .map(|vector| {
             Trial::test(vector.name.clone(), move || replay(&vector))

@@ -13,14 +13,13 @@ pub struct Tid(libc::pid_t);
 
 /// How urgent a thread's work is; the more urgent goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
 pub enum Urgency {
     /// Work that may take a whole processor.
-    Busy = 1,
-    /// Work that waits for no other.
-    Prompt = 2,
+    Busy,
+    /// Work that comes and goes, and waits for no other.
+    Prompt,
     /// Hardly any work, but at its time.
-    Idle = 3,
+    Idle,
 }
 
 /// What a thread had of the processor since it began.
@@ -95,27 +94,30 @@ impl Tid {
         Ok(())
     }
 
-    /// Lets the thread go before every ordinary thread, so that other work of the machine does not disturb.
+    /// Lets the thread go before ordinary ones, so that other work of the machine disturbs less.
     ///
-    /// Since Linux 6.12 ordinary threads keep their share only if there are any (the fair server); before,
-    /// a real-time thread is stopped for a twentieth of every second, busy machine or not
-    /// (`sched_rt_runtime_us`). There the thread is merely favoured (niceness -20), unless it is mostly idle.
+    /// A thread that may take a whole processor is only favoured (niceness -20): as a real-time thread it
+    /// would be stopped for a twentieth of every second as soon as anything else wants that processor,
+    /// by throttling before Linux 6.12 (`sched_rt_runtime_us`) and by the fair server since.
     ///
     /// # Errors
     /// Where the kernel refuses (it needs `CAP_SYS_NICE`).
     pub fn prioritise(self, urgency: Urgency) -> Result<(), Error> {
-        if urgency != Urgency::Idle && is_throttled() {
-            // SAFETY: has no preconditions.
-            if unsafe { libc::setpriority(libc::PRIO_PROCESS, self.0 as libc::id_t, -20) } != 0 {
-                return Err(Error::last(format!("favouring thread {}", self.0)));
-            }
-            return Ok(());
-        }
+        // A new thread inherits the policy of the one that made it, so the policy is set in any case.
+        let (policy, priority) = match urgency {
+            Urgency::Busy => (libc::SCHED_OTHER, 0),
+            Urgency::Prompt => (libc::SCHED_FIFO, 1),
+            Urgency::Idle => (libc::SCHED_FIFO, 2),
+        };
         let parameter = libc::sched_param {
-            sched_priority: urgency as libc::c_int,
+            sched_priority: priority,
         };
         // SAFETY: a valid parameter block.
-        let result = unsafe { libc::sched_setscheduler(self.0, libc::SCHED_FIFO, &parameter) };
+        let mut result = unsafe { libc::sched_setscheduler(self.0, policy, &parameter) };
+        if result == 0 && urgency == Urgency::Busy {
+            // SAFETY: has no preconditions.
+            result = unsafe { libc::setpriority(libc::PRIO_PROCESS, self.0 as libc::id_t, -20) };
+        }
         if result != 0 {
             return Err(Error::last(format!("prioritising thread {}", self.0)));
         }
@@ -147,20 +149,6 @@ impl Tid {
             waiting: next(),
         })
     }
-}
-
-/// Whether the kernel stops real-time threads for a share of every second.
-fn is_throttled() -> bool {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    if read("/proc/sys/kernel/sched_rt_runtime_us").trim() == "-1" {
-        return false;
-    }
-    let release = read("/proc/sys/kernel/osrelease");
-    let mut numbers = release
-        .split(['.', '-'])
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    version < (6, 12)
 }
 
 /// Pins the calling thread to one processor.

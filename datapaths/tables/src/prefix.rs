@@ -5,11 +5,14 @@ use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+/// Entries of one prefix length, by exact part and masked address.
+type Masked<E, V> = HashMap<(E, u32), V, FxBuildHasher>;
+
 /// A hash table per prefix length in use, longest first. Networks have few distinct lengths, so that a
 /// lookup is one or two probes.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixTable<E, V> {
-    lengths: Vec<(u32, HashMap<(E, u32), V, FxBuildHasher>)>,
+    lengths: Vec<(u32, Masked<E, V>)>,
 }
 
 impl<E: Copy + Eq + Hash, V: Copy> PrefixTable<E, V> {

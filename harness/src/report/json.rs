@@ -90,6 +90,7 @@ fn cell(cell: &Cell<'_>) -> Value {
         "pdr_of_ceiling": cell.share_of_ceiling(),
         "tester_bound": cell.is_tester_bound(),
         "cpu_ns_per_frame": cell.result.and_then(|result| result.cpu_ns_per_frame),
+        "null_forward_ns_per_frame": cell.result.and_then(|result| result.null_ns_per_frame),
         "polls_busily": cell.polls_busily(),
         "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),
         "refused_frames": cell.refused,

@@ -1,6 +1,6 @@
 //! The figures for a terminal: plain text, aligned, at most 100 columns.
 
-use super::compose::repeat;
+use super::compose::{null_forward, repeat};
 use super::figures::{Cell, Check, Figures, Group};
 use super::text::{count, list, shorten, width, wrap};
 use super::units;
@@ -216,6 +216,11 @@ fn notes(cell: &Cell<'_>) -> Vec<String> {
     }
     if cell.is_tester_bound() {
         notes.push("tester-bound: the datapath may be faster".to_owned());
+    }
+    if let Some(result) = cell.result
+        && let (Some(ns), Some(null)) = (result.cpu_ns_per_frame, result.null_ns_per_frame)
+    {
+        notes.push(format!("ns/frame: {}", null_forward(ns, null)));
     }
     if cell.polls_busily() && cell.result.is_some() {
         notes.push("polls busily".to_owned());

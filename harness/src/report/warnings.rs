@@ -72,7 +72,7 @@ fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
     }
     if figures.groups.len() > 1 {
         out.push(format!(
-            "The datapaths were measured on different ports ({}). Compare only within one kind of port; to compare all, run again with --ports veth.",
+            "The datapaths were measured on different ports ({}). Compare only within one kind of port: the ports cost more than the difference between datapaths.",
             text::list(&ports(figures))
         ));
     }

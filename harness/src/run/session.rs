@@ -8,19 +8,56 @@ use datapath_api::Datapath;
 /// A result this close to the tester's ceiling says nothing of the datapath.
 const TESTER_BOUND: f64 = 0.95;
 
+/// The loss within which a trial counts for the cost of a frame: PDR's.
+const LOSS: f64 = 0.005;
+
+/// What the tester gets through a null forward.
+#[derive(Debug, Clone, Copy)]
+pub struct Ceiling {
+    /// Frames per second.
+    pub rate: f64,
+    /// Processor time of the null forward for each.
+    pub ns_per_frame: Option<f64>,
+}
+
+/// Forwarding rate and processor time per frame of the fastest trial with little loss.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Best(Option<(f64, f64)>);
+
+impl Best {
+    /// Takes note of a trial.
+    pub fn note(&mut self, trial: &TrialRecord) {
+        let loss = 1.0 - trial.received as f64 / trial.intended.max(1) as f64;
+        let rate = trial.received as f64 / trial.duration_seconds;
+        if loss <= LOSS && trial.received > 0 && self.0.is_none_or(|(best, _)| rate > best) {
+            self.0 = Some((rate, trial.datapath_cpu_ns as f64 / trial.received as f64));
+        }
+    }
+
+    /// Frames per second.
+    pub fn rate(&self) -> Option<f64> {
+        self.0.map(|(rate, _)| rate)
+    }
+
+    /// Processor time per frame, in nanoseconds.
+    pub fn cost(&self) -> Option<f64> {
+        self.0.map(|(_, cost)| cost)
+    }
+}
+
 /// A datapath whose rates are being searched.
 pub struct Session<'a> {
     pub datapath: &'a dyn Datapath,
     pub search: Search,
     pub deployed: Option<Deployed>,
     pub failed: bool,
-    ceiling: Option<f64>,
+    ceiling: Option<Ceiling>,
     unverified: bool,
-    /// Forwarding rate and processor time per frame of the best trial within PDR's loss.
-    best: Option<(f64, f64)>,
+    best: Best,
     corrupted: u64,
     duplicates: u64,
     foreign: u64,
+    disturbed: u64,
 }
 
 impl<'a> Session<'a> {
@@ -32,7 +69,7 @@ impl<'a> Session<'a> {
     pub fn new(
         datapath: &'a dyn Datapath,
         search: Search,
-        ceiling: Option<f64>,
+        ceiling: Option<Ceiling>,
         unverified: bool,
     ) -> Self {
         Self {
@@ -42,10 +79,11 @@ impl<'a> Session<'a> {
             failed: false,
             ceiling,
             unverified,
-            best: None,
+            best: Best::default(),
             corrupted: 0,
             duplicates: 0,
             foreign: 0,
+            disturbed: 0,
         }
     }
 
@@ -59,11 +97,8 @@ impl<'a> Session<'a> {
         self.corrupted += trial.corrupted;
         self.duplicates += trial.duplicates;
         self.foreign += trial.foreign;
-        let loss = 1.0 - trial.received as f64 / trial.intended.max(1) as f64;
-        let rate = trial.received as f64 / trial.duration_seconds;
-        if loss <= 0.005 && trial.received > 0 && self.best.is_none_or(|(best, _)| rate > best) {
-            self.best = Some((rate, trial.datapath_cpu_ns as f64 / trial.received as f64));
-        }
+        self.disturbed += u64::from(trial.disturbed.is_some());
+        self.best.note(trial);
     }
 
     /// PDR's throughput, or the best guess at it.
@@ -102,9 +137,10 @@ impl<'a> Session<'a> {
             scenario: scenario.to_owned(),
             ports: self.datapath.native_ports(),
             unverified: self.unverified,
-            ceiling: self.ceiling,
+            ceiling: self.ceiling.map(|ceiling| ceiling.rate),
             rates,
-            cpu_ns_per_frame: self.best.map(|(_, cost)| cost),
+            cpu_ns_per_frame: self.best.cost(),
+            null_ns_per_frame: self.ceiling.and_then(|ceiling| ceiling.ns_per_frame),
             warnings: self.warnings(throughput, shared_cpu),
         }
     }
@@ -118,12 +154,13 @@ impl<'a> Session<'a> {
             );
         }
         match (throughput, self.ceiling) {
-            (Some(throughput), Some(ceiling)) if throughput >= TESTER_BOUND * ceiling => warnings
-                .push(
+            (Some(throughput), Some(ceiling)) if throughput >= TESTER_BOUND * ceiling.rate => {
+                warnings.push(
                     "tester-bound: within 5 % of the tester's own ceiling, so the datapath may be \
                      faster than the figure"
                         .to_owned(),
-                ),
+                )
+            }
             (_, None) => warnings.push(
                 "the tester's ceiling could not be found, so the figure may be the tester's"
                     .to_owned(),
@@ -138,6 +175,13 @@ impl<'a> Session<'a> {
             if count > 0 {
                 warnings.push(format!("{count} frames {what}"));
             }
+        }
+        if self.disturbed > 0 {
+            warnings.push(format!(
+                "{} trials of the rate search were disturbed each time they were made, and count: \
+                 the machine is too busy",
+                self.disturbed
+            ));
         }
         warnings
     }

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Frames a test run handles between two flushes. A batch delays a frame by as much as the batch takes.
-const BATCH: u32 = 32;
+const BATCH: u32 = 64;
 /// How long a generator may take until it is first called.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// From the end of a trial until nothing can be under way any more.

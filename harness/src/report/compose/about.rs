@@ -157,7 +157,7 @@ fn method(figures: &Figures<'_>) -> Vec<Line> {
 fn trials(figures: &Figures<'_>) -> String {
     let trials = figures.trials;
     format!(
-        "{} in {}: {} for the tester's ceiling, {} of the rate search, {} for latency. Of these {} disturbed and repeated; no figure or picture includes a disturbed trial.",
+        "{} in {}: {} for the tester's ceiling, {} of the rate search, {} for latency. Of these {} disturbed and repeated; no picture includes a disturbed trial, and a rate does only where a warning says so.",
         text::count(trials.total, "trial", "trials"),
         units::span(trials.seconds),
         units::integer(trials.ceiling),

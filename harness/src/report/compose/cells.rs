@@ -70,10 +70,22 @@ pub(super) fn cpu(cell: &Cell<'_>) -> Line {
         return none();
     };
     let mut line = figure(cell, units::nanos(ns));
+    if let Some(null) = cell.result.and_then(|result| result.null_ns_per_frame) {
+        line.push(Span::Note(null_forward(ns, null)));
+    }
     if cell.polls_busily() {
         line.push(Span::Note("polls busily".to_owned()));
     }
     line
+}
+
+/// What of a frame's time the ports take without any datapath.
+pub(in crate::report) fn null_forward(ns: f64, null: f64) -> String {
+    format!(
+        "null forward {}, {} of it",
+        units::nanos(null),
+        units::percent(null / ns)
+    )
 }
 
 /// How verification went.

@@ -11,6 +11,7 @@ use super::plots::GroupPictures;
 use super::text;
 
 pub(super) use about::repeat;
+pub(super) use cells::null_forward;
 
 /// The report's title.
 pub(super) fn title(figures: &Figures<'_>) -> String {
