@@ -40,9 +40,10 @@ pub fn generate(ctx: XdpContext) -> u32 {
     generate::generate(&ctx).unwrap_or(XDP_DROP)
 }
 
-/// Redirects and does nothing else.
+/// Counts and redirects, and does nothing else.
 #[xdp]
 pub fn bare(_ctx: XdpContext) -> u32 {
+    generate::count();
     OUT.redirect(0, 0).unwrap_or(XDP_ABORTED)
 }
 

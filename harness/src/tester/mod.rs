@@ -10,7 +10,7 @@ mod workload;
 
 pub use null_forward::NullForward;
 pub use ring::RingTester;
-pub use veth::{VethTester, bare_rate};
+pub use veth::{VethTester, bare_and_generator};
 pub use workload::{FrameSize, PortPlan, Workload};
 
 use crate::record::Latency;

@@ -335,12 +335,13 @@ fn install_signal_handler() -> Result<(), Error> {
     }
 }
 
-/// Frames per second that a program which only redirects puts out, and that the generator puts out in the
-/// same time: how much of what live frames can do the generator reaches. `lab` must be without a tester.
+/// Frames per second that a loop which only counts and redirects puts out of the uplink's other end, and that
+/// the generator puts out in the same time: how much of what live frames can do the generator reaches.
+/// What is at the uplink should drop everything.
 ///
 /// # Errors
 /// Where the kernel refuses.
-pub fn bare_rate(
+pub fn bare_and_generator(
     lab: &VethLab,
     workload: &Workload,
     duration: Duration,
@@ -349,9 +350,9 @@ pub fn bare_rate(
     let mut tester = VethTester::new(lab, workload, true, cpu)?;
     load_program(&mut tester.ebpf, "bare")?;
     let frame = vec![0; tester.longest];
-    // Count what a bare loop redirects by what the generator could send: both are calls per time.
     let mut rates = [0.0; 2];
     for (rate, name) in rates.iter_mut().zip(["bare", "generate"]) {
+        // A load that no generator reaches, so that a frame is always due.
         let control = Control::new(duration.as_nanos() as u64, 1e9, tester.entries);
         tester.reset(control, false)?;
         let (_, pace) = tester.generate(name, &frame, duration)?;

@@ -30,7 +30,16 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
 /// The command that repeats the run with its seed.
 pub(in crate::report) fn repeat(figures: &Figures<'_>) -> String {
     let run = figures.run;
-    let mut words = run.command.clone();
+    // The folder holds a run already, and no run is overwritten.
+    let mut words = Vec::new();
+    let mut given = run.command.iter();
+    while let Some(word) = given.next() {
+        if word == "--out" {
+            given.next();
+        } else if !word.starts_with("--out=") {
+            words.push(word.clone());
+        }
+    }
     let seeded = |word: &String| word == "--seed" || word.starts_with("--seed=");
     if !words.is_empty() && !words.iter().any(seeded) {
         words.extend(["--seed".to_owned(), run.seed.to_string()]);

@@ -54,7 +54,7 @@ fn all_forms_have_the_same_figures() {
         &[
             &escape(ndr),
             &escape(pdr),
-            "| 2.000 | 62 % | 701 |",
+            "| 2.000 | 62 % | 701 (null forward 80.0, 11 % of it) |",
             "passed, 64 frames",
         ],
     );
@@ -62,7 +62,12 @@ fn all_forms_have_the_same_figures() {
         "| kernel-xdp | 50 % |",
         &["| 11.1 | 22.2 | 33.3 | 444 | 5,556 |"],
     );
-    for cell in ["11.1", "22.2", "33.3", "444", "5,556", "701", "62 %"] {
+    assert!(
+        html.contains("<td class=\"n\">701 <"),
+        "the cost, with a note behind it"
+    );
+    assert!(html.contains("null forward 80.0, 11 % of it"));
+    for cell in ["11.1", "22.2", "33.3", "444", "5,556", "62 %"] {
         assert!(
             html.contains(&format!("<td class=\"n\">{cell}</td>")),
             "{cell}"
@@ -92,6 +97,7 @@ fn all_forms_have_the_same_figures() {
     assert_eq!(cell["pdr"]["upper_fps"], 1_245_600.0);
     assert_eq!(cell["ceiling_fps"], 2_000_000.0);
     assert_eq!(cell["cpu_ns_per_frame"], 701.4);
+    assert_eq!(cell["null_forward_ns_per_frame"], 80.0);
     assert_eq!(cell["verification"]["status"], "passed");
     assert_eq!(cell["latency"][1]["percent_of_pdr"], 50);
     assert_eq!(cell["latency"][1]["p99_ns"], 33_333);
