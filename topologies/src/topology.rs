@@ -29,10 +29,8 @@ pub mod capacity {
     pub const NETWORKS: usize = 16_385;
     /// VPCs that a droplet knows.
     pub const VPCS: usize = 8_192;
-    /// Bouncers of a network.
-    pub const BOUNCERS: usize = 128;
-    /// Dividers of a VPC.
-    pub const DIVIDERS: usize = 128;
+    /// Bouncers of a network, dividers of a VPC, backends of a scaled endpoint.
+    pub const GROUP: usize = 128;
     /// Entries in the direct-path cache, and in each other cache.
     pub const CACHE: usize = 50_000;
     /// Network policies, because a set of them is a word of 64 bits.

@@ -19,7 +19,12 @@ static PACE: Array<Pace> = Array::with_max_entries(1, 0);
 pub fn count() {
     if let Some(pace) = PACE.get_ptr_mut(0) {
         // SAFETY: one generator runs at a time, and nothing else writes while it does.
-        unsafe { (*pace).next += 1 };
+        let pace = unsafe { &mut *pace };
+        if pace.start == 0 {
+            // SAFETY: reads a clock.
+            pace.start = unsafe { bpf_ktime_get_ns() };
+        }
+        pace.next += 1;
     }
 }
 

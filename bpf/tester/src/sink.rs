@@ -8,10 +8,7 @@ use aya_ebpf::programs::XdpContext;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Be32, ethernet, ipv4};
 use workload::histogram::{BUCKETS, bucket};
-use workload::{Arrival, Entry, SinkState, Stamp, judge};
-
-/// How far back a duplicate is recognised, in frames.
-const WINDOW: u32 = 1 << 16;
+use workload::{Arrival, Entry, SinkState, Stamp, WINDOW, judge};
 
 /// The number plus one that was last seen in each place of the window.
 #[map]
@@ -61,21 +58,7 @@ fn count(state: &mut SinkState, number: u32, len: usize) -> bool {
         return false;
     };
     // SAFETY: a word of the map; receive threads share one processor.
-    unsafe {
-        if *seen == number.wrapping_add(1) {
-            state.duplicates += 1;
-            return false;
-        }
-        *seen = number.wrapping_add(1);
-    }
-    state.received += 1;
-    state.bytes += len as u64;
-    if u64::from(number) < state.highest {
-        state.reordered += 1;
-    } else {
-        state.highest = u64::from(number) + 1;
-    }
-    true
+    state.count(unsafe { &mut *seen }, number, len)
 }
 
 /// What is behind the inner Ethernet header: enough to recognise a frame.

@@ -7,24 +7,7 @@ use mizar_core::tables::{
 use mizar_wire::{Be16, Ipv4, Vni};
 use std::collections::HashMap;
 use topologies::provision::{self, Class, Priority, Provision, Rules};
-
-/// The sizes that Mizar declares for its own tables.
-pub mod capacity {
-    /// Overlay endpoints a droplet knows.
-    pub const ENDPOINTS: usize = 65_537;
-    /// Networks.
-    pub const NETWORKS: usize = 16_385;
-    /// VPCs.
-    pub const VPCS: usize = 8_192;
-    /// Bouncers of a network, dividers of a VPC, backends of a scaled endpoint.
-    pub const GROUP: usize = 128;
-    /// Entries of each cache: direct path, connections, forward and reverse flows.
-    pub const CACHE: usize = 50_000;
-    /// Entries of each policy table.
-    pub const POLICIES: usize = 1 << 20;
-    /// Endpoint ports of a droplet; Mizar declares none.
-    pub const PORTS: usize = 4_096;
-}
+use topologies::topology::capacity;
 
 /// More of something than Mizar declares room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -133,16 +116,20 @@ impl Entries {
         entries.members = pool.members;
         entries.add_rules(Direction::Ingress, &provision.ingress);
         entries.add_rules(Direction::Egress, &provision.egress);
-        check("policies by port", entries.ports.len(), capacity::POLICIES)?;
+        check(
+            "policies by port",
+            entries.ports.len(),
+            capacity::POLICY_ENTRIES,
+        )?;
         check(
             "policies by prefix",
             entries.cidrs.len(),
-            capacity::POLICIES,
+            capacity::POLICY_ENTRIES,
         )?;
         check(
             "policies by label",
             entries.labels.len(),
-            capacity::POLICIES,
+            capacity::POLICY_ENTRIES,
         )?;
         Ok(entries)
     }

@@ -8,5 +8,5 @@ mod entries;
 mod native;
 mod prefix;
 
-pub use entries::{CapacityError, Entries, capacity};
+pub use entries::{CapacityError, Entries};
 pub use native::Native;

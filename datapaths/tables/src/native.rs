@@ -1,7 +1,7 @@
 //! Tables in this process.
 
 use crate::clock::Clock;
-use crate::entries::{Entries, capacity};
+use crate::entries::Entries;
 use crate::prefix::PrefixTable;
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::tables::{
@@ -11,6 +11,7 @@ use mizar_wire::geneve::FlowTarget;
 use mizar_wire::{Ipv4, Vni};
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
+use topologies::topology::capacity;
 
 type Table<K, V> = HashMap<K, V, FxBuildHasher>;
 

@@ -1,9 +1,10 @@
 //! Which datapath carries most in a scenario, and whether that can be said at all.
 
-use crate::record::Run;
+use crate::record::{Rate, Run};
 
 use super::figures::{Cell, is_optimised, is_smoke};
 use super::text;
+use super::warnings::unsent_decided;
 
 /// The verdict on one scenario within a port group.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +50,7 @@ impl<'a> Lead<'a> {
         };
         let bound: Vec<_> = others
             .iter()
-            .filter(|(other, ..)| other.is_tester_bound())
+            .filter(|(other, rate, _)| set_by_tester(other, rate))
             .map(|(other, ..)| other.datapath)
             .collect();
         if !bound.is_empty() {
@@ -79,7 +80,7 @@ impl<'a> Lead<'a> {
         Self::Datapath {
             name: cell.datapath,
             times_next: throughput / next,
-            at_least: cell.is_tester_bound(),
+            at_least: set_by_tester(cell, rate),
         }
     }
 
@@ -97,4 +98,10 @@ impl<'a> Lead<'a> {
             Self::Undecided(reason) => format!("not decided: {reason}"),
         }
     }
+}
+
+/// Whether the tester, not the datapath, may have set this PDR: it is close to the tester's ceiling, or its
+/// upper bound comes from frames that were never sent.
+fn set_by_tester(cell: &Cell<'_>, rate: &Rate) -> bool {
+    cell.is_tester_bound() || unsent_decided(cell, rate)
 }

@@ -231,7 +231,7 @@ fn of_cell(cell: &Cell<'_>) -> Vec<String> {
 }
 
 /// Whether the trials that failed at the upper bound failed mostly by frames that were never sent.
-fn unsent_decided(cell: &Cell<'_>, rate: &Rate) -> bool {
+pub(super) fn unsent_decided(cell: &Cell<'_>, rate: &Rate) -> bool {
     let Some(upper) = rate.upper else {
         return false;
     };

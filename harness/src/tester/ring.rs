@@ -3,7 +3,9 @@
 use super::workload::Workload;
 use super::{Error, Report, Tester, add, now, summarise};
 use crate::search::Pps;
-use ::workload::{Arrival, Control, Entry, Pace, SMALL_WORDS, SinkState, Stamp, histogram, judge};
+use ::workload::{
+    Arrival, Control, Entry, Pace, SMALL_WORDS, SinkState, Stamp, WINDOW, histogram, judge,
+};
 use datapath_api::ring::{Buffer, TesterPort};
 use mizar_wire::{Be16, ethernet, ipv4};
 use netdev::{Cpu, Tid, Urgency, pin_current_thread};
@@ -16,8 +18,6 @@ const BUFFERS: usize = 2048;
 const BURST: usize = 32;
 /// From the end of a trial until nothing can be under way any more.
 const DRAIN: u64 = 5_000_000;
-/// Frames back in which duplicates are recognised.
-const WINDOW: usize = 1 << 16;
 
 /// A tester at the other ends of a droplet's rings.
 pub struct RingTester {
@@ -94,7 +94,7 @@ impl<'a> Trial<'a> {
             control: Control::new(duration.as_nanos() as u64, load.get(), entries),
             pace: Pace::default(),
             state: SinkState::default(),
-            seen: vec![0; WINDOW],
+            seen: vec![0; WINDOW as usize],
             latency: latency.then(|| vec![0; histogram::BUCKETS]),
         }
     }
@@ -193,18 +193,9 @@ impl<'a> Trial<'a> {
 
     #[inline(always)]
     fn count(&mut self, number: u32, len: usize, stamp: &Stamp) {
-        let seen = &mut self.seen[number as usize % WINDOW];
-        if *seen == number.wrapping_add(1) {
-            self.state.duplicates += 1;
+        let seen = &mut self.seen[(number % WINDOW) as usize];
+        if !self.state.count(seen, number, len) {
             return;
-        }
-        *seen = number.wrapping_add(1);
-        self.state.received += 1;
-        self.state.bytes += len as u64;
-        if u64::from(number) < self.state.highest {
-            self.state.reordered += 1;
-        } else {
-            self.state.highest = u64::from(number) + 1;
         }
         if let Some(latency) = &mut self.latency {
             let bucket = histogram::bucket(stamp.age(now())) as usize;

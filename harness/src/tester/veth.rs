@@ -8,7 +8,7 @@ use super::workload::Workload;
 use super::{Error, Report, Tester, add, now, summarise};
 use crate::lab::VethLab;
 use crate::search::Pps;
-use ::workload::{Control, Pace, SinkConfig, SinkState, histogram};
+use ::workload::{Control, Pace, SinkConfig, SinkState, WINDOW, histogram};
 use aya::maps::{Array, MapData};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
 use aya::{Ebpf, EbpfLoader};
@@ -24,8 +24,6 @@ const BATCH: u32 = 64;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// From the end of a trial until nothing can be under way any more.
 const DRAIN: Duration = Duration::from_millis(10);
-/// Frames back in which the sinks recognise duplicates.
-const WINDOW: u32 = 1 << 16;
 
 /// A tester at the other ends of a droplet's veth ports.
 pub struct VethTester {
@@ -211,7 +209,6 @@ impl VethTester {
             let asked = Instant::now();
             let mut started = read();
             while matches!(started, Ok(Pace { start: 0, .. }))
-                && name == "generate"
                 && asked.elapsed() < PATIENCE
                 && !thread.is_finished()
             {
@@ -232,7 +229,14 @@ impl VethTester {
             thread.join()
         });
         let time = result.map_err(|_| Error::Generator("it panicked".to_owned()))??;
-        Ok((time, read()?))
+        let pace = read()?;
+        if pace.start == 0 {
+            return Err(Error::Generator(format!(
+                "it was not called once within {} s",
+                PATIENCE.as_secs()
+            )));
+        }
+        Ok((time, pace))
     }
 
     fn read<V: aya::Pod>(&self, map: &str, index: u32) -> Result<V, Error> {

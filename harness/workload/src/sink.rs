@@ -42,6 +42,30 @@ pub struct SinkState {
     pub highest: u64,
 }
 
+/// Frames back in which a duplicate is recognised.
+pub const WINDOW: u32 = 1 << 16;
+
+impl SinkState {
+    /// Counts intact frame `number` of `len` bytes; false if it came before. `seen` is its place in the window,
+    /// number modulo [`WINDOW`]: the number plus one that was last seen there.
+    #[inline(always)]
+    pub fn count(&mut self, seen: &mut u32, number: u32, len: usize) -> bool {
+        if *seen == number.wrapping_add(1) {
+            self.duplicates += 1;
+            return false;
+        }
+        *seen = number.wrapping_add(1);
+        self.received += 1;
+        self.bytes += len as u64;
+        if u64::from(number) < self.highest {
+            self.reordered += 1;
+        } else {
+            self.highest = u64::from(number) + 1;
+        }
+        true
+    }
+}
+
 /// What a frame turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -80,5 +104,30 @@ pub fn judge(
         Arrival::Intact(stamp.number.get())
     } else {
         Arrival::Corrupted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_reordering_and_duplicates_are_told_apart() {
+        let mut state = SinkState::default();
+        let mut seen = vec![0; WINDOW as usize];
+        // 1 is lost, 3 comes before 2, and 2 comes twice.
+        for (number, is_new) in [(0, true), (3, true), (2, true), (2, false), (4, true)] {
+            let place = &mut seen[(number % WINDOW) as usize];
+            assert_eq!(state.count(place, number, 60), is_new);
+        }
+        let expected = SinkState {
+            received: 4,
+            bytes: 240,
+            duplicates: 1,
+            reordered: 1,
+            highest: 5,
+            ..SinkState::default()
+        };
+        assert_eq!(state, expected);
     }
 }

@@ -104,8 +104,8 @@ impl Loader<'_> {
         vpcs.iter()
             .map(|vpc| {
                 let dividers = self.droplet_list(&vpc.dividers)?;
-                if let Some(beyond) = vpc.dividers.get(capacity::DIVIDERS) {
-                    let problem = too_many("dividers", dividers.len(), capacity::DIVIDERS);
+                if let Some(beyond) = vpc.dividers.get(capacity::GROUP) {
+                    let problem = too_many("dividers", dividers.len(), capacity::GROUP);
                     return Err((beyond.span(), problem));
                 }
                 Ok(Vpc {
@@ -141,8 +141,8 @@ impl Loader<'_> {
                 };
                 return Err((from.bouncers.span(), problem));
             }
-            if let Some(beyond) = listed.get(capacity::BOUNCERS) {
-                let problem = too_many("bouncers", listed.len(), capacity::BOUNCERS);
+            if let Some(beyond) = listed.get(capacity::GROUP) {
+                let problem = too_many("bouncers", listed.len(), capacity::GROUP);
                 return Err((beyond.span(), problem));
             }
             if index >= capacity::NETWORKS {

@@ -1,7 +1,7 @@
 //! Who leads, and when that cannot be said.
 
 use super::fixture::{self, SCENARIOS};
-use crate::record::ResultRecord;
+use crate::record::{Purpose, Record, ResultRecord};
 use crate::report::RunFolder;
 use crate::report::figures::Figures;
 
@@ -49,6 +49,32 @@ fn a_tester_bound_follower_may_be_the_faster_one() {
     assert_eq!(verdict(&folder), "not decided: openflow tester-bound");
     let folder = changed("kernel-xdp", |result| result.ceiling = Some(1.42e6));
     assert!(verdict(&folder).starts_with("kernel-xdp, at least 2.3"));
+}
+
+#[test]
+fn a_follower_whose_upper_bound_is_unsent_frames_may_be_the_faster_one() {
+    let mut folder = fixture::run();
+    let upper = fixture::result(&mut folder, "openflow", SCENARIOS[0]).rates[1]
+        .upper
+        .unwrap();
+    let mut template = None;
+    for record in &folder.records {
+        if let Record::Trial(trial) = record
+            && trial.datapath == "openflow"
+            && trial.scenario == SCENARIOS[0]
+            && trial.purpose == Purpose::Search
+        {
+            template = Some(trial.clone());
+        }
+    }
+    let mut trial = template.unwrap();
+    (trial.load, trial.intended) = (upper, 1_000_000);
+    // The tester sent half, and all that it sent came back.
+    (trial.offered, trial.received) = (500_000, 500_000);
+    for _ in 0..100 {
+        folder.records.push(Record::Trial(trial.clone()));
+    }
+    assert_eq!(verdict(&folder), "not decided: openflow tester-bound");
 }
 
 #[test]
