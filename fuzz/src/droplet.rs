@@ -49,7 +49,8 @@ impl Buffer {
 impl Droplet {
     pub fn new(entries: &Entries) -> Self {
         Self {
-            tables: Native::new(entries),
+            // With every part of the core that a datapath may use.
+            tables: Native::new(entries).with_established(),
         }
     }
 

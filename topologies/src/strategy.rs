@@ -3,6 +3,7 @@
 //! Addresses come from small pools, so that tables, caches and frames speak of the same endpoints and
 //! droplets often. Keys in tables are unique, as the oracle expects.
 
+mod again;
 mod inner;
 mod outer;
 mod world;
@@ -12,6 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+pub use again::run_of_flows;
 pub use world::arbitrary_provision;
 
 /// A frame, and where it enters the droplet.

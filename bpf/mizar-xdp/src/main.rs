@@ -12,54 +12,95 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use frame::XdpFrame;
 use mizar_core::reason::{Reason, Refusal};
-use mizar_core::verdict::{Agent, Changes, Transit, Via};
-use mizar_core::{Tables, agent, apply, transit};
+use mizar_core::tables::Attachment;
+use mizar_core::verdict::{Agent, Changes, Encapsulate, Transit, Via};
+use mizar_core::{Tables, agent, apply, established, transit};
 use mizar_wire::geneve::ENCAPSULATION_LEN;
-use tables::{ATTACHMENTS, COUNTERS, Maps, Outcome, PORTS, PROGRAMS, TRANSIT, UPLINK};
+use tables::{
+    AGENT_DECIDE, ATTACHMENTS, COUNTERS, Maps, Outcome, PORTS, PROGRAMS, TRANSIT, TRANSIT_DECIDE,
+    UPLINK,
+};
 
-/// A frame leaves an endpoint.
+/// A frame leaves an endpoint. Packets of established flows go no further than this.
 #[xdp]
 pub fn mizar_agent(ctx: XdpContext) -> u32 {
-    // SAFETY: the kernel passes a valid context.
-    let port = unsafe { (*ctx.ctx).ingress_ifindex };
-    let Some(attachment) = ATTACHMENTS.get(port) else {
+    let Some(attachment) = attachment(&ctx) else {
         return refuse(Reason::NotAttached);
     };
-    match agent::agent(&XdpFrame::new(&ctx), attachment, &mut Maps) {
-        Agent::Refuse(reason) => refuse(reason),
-        Agent::Encapsulate(plan) => {
-            if !adjust_head(&ctx, -(ENCAPSULATION_LEN as i32)) {
-                return refuse(Reason::NoRoom);
-            }
-            let droplet = Maps.droplet();
-            if apply::encapsulate(&mut XdpFrame::new(&ctx), &droplet, &plan).is_none() {
-                return refuse(Reason::NoRoom);
-            }
-            count(Outcome::Encapsulated as u32);
-            match plan.via {
-                Via::Uplink => redirect(UPLINK),
-                Via::Stack => pass(Outcome::Shaped),
-                Via::Transit => {
-                    // A program of its own, with a stack of its own: the two do not fit one.
-                    // SAFETY: the kernel passes a valid context; the call returns only if it fails.
-                    let _ = unsafe { PROGRAMS.tail_call(&ctx, TRANSIT) };
-                    refuse(Reason::NoRoom)
-                }
-            }
-        }
+    match established::agent(&XdpFrame::new(&ctx), attachment, &mut Maps) {
+        Some(plan) => encapsulate(&ctx, &plan),
+        None => go_on(&ctx, AGENT_DECIDE),
     }
 }
 
-/// A frame arrives at the uplink.
+/// The same for packets of all other flows: a program of its own, with a stack of its own.
+#[xdp]
+pub fn mizar_agent_decide(ctx: XdpContext) -> u32 {
+    let Some(attachment) = attachment(&ctx) else {
+        return refuse(Reason::NotAttached);
+    };
+    match agent::decide(&XdpFrame::new(&ctx), attachment, &mut Maps) {
+        Agent::Refuse(reason) => refuse(reason),
+        Agent::Encapsulate(plan) => encapsulate(&ctx, &plan),
+    }
+}
+
+/// A frame arrives at the uplink. Packets of established flows go no further than this.
 #[xdp]
 pub fn mizar_transit(ctx: XdpContext) -> u32 {
-    let ctx = &ctx;
     let mut changes = Changes::default();
-    match transit::transit(&XdpFrame::new(ctx), &mut Maps, &mut changes) {
+    match established::transit(&XdpFrame::new(&ctx), &mut Maps, &mut changes) {
+        Some(verdict) => carry_out(&ctx, &verdict, &changes),
+        None => go_on(&ctx, TRANSIT_DECIDE),
+    }
+}
+
+/// The same for packets of all other flows.
+#[xdp]
+pub fn mizar_transit_decide(ctx: XdpContext) -> u32 {
+    let mut changes = Changes::default();
+    let verdict = transit::decide(&XdpFrame::new(&ctx), &mut Maps, &mut changes);
+    carry_out(&ctx, &verdict, &changes)
+}
+
+#[inline(always)]
+fn attachment(ctx: &XdpContext) -> Option<&'static Attachment> {
+    // SAFETY: the kernel passes a valid context.
+    ATTACHMENTS.get(unsafe { (*ctx.ctx).ingress_ifindex })
+}
+
+/// Goes on with another program, which starts with an empty stack: two do not fit one.
+#[inline(always)]
+fn go_on(ctx: &XdpContext, program: u32) -> u32 {
+    // SAFETY: the kernel passes a valid context; the call returns only if it fails.
+    let _ = unsafe { PROGRAMS.tail_call(ctx, program) };
+    refuse(Reason::NoRoom)
+}
+
+#[inline(always)]
+fn encapsulate(ctx: &XdpContext, plan: &Encapsulate) -> u32 {
+    if !adjust_head(ctx, -(ENCAPSULATION_LEN as i32)) {
+        return refuse(Reason::NoRoom);
+    }
+    let droplet = Maps.droplet();
+    if apply::encapsulate(&mut XdpFrame::new(ctx), &droplet, plan).is_none() {
+        return refuse(Reason::NoRoom);
+    }
+    count(Outcome::Encapsulated as u32);
+    match plan.via {
+        Via::Uplink => redirect(UPLINK),
+        Via::Stack => pass(Outcome::Shaped),
+        Via::Transit => go_on(ctx, TRANSIT),
+    }
+}
+
+#[inline(always)]
+fn carry_out(ctx: &XdpContext, verdict: &Transit, changes: &Changes) -> u32 {
+    match *verdict {
         Transit::Refuse(reason) => refuse(reason),
         Transit::Pass => pass(Outcome::Passed),
         Transit::Forward { next, via } => {
-            if apply::forward(&mut XdpFrame::new(ctx), &next, &changes).is_none() {
+            if apply::forward(&mut XdpFrame::new(ctx), &next, changes).is_none() {
                 return refuse(Reason::NoRoom);
             }
             count(Outcome::Forwarded as u32);
@@ -69,7 +110,7 @@ pub fn mizar_transit(ctx: XdpContext) -> u32 {
             }
         }
         Transit::Deliver { port } => {
-            if apply::deliver(&mut XdpFrame::new(ctx), &changes).is_none()
+            if apply::deliver(&mut XdpFrame::new(ctx), changes).is_none()
                 || !adjust_head(ctx, changes.inner_at as i32)
             {
                 return refuse(Reason::NoRoom);

@@ -5,6 +5,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray};
 use mizar_core::Tables;
+use mizar_core::established::{ENTRIES, Established};
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::reason::Reason;
 use mizar_core::tables::{
@@ -13,7 +14,8 @@ use mizar_core::tables::{
 use mizar_wire::Vni;
 use mizar_wire::geneve::FlowTarget;
 
-/// What is not a table. The loader writes it; `flows_modified` is written here too.
+/// What is not a table. The loader writes it; `flows_modified` and `epoch` are written
+/// here too.
 #[repr(C)]
 pub struct Config {
     pub droplet: Host,
@@ -21,6 +23,8 @@ pub struct Config {
     pub policies: u32,
     /// Non-zero once a flow was rewritten for a scaled endpoint: before, no packet needs to look.
     pub flows_modified: u32,
+    /// Epoch of the cache of established flows.
+    pub epoch: u32,
 }
 
 /// Counters behind those of the reasons.
@@ -38,6 +42,10 @@ pub const UPLINK: u32 = 0;
 
 /// Entry of [`PROGRAMS`] that is transit.
 pub const TRANSIT: u32 = 0;
+/// Entry of [`PROGRAMS`] that is transit of flows that are not established.
+pub const TRANSIT_DECIDE: u32 = 1;
+/// Entry of [`PROGRAMS`] that is the agent of flows that are not established.
+pub const AGENT_DECIDE: u32 = 2;
 
 const CACHE: u32 = 50_000;
 
@@ -50,7 +58,7 @@ pub static ATTACHMENTS: Array<Attachment> = Array::with_max_entries(65_536, 0);
 pub static PORTS: DevMap = DevMap::with_max_entries(4_097, 0);
 /// Programs that one of them goes on with.
 #[map]
-pub static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+pub static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(3, 0);
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(64, 0);
 #[map]
@@ -70,6 +78,8 @@ static CONNECTIONS: LruHashMap<ConnectionKey, Connection> = LruHashMap::with_max
 static FORWARD_FLOWS: LruHashMap<FlowKey, FlowTarget> = LruHashMap::with_max_entries(CACHE, 0);
 #[map]
 static REVERSE_FLOWS: LruHashMap<FlowKey, FlowTarget> = LruHashMap::with_max_entries(CACHE, 0);
+#[map]
+static ESTABLISHED: PerCpuArray<Established> = PerCpuArray::with_max_entries(ENTRIES, 0);
 #[map]
 static ENFORCED: HashMap<EndpointKey, Enforced> =
     HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
@@ -178,6 +188,7 @@ impl Tables for Maps {
     fn set_forward_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
         let _ = FORWARD_FLOWS.insert(flow, target, 0);
         self.note_modified_flow();
+        self.begin_epoch();
     }
 
     #[inline(always)]
@@ -193,6 +204,7 @@ impl Tables for Maps {
     fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
         let _ = REVERSE_FLOWS.insert(flow, target, 0);
         self.note_modified_flow();
+        self.begin_epoch();
     }
 
     #[inline(always)]
@@ -220,5 +232,32 @@ impl Tables for Maps {
     #[inline(always)]
     fn label_policies(&self, key: &LabelKey) -> u64 {
         copied!(LABEL_POLICIES, key).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn epoch(&self) -> Option<u32> {
+        let config = self.config()?;
+        if config.policies == 0 {
+            Some(config.epoch)
+        } else {
+            None
+        }
+    }
+
+    #[inline(always)]
+    fn established(&mut self, index: u32) -> Option<&mut Established> {
+        // SAFETY: a per-CPU slot of a map, and a program is not preempted by itself.
+        ESTABLISHED
+            .get_ptr_mut(index)
+            .map(|entry| unsafe { &mut *entry })
+    }
+
+    #[inline(always)]
+    fn begin_epoch(&mut self) {
+        if let Some(config) = CONFIG.get_ptr_mut(0) {
+            // SAFETY: an aligned word of a map. Where two processors count at once one step may be lost, but
+            // the number is another than before either.
+            unsafe { (*config).epoch = (*config).epoch.wrapping_add(1) };
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The transit agent: what happens to a frame that leaves an endpoint.
 
+use crate::established;
 use crate::frame::Frame;
 use crate::hash;
 use crate::inner::{self, Packet};
@@ -7,7 +8,7 @@ use crate::policy::{self, Labels};
 use crate::reason::Reason;
 use crate::tables::{Attachment, Direction, EndpointKey, Host, Tables};
 use crate::verdict::{Agent, Encapsulate, FlowRewrite, Inner, Via};
-use mizar_wire::{Ipv4, Vni, geneve};
+use mizar_wire::{Vni, geneve};
 
 /// Outer time to live of packets whose inner frame has none.
 const DEFAULT_TTL: u8 = 64;
@@ -18,14 +19,24 @@ const MAX_INNER_LEN: usize = u16::MAX as usize - (geneve::ENCAPSULATION_LEN - 14
 /// Decides about `frame`, sent by the endpoint of `attachment`.
 #[inline(always)]
 pub fn agent<F: Frame, T: Tables>(frame: &F, attachment: &Attachment, tables: &mut T) -> Agent {
-    match decide(frame, attachment, tables) {
-        Ok(encapsulate) => Agent::Encapsulate(encapsulate),
+    match established::agent(frame, attachment, tables) {
+        Some(plan) => Agent::Encapsulate(plan),
+        None => decide(frame, attachment, tables),
+    }
+}
+
+/// The same without a look at the cache of established flows. A datapath calls it where [`agent`] is too
+/// large for one program, after [`established::agent`].
+#[inline(always)]
+pub fn decide<F: Frame, T: Tables>(frame: &F, attachment: &Attachment, tables: &mut T) -> Agent {
+    match try_decide(frame, attachment, tables) {
+        Ok(plan) => Agent::Encapsulate(plan),
         Err(reason) => Agent::Refuse(reason),
     }
 }
 
 #[inline(always)]
-fn decide<F: Frame, T: Tables>(
+fn try_decide<F: Frame, T: Tables>(
     frame: &F,
     attachment: &Attachment,
     tables: &mut T,
@@ -35,8 +46,8 @@ fn decide<F: Frame, T: Tables>(
     }
     let vni = Vni::new(attachment.vni).ok_or(Reason::NotAttached)?;
     let mut changes = Inner::default();
-    let (src, dst, ttl) = match inner::read(frame, 0, vni, Reason::TruncatedEthernet)? {
-        Packet::Arp(arp) => (arp.sender, arp.target, DEFAULT_TTL),
+    let (src, dst, ttl, flow) = match inner::read(frame, 0, vni, Reason::TruncatedEthernet)? {
+        Packet::Arp(arp) => (arp.sender, arp.target, DEFAULT_TTL, None),
         Packet::Ip(ip) => {
             let (mut src, mut dst) = (ip.flow.src(), ip.flow.dst());
             if ip.flow.is_tracked() {
@@ -52,12 +63,34 @@ fn decide<F: Frame, T: Tables>(
                     (src, dst) = (target.src, target.dst);
                 }
             }
-            (src, dst, ip.ttl)
+            (src, dst, ip.ttl, Some(ip.flow))
         }
     };
 
     let hash = hash::pair(src.raw(), dst.raw());
-    let next = next_hop(attachment, tables, vni, dst, hash)?;
+    let direct = tables.direct_path(&EndpointKey::new(vni, dst));
+    let next = match direct {
+        Some(host) => host,
+        None => bouncer(attachment, tables, hash)?,
+    };
+    let encapsulate = encapsulate(frame, attachment, tables, &next, hash, ttl, changes)?;
+    if let (Some(flow), Some(_), None) = (flow, direct, changes.flow) {
+        established::remember_egress(tables, &flow, &next);
+    }
+    Ok(encapsulate)
+}
+
+/// Outer headers towards `next`.
+#[inline(always)]
+pub(crate) fn encapsulate<F: Frame, T: Tables>(
+    frame: &F,
+    attachment: &Attachment,
+    tables: &T,
+    next: &Host,
+    hash: u32,
+    ttl: u8,
+    changes: Inner,
+) -> Result<Encapsulate, Reason> {
     let inner_len = frame.len();
     if inner_len > MAX_INNER_LEN {
         return Err(Reason::TooLong);
@@ -70,11 +103,11 @@ fn decide<F: Frame, T: Tables>(
         Via::Uplink
     };
     Ok(Encapsulate {
-        next,
+        next: *next,
         source_port: hash::source_port(hash),
         ttl,
         tos: attachment.tos,
-        vni,
+        vni: Vni::new(attachment.vni).ok_or(Reason::NotAttached)?,
         pod_label: attachment.pod_label,
         namespace_label: attachment.namespace_label,
         inner_len: inner_len as u16,
@@ -83,18 +116,9 @@ fn decide<F: Frame, T: Tables>(
     })
 }
 
-/// The endpoint's own host where it is known, a bouncer of the sender's network otherwise.
+/// A bouncer of the sender's network.
 #[inline(always)]
-fn next_hop<T: Tables>(
-    attachment: &Attachment,
-    tables: &mut T,
-    vni: Vni,
-    dst: Ipv4,
-    hash: u32,
-) -> Result<Host, Reason> {
-    if let Some(host) = tables.direct_path(&EndpointKey::new(vni, dst)) {
-        return Ok(host);
-    }
+fn bouncer<T: Tables>(attachment: &Attachment, tables: &T, hash: u32) -> Result<Host, Reason> {
     let index = attachment.bouncers.pick(hash).ok_or(Reason::NoBouncer)?;
     let bouncer = tables.member(index).ok_or(Reason::NoBouncer)?;
     if bouncer.is_resolved() {

@@ -15,6 +15,15 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
+    /// No flow.
+    pub(crate) const ZERO: Self = Self {
+        vni_protocol: 0,
+        src: 0,
+        dst: 0,
+        src_port: 0,
+        dst_port: 0,
+    };
+
     /// The flow from `src` to `dst`; ports are zero for protocols without.
     #[inline(always)]
     pub const fn new(

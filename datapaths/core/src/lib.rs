@@ -12,6 +12,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod established;
 pub mod flow;
 pub mod frame;
 pub mod hash;

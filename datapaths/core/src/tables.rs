@@ -5,6 +5,7 @@
 //! pool, which keeps an entry small; the next droplet's Ethernet address is resolved when tables are
 //! loaded, which saves a lookup per packet.
 
+use crate::established::Established;
 use crate::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_wire::geneve::FlowTarget;
 use mizar_wire::{Ipv4, Mac, Vni};
@@ -51,6 +52,9 @@ pub struct Host {
 }
 
 impl Host {
+    /// No droplet.
+    pub(crate) const NONE: Self = Self::unresolved(Ipv4::from_raw(0));
+
     /// A droplet whose Ethernet address is known.
     #[inline(always)]
     pub const fn new(ip: Ipv4, mac: Mac) -> Self {
@@ -381,4 +385,11 @@ pub trait Tables {
     fn cidr_policies(&self, key: &CidrKey) -> u64;
     /// Policies that name these labels.
     fn label_policies(&self, key: &LabelKey) -> u64;
+    /// Number of the epoch of the cache of established flows: what was entered in another does not hold.
+    /// `None` where there is no cache, or must be none since policy is enforced.
+    fn epoch(&self) -> Option<u32>;
+    /// The place with this index, below [`crate::established::ENTRIES`], in that cache.
+    fn established(&mut self, index: u32) -> Option<&mut Established>;
+    /// Begins a new epoch, since something changed that decisions in the cache may follow from.
+    fn begin_epoch(&mut self);
 }

@@ -12,7 +12,7 @@ use crate::policy::{self, Labels};
 use crate::reason::Reason;
 use crate::tables::{Direction, Endpoint, EndpointKey, EndpointKind, Host, Tables};
 use crate::verdict::{Changes, FlowRewrite, ScaledEndpoint, Transit, Via};
-use crate::{hash, scaled};
+use crate::{established, hash, scaled};
 use mizar_wire::geneve::{self, FlowTarget};
 use mizar_wire::{Ipv4, Mac, Vni, ethernet, ipv4, udp};
 
@@ -47,10 +47,10 @@ pub(crate) struct Outer {
     pub vni: Vni,
     ttl: u8,
     low_priority: bool,
-    options_len: usize,
+    pub options_len: usize,
     /// The host that return-to-sender names.
-    sender: Option<Host>,
-    modify: bool,
+    pub sender: Option<Host>,
+    pub modify: bool,
 }
 
 impl Outer {
@@ -63,20 +63,40 @@ impl Outer {
             Err(Reason::TtlExpired)
         }
     }
+
+    /// Where a packet goes that is sent on to a droplet of the substrate table.
+    #[inline(always)]
+    pub fn via(&self) -> Via {
+        if self.low_priority {
+            Via::Stack
+        } else {
+            Via::Uplink
+        }
+    }
 }
 
 /// Decides about `frame`, which arrived at the uplink; what changes in it is collected in `changes`.
 #[inline(always)]
 pub fn transit<F: Frame, T: Tables>(frame: &F, tables: &mut T, changes: &mut Changes) -> Transit {
+    match established::transit(frame, tables, changes) {
+        Some(verdict) => verdict,
+        None => decide(frame, tables, changes),
+    }
+}
+
+/// The same without a look at the cache of established flows. A datapath calls it where [`transit`] is too
+/// large for one program, after [`established::transit`].
+#[inline(always)]
+pub fn decide<F: Frame, T: Tables>(frame: &F, tables: &mut T, changes: &mut Changes) -> Transit {
     *changes = Changes::default();
-    match decide(frame, tables, changes) {
+    match try_decide(frame, tables, changes) {
         Ok(verdict) => verdict,
         Err(reason) => Transit::Refuse(reason),
     }
 }
 
 #[inline(always)]
-fn decide<F: Frame, T: Tables>(
+fn try_decide<F: Frame, T: Tables>(
     frame: &F,
     tables: &mut T,
     changes: &mut Changes,
@@ -98,7 +118,10 @@ fn decide<F: Frame, T: Tables>(
 
 /// The outer headers, or nothing if this is not an overlay packet.
 #[inline(always)]
-fn read_outer<F: Frame, T: Tables>(frame: &F, tables: &T) -> Result<Option<Outer>, Reason> {
+pub(crate) fn read_outer<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &T,
+) -> Result<Option<Outer>, Reason> {
     let ethernet: &ethernet::Header = frame.get(0).ok_or(Reason::TruncatedEthernet)?;
     if ethernet.ethertype != ethernet::IPV4 {
         return Ok(None);
@@ -158,7 +181,7 @@ fn read_outer<F: Frame, T: Tables>(frame: &F, tables: &T) -> Result<Option<Outer
 
 /// The labels of the sender, which a packet must carry where policy may look at them.
 #[inline(always)]
-fn read_labels<F: Frame>(frame: &F, outer: &Outer) -> Result<Labels, Reason> {
+pub(crate) fn read_labels<F: Frame>(frame: &F, outer: &Outer) -> Result<Labels, Reason> {
     if outer.options_len < geneve::OPTIONS_LEN {
         return Err(Reason::LabelOption);
     }
@@ -214,7 +237,11 @@ fn decide_ip<F: Frame, T: Tables>(
     if endpoint.port().is_none() && endpoint.kind() == EndpointKind::Scaled {
         return scaled::bounce(tables, outer, ip, dst, &endpoint, changes);
     }
-    switch(tables, outer, original_src, &endpoint, changes)
+    let verdict = switch(tables, outer, original_src, &endpoint, changes)?;
+    if changes.inner.flow.is_none() {
+        established::remember(tables, &ip.flow, outer, endpoint.mac(), &verdict);
+    }
+    Ok(verdict)
 }
 
 /// The source host's side of a scaled endpoint: remember the rewrite, and send the packet back so that
@@ -345,12 +372,10 @@ fn send(outer: &Outer, next: &Host) -> Result<Transit, Reason> {
     if !next.is_resolved() {
         return Err(Reason::UnknownDroplet);
     }
-    let via = if outer.low_priority {
-        Via::Stack
-    } else {
-        Via::Uplink
-    };
-    Ok(Transit::Forward { next: *next, via })
+    Ok(Transit::Forward {
+        next: *next,
+        via: outer.via(),
+    })
 }
 
 /// Learns the host of the source endpoint from return-to-sender, unless the endpoint is known here.
@@ -365,7 +390,12 @@ fn learn<T: Tables>(tables: &mut T, outer: &Outer, changes: &Changes, src: Ipv4)
     }
     let key = EndpointKey::new(outer.vni, src);
     // Looking first costs a lookup and saves a write for every packet after the first.
-    if tables.direct_path(&key) != Some(host) && tables.endpoint(&key).is_none() {
+    let known = tables.direct_path(&key);
+    if known != Some(host) && tables.endpoint(&key).is_none() {
         tables.set_direct_path(&key, &host);
+        if known.is_some() {
+            // The endpoint moved: other flows of it must be looked at anew.
+            tables.begin_epoch();
+        }
     }
 }

@@ -19,6 +19,7 @@ struct Config {
     droplet: Host,
     policies: u32,
     flows_modified: u32,
+    epoch: u32,
 }
 
 /// A key of the trie of networks: `struct bpf_lpm_trie_key`.
@@ -69,6 +70,7 @@ pub fn load(ebpf: &Ebpf, entries: &Entries) -> Result<(), Error> {
         droplet: entries.droplet,
         policies: u32::from(!entries.enforced.is_empty()),
         flows_modified: 0,
+        epoch: 0,
     };
     fill(ebpf, "CONFIG", [(0u32, config)].into_iter())?;
     fill(ebpf, "ENDPOINTS", entries.endpoints.iter().copied())?;

@@ -17,7 +17,7 @@ pub fn bytes() -> Option<&'static [u8]> {
     }
 }
 
-/// Loads both programs, with room for `members` entries in the pool of group members.
+/// Loads the programs, with room for `members` entries in the pool of group members.
 pub fn load(members: usize) -> Result<Loaded, Error> {
     let doing = "loading the BPF programs";
     let object = bytes().ok_or_else(|| {
@@ -31,20 +31,31 @@ pub fn load(members: usize) -> Result<Loaded, Error> {
         .map_max_entries("MEMBERS", members)
         .load(object)
         .map_err(|e| Error::failed(doing, chain(&e)))?;
-    for name in ["mizar_agent", "mizar_transit"] {
+    for name in [
+        "mizar_agent",
+        "mizar_agent_decide",
+        "mizar_transit",
+        "mizar_transit_decide",
+    ] {
         load_program(&mut ebpf, name).map_err(from_load)?;
     }
-    // The agent goes on with transit where the droplet is the next hop itself.
-    let doing = || "linking the agent to transit";
+    // In the order of the constants beside PROGRAMS in bpf/mizar-xdp/src/tables.rs.
+    let doing = || "linking the programs";
     let map = ebpf
         .take_map("PROGRAMS")
         .ok_or_else(|| Error::failed(doing(), "there is no map"))?;
     let mut programs = ProgramArray::try_from(map).map_err(|e| Error::failed(doing(), e))?;
-    let transit = program(&mut ebpf, "mizar_transit").map_err(from_load)?;
-    let transit = transit.fd().map_err(|e| Error::failed(doing(), e))?;
-    programs
-        .set(0, transit, 0)
-        .map_err(|e| Error::failed(doing(), chain(&e)))?;
+    for (index, name) in [
+        (0, "mizar_transit"),
+        (1, "mizar_transit_decide"),
+        (2, "mizar_agent_decide"),
+    ] {
+        let next = program(&mut ebpf, name).map_err(from_load)?;
+        let next = next.fd().map_err(|e| Error::failed(doing(), e))?;
+        programs
+            .set(index, next, 0)
+            .map_err(|e| Error::failed(doing(), chain(&e)))?;
+    }
     Ok(Loaded {
         ebpf,
         _programs: programs,

@@ -6,7 +6,7 @@ use mizar_core::frame::Slice;
 use mizar_core::reason::{Reason, Refusal};
 use mizar_core::verdict::{Agent, Changes, Transit, Via};
 use mizar_core::{Tables, agent, apply, transit};
-use mizar_tables::{Entries, Native};
+use mizar_tables::Native;
 use mizar_wire::Vni;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use topologies::provision::{DirectPath, EndpointPort, Host, Port};
@@ -34,9 +34,9 @@ pub struct Droplet {
 }
 
 impl Droplet {
-    pub fn new(entries: &Entries) -> Self {
+    pub fn new(tables: Native) -> Self {
         Self {
-            tables: Native::new(entries),
+            tables,
             encapsulated: 0,
             forwarded: 0,
             delivered: 0,

@@ -8,14 +8,18 @@ mod worker;
 
 use datapath_api::{Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running};
 use droplet::Droplet;
-use mizar_tables::Entries;
+use mizar_tables::{Entries, Native};
 use netdev::{Cpu, Tid};
 use topologies::provision::{DirectPath, Port, Provision};
 use worker::Worker;
 
 /// See the module's documentation.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Reference;
+pub struct Reference {
+    /// Whether it keeps a cache of established flows, as datapaths do whose lookups are dear. Tests compare
+    /// both ways with the oracle.
+    pub caches_flows: bool,
+}
 
 impl Datapath for Reference {
     fn name(&self) -> &'static str {
@@ -49,7 +53,11 @@ impl Datapath for Reference {
         cpu: Cpu,
     ) -> Result<Box<dyn Running>, Error> {
         let entries = Entries::encode(provision).map_err(|e| Error::Capacity(e.to_string()))?;
-        let droplet = Droplet::new(&entries);
+        let mut tables = Native::new(&entries);
+        if self.caches_flows {
+            tables = tables.with_established();
+        }
+        let droplet = Droplet::new(tables);
         match ports {
             DropletPorts::Detached => Ok(Box::new(Detached { droplet })),
             DropletPorts::Rings { uplink, endpoints } => {

@@ -12,7 +12,7 @@ use topologies::provision::{
     Attachment, Class, DirectPath, Endpoint, EndpointKind, EndpointPort, Host, Port, Priority,
     Provision,
 };
-use topologies::strategy::{Injection, arbitrary_run};
+use topologies::strategy::{Injection, arbitrary_run, run_of_flows};
 use topologies::topology::Transport;
 use topologies::traffic::Flow;
 use topologies::vectors::Expected;
@@ -34,10 +34,22 @@ fn sorted(mut paths: Vec<DirectPath>) -> Vec<DirectPath> {
     paths
 }
 
-/// Feeds both the same frames; reports the first one after which they differ.
+/// Feeds oracle and core the same frames, with and without a cache of flows; reports the first one after which
+/// they differ.
 fn run(provision: &Provision, injections: &[Injection]) -> Result<(), TestCaseError> {
+    for caches_flows in [false, true] {
+        run_on(Reference { caches_flows }, provision, injections)?;
+    }
+    Ok(())
+}
+
+fn run_on(
+    reference: Reference,
+    provision: &Provision,
+    injections: &[Injection],
+) -> Result<(), TestCaseError> {
     let mut oracle = Oracle::new(provision);
-    let mut droplet = Reference
+    let mut droplet = reference
         .install(DropletPorts::Detached, provision, Cpu(0))
         .map_err(failed)?;
     for (number, (port, frame)) in injections.iter().enumerate() {
@@ -79,6 +91,12 @@ proptest! {
 
     #[test]
     fn core_and_oracle_agree_on_every_run_of_frames((provision, injections) in arbitrary_run(1..24)) {
+        run(&provision, &injections)?;
+    }
+
+    /// What was decided about a flow must not be remembered wrongly.
+    #[test]
+    fn they_agree_on_flows_that_go_on((provision, injections) in run_of_flows()) {
         run(&provision, &injections)?;
     }
 

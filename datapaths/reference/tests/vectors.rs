@@ -9,8 +9,9 @@ use topologies::vectors;
 fn all_golden_vectors_pass() {
     let vectors = vectors::parse(vectors::BUILT_IN).unwrap();
     assert_eq!(vectors.len(), 84);
-    for vector in vectors {
-        let mut droplet = Reference
+    let both = |vector| [false, true].map(|caches_flows| (Reference { caches_flows }, vector));
+    for (reference, vector) in vectors.iter().flat_map(both) {
+        let mut droplet = reference
             .install(DropletPorts::Detached, &vector.provision, Cpu(0))
             .unwrap();
         for (number, step) in vector.steps.iter().enumerate() {

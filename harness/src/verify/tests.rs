@@ -64,7 +64,7 @@ impl Datapath for Broken {
         Ok(Box::new(BrokenDroplet {
             fault: self.0,
             provision: provision.clone(),
-            droplet: Reference.install(ports, provision, cpu)?,
+            droplet: Reference::default().install(ports, provision, cpu)?,
         }))
     }
 }
@@ -90,7 +90,8 @@ impl Running for BrokenDroplet {
         }
         let mut outcome = self.droplet.inject(port, frame)?;
         if self.fault == Fault::Forget {
-            self.droplet = Reference.install(DropletPorts::Detached, &self.provision, Cpu(0))?;
+            self.droplet =
+                Reference::default().install(DropletPorts::Detached, &self.provision, Cpu(0))?;
         }
         match (&mut outcome, self.fault) {
             (
@@ -142,7 +143,7 @@ fn failed_lines(report: &Report) -> Vec<&str> {
 
 #[test]
 fn the_reference_passes_every_golden_vector() {
-    let report = vectors::replay(&Reference, &golden());
+    let report = vectors::replay(&Reference::default(), &golden());
     assert_eq!(report.to_string(), "84 passed, 0 failed, 0 skipped");
     assert!(report.is_clean());
 }
@@ -152,7 +153,7 @@ fn the_reference_agrees_with_the_oracle_on_every_topology() {
     for entry in catalogue::ENTRIES {
         for (endpoints, flows) in [(1, 1), (5, 20), (300, 300)] {
             let parameters = Parameters::new(endpoints, flows).unwrap();
-            let report = oracle::check(&Reference, &entry.load(parameters).unwrap(), 40);
+            let report = oracle::check(&Reference::default(), &entry.load(parameters).unwrap(), 40);
             for failure in report.failures.iter().take(5) {
                 eprintln!("{failure}");
             }

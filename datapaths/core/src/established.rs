@@ -1,0 +1,224 @@
+//! The cache of established flows: what was decided about a flow, so that its next packets need no other
+//! lookup.
+//!
+//! A full decision about a packet looks into three tables or more, and in a BPF program each look costs a
+//! call. A packet whose flow is in here, and which says the same about its sender, is decided by one
+//! entry of one cache line. Only decisions that follow from endpoints and direct paths are kept, and none
+//! while policy is enforced or where a flow is rewritten. What may change such a decision (an endpoint that moved, a
+//! rewrite for a scaled endpoint, new tables) starts a new epoch, which empties the cache at once. An
+//! entry serves [`RENEWAL`] packets; then a full decision is made, so that tables which evict what is
+//! not used see that the flow is alive.
+
+use crate::flow::FlowKey;
+use crate::frame::Frame;
+use crate::inner::{self, Packet};
+use crate::reason::Reason;
+use crate::tables::{Attachment, Host, Tables};
+use crate::transit::{Outer, RETURN_TO_SENDER_AT, read_labels, read_outer};
+use crate::verdict::{Changes, Encapsulate, Inner, Transit, Via};
+use crate::{agent, hash};
+use mizar_wire::{Mac, Vni};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Bits of an index.
+const INDEX_BITS: u32 = 14;
+/// Entries of a cache.
+pub const ENTRIES: u32 = 1 << INDEX_BITS;
+/// Packets that an entry serves before the next full decision.
+pub const RENEWAL: u32 = 256;
+/// By how many packets the entry of one flow ages when a packet of another wants its place: with more flows
+/// than entries, writing one for each packet would cost more than it saves.
+const YIELD: u32 = 32;
+
+/// An established flow, and what becomes of its packets. Empty by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Established {
+    flow: FlowKey,
+    /// What return-to-sender names; the default if it is absent.
+    sender: Host,
+    /// Where packets go that are not delivered here.
+    next: Host,
+    /// The endpoint port, plus one, where they are.
+    port: u32,
+    epoch: u32,
+    left: u32,
+    /// The endpoint's Ethernet address.
+    mac: Mac,
+    /// 1 of a flow that leaves an endpoint, 0 of one that arrives at the uplink.
+    egress: u16,
+    reserved: u32,
+}
+
+impl Established {
+    /// No flow.
+    pub const EMPTY: Self = Self {
+        flow: FlowKey::ZERO,
+        sender: Host::NONE,
+        next: Host::NONE,
+        port: 0,
+        epoch: 0,
+        left: 0,
+        mac: Mac::new([0; 6]),
+        egress: 0,
+        reserved: 0,
+    };
+
+    /// Whether it holds for another packet of `flow`.
+    #[inline(always)]
+    fn holds(&self, flow: &FlowKey, egress: bool, epoch: u32) -> bool {
+        self.left != 0
+            && self.epoch == epoch
+            && self.flow == *flow
+            && self.egress == u16::from(egress)
+    }
+}
+
+/// Where in a cache `flow` has its place. Flows share places.
+#[inline(always)]
+fn index(flow: &FlowKey) -> u32 {
+    let addresses = u64::from(flow.src().raw()) << 32 | u64::from(flow.dst().raw());
+    let ports = u64::from(flow.src_port().raw()) << 16 | u64::from(flow.dst_port().raw());
+    // Fibonacci hashing: Knuth, The Art of Computer Programming, volume 3, section 6.4.
+    let mixed = (addresses ^ ports << 20).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - INDEX_BITS)) as u32
+}
+
+/// The verdict on `frame`, which arrived at the uplink, if it belongs to an established flow; what changes in
+/// it goes into `changes`, which are the default.
+#[inline(always)]
+pub fn transit<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    changes: &mut Changes,
+) -> Option<Transit> {
+    let epoch = tables.epoch()?;
+    let outer = read_outer(frame, tables).ok()??;
+    if outer.modify {
+        return None;
+    }
+    let inner_at = RETURN_TO_SENDER_AT + outer.options_len;
+    let no_matter = Reason::TruncatedInnerEthernet;
+    let Packet::Ip(ip) = inner::read(frame, inner_at, outer.vni, no_matter).ok()? else {
+        return None;
+    };
+    // Policy refuses a packet without labels even where it is not enforced.
+    if ip.flow.is_tracked() && read_labels(frame, &outer).is_err() {
+        return None;
+    }
+    let entry = tables.established(index(&ip.flow))?;
+    if !entry.holds(&ip.flow, false, epoch) || entry.sender != outer.sender.unwrap_or(Host::NONE) {
+        return None;
+    }
+    let verdict = if entry.port != 0 {
+        Transit::Deliver {
+            port: entry.port - 1,
+        }
+    } else {
+        outer.check_ttl().ok()?;
+        Transit::Forward {
+            next: entry.next,
+            via: outer.via(),
+        }
+    };
+    entry.left -= 1;
+    changes.inner_at = inner_at;
+    changes.inner.dst_mac = Some(entry.mac);
+    Some(verdict)
+}
+
+/// The place of `flow`, if no other flow's entry is still young there.
+#[inline(always)]
+fn place<'a, T: Tables>(
+    tables: &'a mut T,
+    flow: &FlowKey,
+    epoch: u32,
+) -> Option<&'a mut Established> {
+    let entry = tables.established(index(flow))?;
+    if entry.epoch == epoch && entry.left > YIELD && entry.flow != *flow {
+        entry.left -= YIELD;
+        return None;
+    }
+    Some(entry)
+}
+
+/// Remembers what was decided about `flow`, which goes to the endpoint with this Ethernet address.
+#[inline(always)]
+pub(crate) fn remember<T: Tables>(
+    tables: &mut T,
+    flow: &FlowKey,
+    outer: &Outer,
+    mac: Mac,
+    verdict: &Transit,
+) {
+    let (next, port) = match *verdict {
+        Transit::Deliver { port } => (Host::NONE, port + 1),
+        Transit::Forward { next, via } if via != Via::Transit => (next, 0),
+        _ => return,
+    };
+    let Some(epoch) = tables.epoch() else { return };
+    if let Some(entry) = place(tables, flow, epoch) {
+        *entry = Established {
+            flow: *flow,
+            sender: outer.sender.unwrap_or(Host::NONE),
+            next,
+            port,
+            epoch,
+            left: RENEWAL,
+            mac,
+            ..Established::EMPTY
+        };
+    }
+}
+
+/// Outer headers for `frame`, sent by the endpoint of `attachment`, if it belongs to an established flow.
+#[inline(always)]
+pub fn agent<F: Frame, T: Tables>(
+    frame: &F,
+    attachment: &Attachment,
+    tables: &mut T,
+) -> Option<Encapsulate> {
+    let epoch = tables.epoch()?;
+    if attachment.attached == 0 {
+        return None;
+    }
+    let vni = Vni::new(attachment.vni)?;
+    let Packet::Ip(ip) = inner::read(frame, 0, vni, Reason::TruncatedEthernet).ok()? else {
+        return None;
+    };
+    let entry = tables.established(index(&ip.flow))?;
+    if !entry.holds(&ip.flow, true, epoch) {
+        return None;
+    }
+    entry.left -= 1;
+    let next = entry.next;
+    let hash = hash::pair(ip.flow.src().raw(), ip.flow.dst().raw());
+    let changes = Inner::default();
+    agent::encapsulate(frame, attachment, tables, &next, hash, ip.ttl, changes).ok()
+}
+
+/// Remembers that `flow`, which leaves an endpoint, goes straight to `next`.
+#[inline(always)]
+pub(crate) fn remember_egress<T: Tables>(tables: &mut T, flow: &FlowKey, next: &Host) {
+    let Some(epoch) = tables.epoch() else { return };
+    if let Some(entry) = place(tables, flow, epoch) {
+        *entry = Established {
+            flow: *flow,
+            next: *next,
+            epoch,
+            left: RENEWAL,
+            egress: 1,
+            ..Established::EMPTY
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_fills_a_cache_line() {
+        assert_eq!(size_of::<Established>(), 64);
+    }
+}
