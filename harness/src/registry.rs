@@ -19,7 +19,7 @@ pub fn all() -> Vec<Entry> {
         by_default,
     };
     vec![
-        entry(Box::new(Reference::default()), true),
+        entry(Box::<Reference>::default(), true),
         entry(Box::new(KernelXdp { mode: Mode::Native }), true),
         entry(
             Box::new(KernelXdp {

@@ -36,19 +36,19 @@ enum News {
 
 impl News {
     fn apply(&self, frame: &mut [u8]) {
-        let scaled;
+        let (sender, scaled);
         let (at, bytes): (usize, &[u8]) = match self {
             Self::Nothing => return,
             Self::TimeToLive(ttl) => (TTL_AT, &[*ttl]),
             Self::TypeOfService(tos) => (TOS_AT, &[*tos]),
-            Self::Sender(host) => (
-                RETURN_TO_SENDER_AT,
-                &ReturnToSender::new(host.ip, host.mac).as_bytes().to_vec(),
-            ),
-            Self::NoSender => (
-                RETURN_TO_SENDER_AT,
-                &ReturnToSender::absent().as_bytes().to_vec(),
-            ),
+            Self::Sender(host) => {
+                sender = ReturnToSender::new(host.ip, host.mac);
+                (RETURN_TO_SENDER_AT, sender.as_bytes())
+            }
+            Self::NoSender => {
+                sender = ReturnToSender::absent();
+                (RETURN_TO_SENDER_AT, sender.as_bytes())
+            }
             Self::Modify(backend) => {
                 let target = FlowTarget {
                     src: inner_src(frame),
