@@ -30,7 +30,7 @@ fn main() -> anyhow::Result<()> {
         let lab = VethLab::new(0)?;
         let _running = dropper.install(lab.ports(), &provision, placement.datapath)?;
         let time = Duration::from_millis(500);
-        let (bare, generator) = bare_and_generator(&lab, &workload, time, placement.tester)?;
+        let (bare, generator) = bare_and_generator(&lab, &workload, time, placement.tester_cpus())?;
         println!(
             "round {round}: bare {:.3} Mpps, generator {:.3} Mpps, ratio {:.3}",
             bare / 1e6,

@@ -1,6 +1,7 @@
 //! The machine, as a report must name it.
 
 use crate::record::Environment;
+use crate::tester::TesterCpus;
 use netdev::{Cpu, allowed_cpus};
 use std::fs::read_to_string;
 use std::time::{Duration, Instant};
@@ -10,23 +11,38 @@ use std::time::{Duration, Instant};
 pub struct Placement {
     /// Of the datapath.
     pub datapath: Cpu,
-    /// Of the tester.
+    /// Of the tester's generator, and of all of a tester that is one thread.
     pub tester: Cpu,
+    /// Of the tester's sinks: a processor of their own, if there are three.
+    pub sinks: Cpu,
 }
 
 impl Placement {
-    /// The last two processors that this process may use: the first usually has the machine's chores.
+    /// The last two or three processors that this process may use: the first usually has the machine's chores.
     ///
     /// # Errors
     /// Where the kernel does not tell.
     pub fn choose() -> Result<Self, netdev::Error> {
-        let cpus = allowed_cpus()?;
-        let last = cpus.last().copied().unwrap_or(Cpu(0));
-        let tester = cpus.iter().rev().nth(1).copied().unwrap_or(last);
-        Ok(Self {
-            datapath: last,
+        Ok(Self::of(&allowed_cpus()?))
+    }
+
+    fn of(cpus: &[Cpu]) -> Self {
+        let from_last = |number: usize| cpus.iter().rev().nth(number).copied();
+        let datapath = from_last(0).unwrap_or(Cpu(0));
+        let tester = from_last(1).unwrap_or(datapath);
+        Self {
+            datapath,
             tester,
-        })
+            sinks: from_last(2).unwrap_or(tester),
+        }
+    }
+
+    /// The tester's part.
+    pub fn tester_cpus(&self) -> TesterCpus {
+        TesterCpus {
+            generator: self.tester,
+            sinks: self.sinks,
+        }
     }
 
     /// Whether the two share a processor, so that every figure is of both together.
@@ -100,6 +116,7 @@ pub fn describe(placement: Placement) -> Environment {
         cpus: allowed_cpus().map_or(1, |cpus| cpus.len()),
         datapath_cpu: placement.datapath.0,
         tester_cpu: placement.tester.0,
+        sinks_cpu: placement.sinks.0,
         memory_mib: memory_kib / 1024,
         hypervisor,
         clock_source: line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
@@ -143,4 +160,22 @@ pub fn steal(cpus: &[Cpu]) -> Duration {
     // SAFETY: has no preconditions.
     let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
     Duration::from_millis(ticks * 1000 / per_second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everyone_gets_a_processor_of_its_own_as_far_as_they_go() {
+        let of = |count: usize| {
+            let cpus: Vec<Cpu> = (0..count).map(Cpu).collect();
+            let placement = Placement::of(&cpus);
+            [placement.datapath.0, placement.tester.0, placement.sinks.0]
+        };
+        assert_eq!(of(1), [0, 0, 0]);
+        assert_eq!(of(2), [1, 0, 0]);
+        assert_eq!(of(3), [2, 1, 0]);
+        assert_eq!(of(16), [15, 14, 13]);
+    }
 }

@@ -48,8 +48,11 @@ pub struct Environment {
     pub cpus: usize,
     /// Processor of the datapath.
     pub datapath_cpu: usize,
-    /// Processor of the tester.
+    /// Processor of the tester's generator.
     pub tester_cpu: usize,
+    /// Processor of the tester's sinks.
+    #[serde(default)]
+    pub sinks_cpu: usize,
     /// Memory in MiB.
     pub memory_mib: u64,
     /// Hypervisor, where there is one.

@@ -8,7 +8,7 @@ use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
 use harness::lab::VethLab;
 use harness::search::Pps;
-use harness::tester::{FrameSize, NullForward, Report, Tester, VethTester, Workload};
+use harness::tester::{FrameSize, NullForward, Report, Tester, TesterCpus, VethTester, Workload};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::Cpu;
 use std::path::Path;
@@ -16,6 +16,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use topologies::catalogue;
 use topologies::topology::{Parameters, Transport};
+
+const CPUS: TesterCpus = TesterCpus {
+    generator: Cpu(0),
+    sinks: Cpu(0),
+};
 
 fn main() {
     let missing = KernelXdp::default().probe();
@@ -78,7 +83,7 @@ fn deploy(
     let null = NullForward {
         paths: workload.paths.clone(),
     };
-    let mut tester = VethTester::new(&lab, &workload, datapath.is_none(), Cpu(0))?;
+    let mut tester = VethTester::new(&lab, &workload, datapath.is_none(), CPUS)?;
     let running = datapath
         .unwrap_or(&null)
         .install(lab.ports(), &provision, Cpu(0))?;
@@ -149,7 +154,7 @@ fn wrong_path() -> Result<(), Failed> {
     let provision = topology.provision(topology.under_test());
     let lab = VethLab::new(1)?;
     // The tester is told that a datapath stands there, which encapsulates.
-    let mut tester = VethTester::new(&lab, &workload, false, Cpu(0))?;
+    let mut tester = VethTester::new(&lab, &workload, false, CPUS)?;
     let null = NullForward {
         paths: workload.paths.clone(),
     };

@@ -3,11 +3,13 @@
 //! Namespaces here have no name: they live as long as a file descriptor of this process, and the kernel
 //! takes them down, with every device inside, however the process ends.
 
+mod awake;
 mod ethtool;
 mod link;
 mod namespace;
 mod thread;
 
+pub use awake::Awake;
 pub use link::{Interface, create_veth};
 pub use namespace::Namespace;
 pub use thread::{Cpu, CpuTime, Tid, Urgency, allowed_cpus, pin_current_thread};

@@ -18,6 +18,8 @@ pub enum Urgency {
     Busy,
     /// Work that comes and goes, and waits for no other.
     Prompt,
+    /// The same that frees the place another such thread needs, so that the other waits for it.
+    Sink,
     /// Hardly any work, but at its time.
     Idle,
 }
@@ -107,7 +109,8 @@ impl Tid {
         let (policy, priority) = match urgency {
             Urgency::Busy => (libc::SCHED_OTHER, 0),
             Urgency::Prompt => (libc::SCHED_FIFO, 1),
-            Urgency::Idle => (libc::SCHED_FIFO, 2),
+            Urgency::Sink => (libc::SCHED_FIFO, 2),
+            Urgency::Idle => (libc::SCHED_FIFO, 3),
         };
         let parameter = libc::sched_param {
             sched_priority: priority,

@@ -108,7 +108,7 @@ impl Deployed {
             PortType::Veth => {
                 let lab = VethLab::new(endpoint_ports)?;
                 // The tester's programs first: a device accepts frames only once its peer has one.
-                let tester = VethTester::new(&lab, workload, null, placement.tester)?;
+                let tester = VethTester::new(&lab, workload, null, placement.tester_cpus())?;
                 let running = datapath.install(lab.ports(), provision, placement.datapath)?;
                 (running, Box::new(tester), Some(lab))
             }
@@ -155,7 +155,12 @@ impl Deployed {
         datapath: &str,
         scenario: &str,
     ) -> Option<TrialRecord> {
-        let cpus = [self.placement.datapath, self.placement.tester];
+        let Placement {
+            datapath: own,
+            tester,
+            sinks,
+        } = self.placement;
+        let cpus = [own, tester, sinks];
         let at_seconds = run_began.elapsed().as_secs_f64();
         let (stolen_before, before) = (steal(&cpus), self.threads_time());
         let counters_before = self.running.counters().ok();

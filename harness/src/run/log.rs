@@ -124,6 +124,7 @@ mod tests {
                 cpus: 2,
                 datapath_cpu: 1,
                 tester_cpu: 0,
+                sinks_cpu: 0,
                 memory_mib: 1,
                 hypervisor: None,
                 clock_source: String::new(),

@@ -18,6 +18,7 @@ use crate::tester::{FrameSize, Workload};
 use crate::{search, verify};
 use datapath_api::{Datapath, PortType};
 use deploy::{Deployed, Meter};
+use netdev::Awake;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -103,8 +104,9 @@ pub fn run(
     interrupted: &AtomicBool,
 ) -> Result<Summary, Error> {
     let placement = Placement::choose()?;
+    let awake = Awake::hold();
     let effort = plan.profile.effort()?;
-    let mut log = RunLog::create(folder, &header(plan, placement))?;
+    let mut log = RunLog::create(folder, &header(plan, placement, &awake))?;
     let mut random = StdRng::seed_from_u64(plan.seed);
     let runnable: Vec<&dyn Datapath> = plan
         .datapaths
@@ -140,14 +142,21 @@ pub fn run(
     Ok(summary)
 }
 
-fn header(plan: &Plan, placement: Placement) -> Run {
+fn header(plan: &Plan, placement: Placement, awake: &Result<Awake, netdev::Error>) -> Run {
+    let mut environment = describe(placement);
+    environment.notes.push(match awake {
+        Ok(_) => "idle processors were kept awake (/dev/cpu_dma_latency)".to_owned(),
+        Err(error) => {
+            format!("idle processors could sleep, which costs time to wake them: {error}")
+        }
+    });
     Run {
         schema: SCHEMA,
         started: rfc3339(std::time::SystemTime::now()),
         command: plan.command.clone(),
         seed: plan.seed,
         profile: plan.profile.to_string(),
-        environment: describe(placement),
+        environment,
         datapaths: plan
             .datapaths
             .iter()

@@ -16,7 +16,7 @@ pub use workload::{FrameSize, PortPlan, Workload};
 use crate::record::Latency;
 use crate::search::Pps;
 use ::workload::{SinkState, histogram};
-use netdev::CpuTime;
+use netdev::{Cpu, CpuTime};
 use std::time::Duration;
 
 /// What can go wrong while testing.
@@ -41,6 +41,15 @@ pub enum Error {
     Workload(String),
 }
 
+/// Where a tester's parts run.
+#[derive(Debug, Clone, Copy)]
+pub struct TesterCpus {
+    /// The generator.
+    pub generator: Cpu,
+    /// The sinks.
+    pub sinks: Cpu,
+}
+
 /// A tester connected to a droplet.
 pub trait Tester {
     /// Offers `load` for `duration`, waits for what is still under way, and counts.
@@ -61,7 +70,7 @@ pub struct Report {
     pub arrived: SinkState,
     /// Latency, if it was taken.
     pub latency: Option<Latency>,
-    /// Processor time of the tester.
+    /// Processor time of the tester, generator and sinks together.
     pub cpu: CpuTime,
     /// How long the trial took.
     pub effective: Duration,

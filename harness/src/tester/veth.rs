@@ -1,11 +1,11 @@
 //! The veth tester: a generator on live frames and sinks, all in the kernel.
 //!
 //! `BPF_PROG_TEST_RUN` with live frames calls the generator once a frame until a signal stops it; one call
-//! lasts a whole trial, because setting one up would leave a gap. Sinks go before the generator on their
-//! common processor, since a frame that waits for the tester is the tester's loss.
+//! lasts a whole trial, because setting one up would leave a gap. Where sinks share the generator's
+//! processor they go first, since a frame that waits for the tester is the tester's loss.
 
 use super::workload::Workload;
-use super::{Error, Report, Tester, add, now, summarise};
+use super::{Error, Report, Tester, TesterCpus, add, now, summarise};
 use crate::lab::VethLab;
 use crate::search::Pps;
 use ::workload::{Control, Pace, SinkConfig, SinkState, WINDOW, histogram};
@@ -13,13 +13,16 @@ use aya::maps::{Array, MapData};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use bpf_load::{fill, load_program, program};
-use netdev::{Cpu, CpuTime, Namespace, Tid, Urgency, pin_current_thread};
+use netdev::{CpuTime, Namespace, Tid, Urgency, pin_current_thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Frames a test run handles between two flushes. A batch delays a frame by as much as the batch takes.
-const BATCH: u32 = 64;
+/// Frames a test run handles between two flushes. The kernel keeps as many pages for reuse; with fewer it
+/// spends more on pages than on frames, with more it overruns a veth device's 256 places.
+const BATCH: u32 = 128;
+/// The same where latency is taken: a batch delays a frame by as much as the batch takes.
+const LATENCY_BATCH: u32 = 64;
 /// How long a generator may take until it is first called.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// From the end of a trial until nothing can be under way any more.
@@ -34,7 +37,7 @@ pub struct VethTester {
     longest: usize,
     sinks: Vec<(u32, SinkConfig)>,
     threads: Vec<Tid>,
-    cpu: Cpu,
+    cpus: TesterCpus,
 }
 
 /// Loads the tester's object with room for `entries`.
@@ -66,7 +69,7 @@ impl VethTester {
         lab: &VethLab,
         workload: &Workload,
         through_null_forward: bool,
-        cpu: Cpu,
+        cpus: TesterCpus,
     ) -> Result<Self, Error> {
         let namespace = Arc::clone(lab.tester_namespace());
         let mut sinks = Vec::new();
@@ -101,7 +104,7 @@ impl VethTester {
         })??;
         let mut threads = Vec::new();
         for (_, interface) in lab.tester_ends() {
-            threads.extend(interface.thread_napi(cpu, Urgency::Prompt)?);
+            threads.extend(interface.thread_napi(cpus.sinks, Urgency::Sink)?);
         }
         let pace = ebpf.take_map("PACE");
         let pace = pace.ok_or_else(|| bpf_load::Error::Absent("map PACE".to_owned()))?;
@@ -115,7 +118,7 @@ impl VethTester {
             longest: workload.longest,
             sinks,
             threads,
-            cpu,
+            cpus,
         })
     }
 
@@ -170,6 +173,7 @@ impl VethTester {
         &mut self,
         name: &str,
         frame: &[u8],
+        batch: u32,
         duration: Duration,
     ) -> Result<(CpuTime, Pace), Error> {
         install_signal_handler()?;
@@ -179,7 +183,7 @@ impl VethTester {
                 .map(|Plain(pace)| pace)
                 .map_err(|e| Error::from(bpf_load::Error::failed("reading PACE", &e)))
         };
-        let (namespace, cpu) = (&self.namespace, self.cpu);
+        let (namespace, cpu) = (&self.namespace, self.cpus.generator);
         let generator = program(&mut self.ebpf, name)?;
         let stop = AtomicBool::new(false);
         let (started, ready) = std::sync::mpsc::channel();
@@ -194,7 +198,7 @@ impl VethTester {
                     let run = generator.test_run(TestRunOptions {
                         data_in: Some(frame),
                         repeat: u32::MAX,
-                        attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+                        attrs: TestRunAttrs::new().xdp_live_frames(batch),
                         ..TestRunOptions::default()
                     });
                     match run {
@@ -272,7 +276,8 @@ impl VethTester {
         self.reset(control, latency)?;
         let before = self.threads_time()?;
         let frame = vec![0; self.longest];
-        let (generator, pace) = self.generate("generate", &frame, duration)?;
+        let batch = if latency { LATENCY_BATCH } else { BATCH };
+        let (generator, pace) = self.generate("generate", &frame, batch, duration)?;
         std::thread::sleep(DRAIN);
         let sinks = self.threads_time()?.since(before);
         let mut arrived = SinkState::default();
@@ -349,9 +354,9 @@ pub fn bare_and_generator(
     lab: &VethLab,
     workload: &Workload,
     duration: Duration,
-    cpu: Cpu,
+    cpus: TesterCpus,
 ) -> Result<(f64, f64), Error> {
-    let mut tester = VethTester::new(lab, workload, true, cpu)?;
+    let mut tester = VethTester::new(lab, workload, true, cpus)?;
     load_program(&mut tester.ebpf, "bare")?;
     let frame = vec![0; tester.longest];
     let mut rates = [0.0; 2];
@@ -359,7 +364,7 @@ pub fn bare_and_generator(
         // A load that no generator reaches, so that a frame is always due.
         let control = Control::new(duration.as_nanos() as u64, 1e9, tester.entries);
         tester.reset(control, false)?;
-        let (_, pace) = tester.generate(name, &frame, duration)?;
+        let (_, pace) = tester.generate(name, &frame, BATCH, duration)?;
         *rate = pace.next as f64 / duration.as_secs_f64();
     }
     Ok((rates[0], rates[1]))

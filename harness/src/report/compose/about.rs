@@ -94,7 +94,14 @@ fn environment(figures: &Figures<'_>) -> Table {
     add("Processor", plain(it.cpu_model.as_str()));
     add("Processors usable", plain(it.cpus.to_string()));
     add("Datapath on processor", plain(it.datapath_cpu.to_string()));
-    add("Tester on processor", plain(it.tester_cpu.to_string()));
+    add(
+        "Tester on processor",
+        plain(if it.sinks_cpu == it.tester_cpu {
+            it.tester_cpu.to_string()
+        } else {
+            format!("{}, its sinks on {}", it.tester_cpu, it.sinks_cpu)
+        }),
+    );
     add(
         "Memory",
         plain(format!("{} MiB", units::integer(it.memory_mib))),

@@ -111,6 +111,7 @@ pub(super) fn empty() -> RunFolder {
                 cpus: 2,
                 datapath_cpu: 0,
                 tester_cpu: 1,
+                sinks_cpu: 1,
                 memory_mib: 15_998,
                 hypervisor: Some("kvm".to_owned()),
                 clock_source: "tsc".to_owned(),
