@@ -8,7 +8,7 @@ pub use datapath_api::{Counters, Missing, PortType};
 use serde::{Deserialize, Serialize};
 
 /// Version of the two files' schema; grows with every change that older readers would misread.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -191,8 +191,11 @@ pub struct TrialRecord {
     pub steal_ns: u64,
     /// What the datapath counted during the trial.
     pub counters: Option<Counters>,
-    /// Why the trial does not count: it was disturbed, and repeated.
+    /// What disturbed the trial.
     pub disturbed: Option<String>,
+    /// It was disturbed and made again, so that it does not count. One that is disturbed each time counts.
+    #[serde(default)]
+    pub repeated: bool,
 }
 
 /// Latency of one trial.
@@ -247,14 +250,22 @@ pub struct ResultRecord {
     pub ceiling: Option<f64>,
     /// The rates found, strictest goal first.
     pub rates: Vec<Rate>,
-    /// Processor time of the datapath per frame, at the highest load it forwarded without exceeding PDR's loss.
-    pub cpu_ns_per_frame: Option<f64>,
-    /// The same of a null forward on these ports, at its own highest such load: what the ports cost without any
-    /// datapath.
-    #[serde(default)]
-    pub null_ns_per_frame: Option<f64>,
-    /// What to bear in mind, in words a user can act on.
-    pub warnings: Vec<String>,
+    /// The fastest trial that kept to PDR's loss.
+    pub fastest: Option<Fastest>,
+    /// The same of a null forward on these ports: what the ports cost without any datapath.
+    pub null_forward: Option<Fastest>,
+}
+
+/// One trial, the fastest that kept to PDR's loss. A rate search asks for more than one trial at a load, so that
+/// what it finds may lie below.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Fastest {
+    /// Frames that came back per second.
+    pub rate: f64,
+    /// Processor time of the datapath for each.
+    pub cpu_ns_per_frame: f64,
+    /// Share of its processor that the datapath took: 1 is all of it.
+    pub busy: f64,
 }
 
 /// Something that failed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::record::{
-    DatapathInfo, Failure, PortType, Purpose, Rate, Record, ResultRecord, Run, Scenario,
+    DatapathInfo, Failure, Fastest, PortType, Purpose, Rate, Record, ResultRecord, Run, Scenario,
     TrialRecord,
 };
 
@@ -13,6 +13,9 @@ use super::lead::Lead;
 
 /// A rate this close to the tester's ceiling may be the tester's, not the datapath's.
 const TESTER_BOUND: f64 = 0.95;
+
+/// A datapath whose processor was idle for more than the rest of its fastest trial had room left.
+const BUSY: f64 = 0.90;
 
 /// Everything the report says about a run.
 pub(super) struct Figures<'a> {
@@ -42,7 +45,7 @@ pub(super) struct Trials {
     /// For latency.
     pub latency: u64,
     /// Of all, those disturbed and repeated.
-    pub disturbed: u64,
+    pub repeated: u64,
     /// Time spent in all, in seconds.
     pub seconds: f64,
 }
@@ -100,8 +103,8 @@ pub(super) struct Cell<'a> {
     pub losses: Vec<(f64, f64)>,
     /// Frames refused by reason, over all trials that count.
     pub refused: BTreeMap<&'a str, u64>,
-    /// Trials disturbed and repeated.
-    pub disturbed: u64,
+    /// Trials disturbed and repeated, which do not count.
+    pub repeated: u64,
     /// The trials that count, for warnings.
     pub trials: Vec<&'a TrialRecord>,
 }
@@ -189,6 +192,16 @@ impl<'a> Cell<'a> {
         self.result?.ceiling.filter(|ceiling| *ceiling > 0.0)
     }
 
+    /// The fastest trial that kept to PDR's loss.
+    pub(super) fn fastest(&self) -> Option<&'a Fastest> {
+        self.result?.fastest.as_ref()
+    }
+
+    /// The same of a null forward.
+    pub(super) fn null_forward(&self) -> Option<&'a Fastest> {
+        self.result?.null_forward.as_ref()
+    }
+
     /// PDR as a share of the tester's ceiling.
     pub(super) fn share_of_ceiling(&self) -> Option<f64> {
         Some(self.pdr()?.throughput? / self.ceiling()?)
@@ -198,6 +211,11 @@ impl<'a> Cell<'a> {
     pub(super) fn is_tester_bound(&self) -> bool {
         self.share_of_ceiling()
             .is_some_and(|share| share >= TESTER_BOUND)
+    }
+
+    /// Whether its processor was idle for a good part of its fastest trial, so that something else set the figure.
+    pub(super) fn has_idle_processor(&self) -> bool {
+        !self.polls_busily() && self.fastest().is_some_and(|fastest| fastest.busy < BUSY)
     }
 
     /// Why no figure of it can be trusted; the word that marks each.
@@ -244,7 +262,7 @@ fn trials(folder: &RunFolder) -> Trials {
         };
         trials.total += 1;
         trials.seconds += trial.effective_seconds.max(0.0);
-        trials.disturbed += u64::from(trial.disturbed.is_some());
+        trials.repeated += u64::from(trial.repeated);
         match trial.purpose {
             Purpose::Ceiling => trials.ceiling += 1,
             Purpose::Search => trials.search += 1,
@@ -383,7 +401,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
         latencies: Vec::new(),
         losses: Vec::new(),
         refused: BTreeMap::new(),
-        disturbed: 0,
+        repeated: 0,
         trials: Vec::new(),
     };
     let (mut passed, mut differing) = (0_u64, Vec::new());
@@ -396,7 +414,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
             }
             Record::Failure(failure) => cell.failures.push(failure),
             Record::Result(result) => cell.result = Some(result),
-            Record::Trial(trial) if trial.disturbed.is_some() => cell.disturbed += 1,
+            Record::Trial(trial) if trial.repeated => cell.repeated += 1,
             Record::Trial(trial) => match trial.purpose {
                 Purpose::Ceiling => {}
                 Purpose::Search => {

@@ -36,7 +36,7 @@ pub(super) fn summary(figures: &Figures<'_>) -> Value {
             "ceiling": trials.ceiling,
             "search": trials.search,
             "latency": trials.latency,
-            "disturbed": trials.disturbed,
+            "repeated": trials.repeated,
             "seconds": trials.seconds,
         },
     })
@@ -89,12 +89,12 @@ fn cell(cell: &Cell<'_>) -> Value {
         "pdr": cell.pdr().map(rate),
         "pdr_of_ceiling": cell.share_of_ceiling(),
         "tester_bound": cell.is_tester_bound(),
-        "cpu_ns_per_frame": cell.result.and_then(|result| result.cpu_ns_per_frame),
-        "null_forward_ns_per_frame": cell.result.and_then(|result| result.null_ns_per_frame),
+        "fastest_trial": cell.fastest(),
+        "null_forward": cell.null_forward(),
         "polls_busily": cell.polls_busily(),
         "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),
         "refused_frames": cell.refused,
-        "disturbed_trials": cell.disturbed,
+        "repeated_trials": cell.repeated,
     })
 }
 

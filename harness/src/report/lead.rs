@@ -100,8 +100,8 @@ impl<'a> Lead<'a> {
     }
 }
 
-/// Whether the tester, not the datapath, may have set this PDR: it is close to the tester's ceiling, or its
-/// upper bound comes from frames that were never sent.
+/// Whether the tester, not the datapath, may have set this PDR: it is close to the tester's ceiling, the
+/// datapath's processor was idle, or the upper bound comes from frames that were never sent.
 fn set_by_tester(cell: &Cell<'_>, rate: &Rate) -> bool {
-    cell.is_tester_bound() || unsent_decided(cell, rate)
+    cell.is_tester_bound() || cell.has_idle_processor() || unsent_decided(cell, rate)
 }

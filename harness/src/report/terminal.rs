@@ -60,7 +60,7 @@ pub(super) fn table(figures: &Figures<'_>) -> String {
         &format!(
             "{}, {} disturbed and repeated. Repeat: {}",
             count(trials.total, "trial", "trials"),
-            units::integer(trials.disturbed),
+            units::integer(trials.repeated),
             repeat(figures)
         ),
     );
@@ -135,9 +135,8 @@ impl Output {
                         .map(|share| units::percent(share).replace(' ', "")),
                 ),
                 mark(
-                    cell.result
-                        .and_then(|result| result.cpu_ns_per_frame)
-                        .map(units::nanos),
+                    cell.fastest()
+                        .map(|fastest| units::nanos(fastest.cpu_ns_per_frame)),
                 ),
                 mark(half.map(|figure| {
                     let sign = if figure.p99.uncertain { "~" } else { "" };
@@ -217,10 +216,16 @@ fn notes(cell: &Cell<'_>) -> Vec<String> {
     if cell.is_tester_bound() {
         notes.push("tester-bound: the datapath may be faster".to_owned());
     }
-    if let Some(result) = cell.result
-        && let (Some(ns), Some(null)) = (result.cpu_ns_per_frame, result.null_ns_per_frame)
-    {
-        notes.push(format!("ns/frame: {}", null_forward(ns, null)));
+    if let (Some(fastest), Some(null)) = (cell.fastest(), cell.null_forward()) {
+        let null = null_forward(fastest.cpu_ns_per_frame, null.cpu_ns_per_frame);
+        notes.push(format!("ns/frame: {null}"));
+    }
+    if let Some(fastest) = cell.fastest() {
+        notes.push(format!(
+            "fastest trial within PDR's loss: {} Mpps, processor {} busy",
+            units::mpps(fastest.rate),
+            units::percent(fastest.busy)
+        ));
     }
     if cell.polls_busily() && cell.result.is_some() {
         notes.push("polls busily".to_owned());
@@ -233,8 +238,8 @@ fn notes(cell: &Cell<'_>) -> Vec<String> {
             .collect();
         notes.push(format!("frames refused: {}", list(&reasons)));
     }
-    if cell.disturbed > 0 {
-        let trials = count(cell.disturbed, "disturbed trial", "disturbed trials");
+    if cell.repeated > 0 {
+        let trials = count(cell.repeated, "disturbed trial", "disturbed trials");
         notes.push(format!("{trials} repeated"));
     }
     notes

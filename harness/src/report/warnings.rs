@@ -1,12 +1,15 @@
 //! What a reader must bear in mind, each with what to do about it.
 
+mod cell;
+
+pub(super) use cell::unsent_decided;
+
 use std::collections::BTreeMap;
 
-use crate::record::{PortType, Purpose, Rate, Record, ResultRecord};
+use crate::record::{Purpose, Record};
 
 use super::RunFolder;
-use super::figures::{Cell, Check, Figures, is_optimised, place};
-use super::latency::missing;
+use super::figures::{Figures, is_optimised, place};
 use super::text;
 
 /// A clock this slow to read is felt in a latency of microseconds.
@@ -21,11 +24,7 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
     let mut by_text = BTreeMap::new();
     let mut order = Vec::new();
     for (scenario, cell) in figures.cells() {
-        let mut warnings = of_cell(cell);
-        if let Some(result) = cell.result {
-            warnings.extend(result.warnings.iter().map(|words| format!(": {words}")));
-        }
-        for warning in warnings {
+        for warning in cell::of(cell) {
             // One line for all scenarios it applies to.
             let scenarios = by_text
                 .entry((cell.datapath, warning.clone()))
@@ -51,6 +50,7 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
         out.push(format!("{datapath} in {scenarios}{warning}"));
     }
     of_ceilings(folder, &mut out);
+    of_disturbed_ceilings(folder, &mut out);
     of_machine(figures, &mut out);
     out
 }
@@ -178,115 +178,12 @@ fn of_names(figures: &Figures<'_>, folder: &RunFolder, out: &mut Vec<String>) {
     }
 }
 
-/// What concerns one datapath in one scenario, to be put behind their names.
-fn of_cell(cell: &Cell<'_>) -> Vec<String> {
-    let mut out = Vec::new();
-    let mut says = |words: &str| out.push(format!(" {words}"));
-    match (&cell.check, cell.result) {
-        (Check::Failed(..), Some(_)) => says(
-            "forwards some frames otherwise than the oracle says; its figures are marked unverified and must not be used.",
-        ),
-        (Check::Failed(..), None) => {
-            says("failed verification and was not measured; see the differences in its scenario.")
-        }
-        (Check::Absent, Some(_)) if cell.doubt() == Some("not checked") => says(
-            "has no record of a verification; its figures are marked not checked. Run bench verify.",
-        ),
-        (_, Some(result)) if result.unverified => says(
-            "was measured without passing verification; its figures are marked unverified and must not be used.",
-        ),
-        (_, None) if cell.failures.is_empty() => {
-            says("has no result: the run was interrupted or is still going on.");
-        }
-        _ => {}
-    }
-    let detached = |result: &ResultRecord| result.ports == PortType::Detached;
-    if cell.result.is_some_and(detached) {
-        says(
-            "was measured without ports; the figures leave out all cost of sending and receiving.",
-        );
-    }
-    if let Some(share) = cell.share_of_ceiling() {
-        if share > 1.0 {
-            says(
-                "carried more than the tester's ceiling, which therefore was measured too low. Repeat the run on an idle machine.",
-            );
-        } else if cell.is_tester_bound() {
-            says(
-                "is tester-bound: PDR is within 5 % of what the tester can do itself, and the datapath may be faster.",
-            );
-        }
-    } else if cell.result.is_some() && cell.ceiling().is_none() {
-        says(
-            "has no tester's ceiling: whether the datapath or the tester set the figures is unknown.",
-        );
-    }
-    for (name, rate) in [("NDR", cell.ndr()), ("PDR", cell.pdr())] {
-        if rate.is_some_and(|rate| unsent_decided(cell, rate)) {
-            out.push(format!(": the upper bound of {name} comes from frames the tester failed to send, not from frames the datapath lost; it may carry more."));
-        }
-    }
-    damaged(cell, &mut out);
-    out
-}
-
-/// Whether the trials that failed at the upper bound failed mostly by frames that were never sent.
-pub(super) fn unsent_decided(cell: &Cell<'_>, rate: &Rate) -> bool {
-    let Some(upper) = rate.upper else {
-        return false;
-    };
-    let (mut unsent, mut all) = (0_u128, 0_u128);
-    for trial in &cell.trials {
-        let (bad, frames) = missing(trial);
-        let here = (trial.load - upper).abs() <= upper * 1e-6;
-        let failed = bad as f64 > frames as f64 * rate.loss_ratio;
-        if trial.purpose == Purpose::Search && here && failed {
-            unsent += u128::from(trial.intended.abs_diff(trial.offered));
-            all += bad;
-        }
-    }
-    unsent * 2 > all
-}
-
-/// Frames that came back otherwise than exactly once and intact.
-fn damaged(cell: &Cell<'_>, out: &mut Vec<String>) {
-    let sum = |count: fn(&crate::record::TrialRecord) -> u64| {
-        cell.trials
-            .iter()
-            .fold(0_u64, |sum, trial| sum.saturating_add(count(trial)))
-    };
-    for (count, what, advice) in [
-        (
-            sum(|trial| trial.corrupted),
-            "came back changed",
-            "The datapath corrupts frames under load; do not use it before that is explained.",
-        ),
-        (
-            sum(|trial| trial.duplicates),
-            "came back more than once",
-            "Look for a loop or a flood among its ports.",
-        ),
-        (
-            sum(|trial| trial.foreign),
-            "came that the tester did not send",
-            "Keep other traffic off the ports and run again.",
-        ),
-    ] {
-        if count > 0 {
-            out.push(format!(
-                ": {} {what}. {advice}",
-                text::count(count, "frame", "frames")
-            ));
-        }
-    }
-}
-
 /// A tester that damages frames by itself.
 fn of_ceilings(folder: &RunFolder, out: &mut Vec<String>) {
     let damaged = folder.records.iter().filter(|record| match record {
         Record::Trial(trial) => {
             trial.purpose == Purpose::Ceiling
-                && trial.disturbed.is_none()
+                && !trial.repeated
                 && (trial.corrupted > 0 || trial.duplicates > 0 || trial.foreign > 0)
         }
         _ => false,
@@ -296,6 +193,27 @@ fn of_ceilings(folder: &RunFolder, out: &mut Vec<String>) {
         out.push(format!(
             "In {} of the tester's ceiling frames came back changed, twice or from elsewhere without any datapath: the tester or its ports are at fault. Do not use the figures.",
             text::count(damaged, "trial", "trials")
+        ));
+    }
+}
+
+/// Ceilings that trials count for although something disturbed them.
+fn of_disturbed_ceilings(folder: &RunFolder, out: &mut Vec<String>) {
+    let mut scenarios = Vec::new();
+    for record in &folder.records {
+        if let Record::Trial(trial) = record
+            && trial.purpose == Purpose::Ceiling
+            && trial.disturbed.is_some()
+            && !trial.repeated
+            && !scenarios.contains(&trial.scenario.as_str())
+        {
+            scenarios.push(&trial.scenario);
+        }
+    }
+    if !scenarios.is_empty() {
+        out.push(format!(
+            "The tester's ceiling in {} rests on trials that were disturbed each time they were made: it may be too low. Repeat the run on an idle machine.",
+            text::list(&scenarios)
         ));
     }
 }

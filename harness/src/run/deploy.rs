@@ -203,6 +203,7 @@ impl Deployed {
             steal_ns: stolen.as_nanos() as u64,
             counters,
             disturbed: self.disturbance(meter.duration, stolen, used.waiting),
+            repeated: false,
         };
         Some(self.last.clone())
     }
@@ -309,5 +310,6 @@ fn empty() -> TrialRecord {
         steal_ns: 0,
         counters: None,
         disturbed: None,
+        repeated: false,
     }
 }

@@ -230,8 +230,9 @@ impl Runner<'_> {
                     ceiling
                 }
             };
-            // A datapath may be faster than the ceiling in frames that it makes shorter.
-            let most = ceiling.map_or(MAX_LOAD, |ceiling| (ceiling.rate * 1.3).max(2.0 * MIN_LOAD));
+            // A datapath may be faster than the ceiling: in frames that it makes shorter, and where a disturbance
+            // lowered the ceiling.
+            let most = ceiling.map_or(MAX_LOAD, |ceiling| (ceiling.rate * 2.0).max(2.0 * MIN_LOAD));
             let config = self.effort.search(Pps::new(MIN_LOAD)?, Pps::new(most)?);
             sessions.push(Session::new(
                 *datapath,
@@ -250,7 +251,7 @@ impl Runner<'_> {
                 self.latency(session, &workload)?;
             }
             let scenario = &self.task.scenario.id;
-            let result = session.result(scenario, self.placement.is_shared());
+            let result = session.result(scenario);
             self.log.append(&Record::Result(result))?;
             summary.results += 1;
         }
@@ -378,9 +379,10 @@ impl Runner<'_> {
             let found = goal.conditional_throughput.or(goal.lower).or(estimate);
             // Noise lowers what a search finds, and a ceiling too low would call datapaths tester-bound; what one
             // trial got through, the tester can do.
-            let rate = found.map_or(0.0, Pps::get).max(best.rate().unwrap_or(0.0));
-            let ns_per_frame = best.cost();
-            (rate > 0.0).then_some(Ceiling { rate, ns_per_frame })
+            let fastest = best.0;
+            let rate = found.map_or(0.0, Pps::get);
+            let rate = rate.max(fastest.map_or(0.0, |fastest| fastest.rate));
+            (rate > 0.0).then_some(Ceiling { rate, fastest })
         }))
     }
 
@@ -518,10 +520,11 @@ impl Runner<'_> {
             attempts += 1;
             let give_up = attempts >= Session::ATTEMPTS || self.is_interrupted();
             // A trial that stays disturbed counts, stays marked, and is warned of.
-            let disturbed = record.disturbed.is_some() && !give_up;
+            let repeated = record.disturbed.is_some() && !give_up;
+            record.repeated = repeated;
             record.number = self.log.next_trial();
             self.log.append(&Record::Trial(record))?;
-            if !disturbed {
+            if !repeated {
                 self.progress.advance(meter.duration.as_secs_f64());
                 return Ok(deployed.trial(meter));
             }

@@ -179,10 +179,10 @@ fn trials(figures: &Figures<'_>) -> String {
         units::integer(trials.ceiling),
         units::integer(trials.search),
         units::integer(trials.latency),
-        if trials.disturbed == 1 {
+        if trials.repeated == 1 {
             "1 was".to_owned()
         } else {
-            format!("{} were", units::integer(trials.disturbed))
+            format!("{} were", units::integer(trials.repeated))
         }
     )
 }

@@ -1,6 +1,6 @@
 //! Table cells that several tables share, each figure with the marks that belong to it.
 
-use crate::record::{Rate, ResultRecord};
+use crate::record::Rate;
 
 use crate::report::document::{Line, Span};
 use crate::report::figures::{Cell, Check};
@@ -63,20 +63,31 @@ pub(super) fn ceiling(cell: &Cell<'_>) -> [Line; 2] {
     ]
 }
 
-/// Processor time per frame.
-pub(super) fn cpu(cell: &Cell<'_>) -> Line {
-    let value = |result: &ResultRecord| result.cpu_ns_per_frame;
-    let Some(ns) = cell.result.and_then(value) else {
-        return none();
+/// The fastest trial: its rate, how busy the datapath's processor was, and the time a frame took.
+pub(super) fn fastest(cell: &Cell<'_>) -> [Line; 4] {
+    let Some(fastest) = cell.fastest() else {
+        return [none(), none(), none(), none()];
     };
-    let mut line = figure(cell, units::nanos(ns));
-    if let Some(null) = cell.result.and_then(|result| result.null_ns_per_frame) {
-        line.push(Span::Note(null_forward(ns, null)));
-    }
+    let ns = fastest.cpu_ns_per_frame;
+    let mut busy = figure(cell, units::percent(fastest.busy));
     if cell.polls_busily() {
-        line.push(Span::Note("polls busily".to_owned()));
+        busy.push(Span::Note("polls busily".to_owned()));
     }
-    line
+    let null = match cell.null_forward() {
+        Some(null) => {
+            let null = null.cpu_ns_per_frame;
+            let mut line = figure(cell, units::nanos(null));
+            line.push(Span::Note(format!("{} of it", units::percent(null / ns))));
+            line
+        }
+        None => none(),
+    };
+    [
+        figure(cell, units::mpps(fastest.rate)),
+        busy,
+        figure(cell, units::nanos(ns)),
+        null,
+    ]
 }
 
 /// What of a frame's time the ports take without any datapath.

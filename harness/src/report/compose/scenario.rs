@@ -77,6 +77,7 @@ fn add<'a>(
         Span::Text(".".to_owned()),
     ]));
     out.push(Block::Table(throughput(scenario)));
+    out.extend(processor_time(scenario).map(Block::Table));
     differences(out, scenario);
     out.extend(refused(scenario).map(Block::Table));
     let (loss, latency): (Vec<_>, Vec<_>) = pictures
@@ -109,7 +110,6 @@ fn throughput(scenario: &ScenarioFigures<'_>) -> Table {
             "#PDR, Mpps [lower, upper]",
             "#Tester's ceiling, Mpps",
             "#PDR of ceiling",
-            "#CPU, ns per frame",
             "Verification",
             "#Disturbed trials, repeated",
         ],
@@ -123,14 +123,42 @@ fn throughput(scenario: &ScenarioFigures<'_>) -> Table {
                 cells::pdr(cell, false),
                 ceiling,
                 share,
-                cells::cpu(cell),
                 cells::check(cell),
-                plain(units::integer(cell.disturbed)),
+                plain(units::integer(cell.repeated)),
             ],
             doubtful: cell.result.is_some() && cell.doubt().is_some(),
         });
     }
     table
+}
+
+/// What the datapath's processor did in the fastest trial.
+fn processor_time(scenario: &ScenarioFigures<'_>) -> Option<Table> {
+    let mut table = Table::new(
+        format!(
+            "{}: processor time of the datapath, in its fastest trial within PDR's loss",
+            scenario.id
+        ),
+        &[
+            "Datapath",
+            "#Rate of that trial, Mpps",
+            "#Its processor, busy",
+            "#ns per frame",
+            "#Of a null forward",
+        ],
+    );
+    for cell in scenario
+        .cells
+        .iter()
+        .filter(|cell| cell.fastest().is_some())
+    {
+        let [rate, busy, ns, null] = cells::fastest(cell);
+        table.rows.push(Row {
+            cells: vec![plain(cell.datapath), rate, busy, ns, null],
+            doubtful: cell.doubt().is_some(),
+        });
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// What verification found, and what failed.

@@ -158,7 +158,7 @@ fn throughput(group: &Group<'_>, caution: &str) -> Result<Vec<Picture>, PlotErro
 /// Processor time of all scenarios.
 fn cpu(group: &Group<'_>, caution: &str) -> Result<Vec<Picture>, PlotError> {
     let row = |cell: &Cell<'_>| {
-        let value = cell.result.and_then(|result| result.cpu_ns_per_frame);
+        let value = cell.fastest().map(|fastest| fastest.cpu_ns_per_frame);
         let words = match (cell.absence(), value) {
             (Some(absence), _) => absence.to_owned(),
             (None, None) => "not measured".to_owned(),

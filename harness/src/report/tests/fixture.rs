@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::record::{
-    Counters, DatapathInfo, Environment, Failure, Latency, Missing, PortType, Purpose, Rate,
-    Record, ResultRecord, Run, SCHEMA, Scenario, TrialRecord, Verification,
+    Counters, DatapathInfo, Environment, Failure, Fastest, Latency, Missing, PortType, Purpose,
+    Rate, Record, ResultRecord, Run, SCHEMA, Scenario, TrialRecord, Verification,
 };
 use crate::report::RunFolder;
 
@@ -243,9 +243,16 @@ fn measure(folder: &mut RunFolder, device: &Device, number: usize, id: &str) {
         unverified,
         ceiling: Some(ceiling),
         rates,
-        cpu_ns_per_frame: Some((0.97e9 / carried).round()),
-        null_ns_per_frame: Some(80.0),
-        warnings: Vec::new(),
+        fastest: Some(Fastest {
+            rate: carried,
+            cpu_ns_per_frame: (0.97e9 / carried).round(),
+            busy: 0.97,
+        }),
+        null_forward: Some(Fastest {
+            rate: 9e6,
+            cpu_ns_per_frame: 80.0,
+            busy: 0.72,
+        }),
     }));
 }
 
@@ -343,11 +350,13 @@ impl Lab<'_> {
                 ..Counters::default()
             }),
             disturbed: None,
+            repeated: false,
         };
         if disturbed {
             self.push(Record::Trial(TrialRecord {
                 received: intended / 3,
                 disturbed: Some("the hypervisor took 12 ms".to_owned()),
+                repeated: true,
                 ..trial.clone()
             }));
         }

@@ -2,7 +2,7 @@
 
 use super::fixture::{self, SCENARIOS};
 use super::written;
-use crate::record::{Failure, Missing, Record};
+use crate::record::{Failure, Fastest, Missing, Record};
 use crate::report::{RunFolder, summary_json, terminal_table};
 
 const HOSTILE: &str = "x\"'><script>alert(1)</script>&amp;|`a``b`|\n# h\n- ![i](http://e/)\u{1b}[31m\u{0}\u{202e}\\ ]]> --> ${x} _*~";
@@ -29,7 +29,6 @@ fn run() -> RunFolder {
             Record::Result(it) => {
                 evil(&mut it.datapath);
                 evil(&mut it.scenario);
-                it.warnings.push(HOSTILE.to_owned());
                 it.rates[0].irregular = Some(HOSTILE.to_owned());
             }
             Record::Failure(Failure {
@@ -224,7 +223,11 @@ fn absurd_numbers_do_no_harm() {
                 }
                 Record::Result(it) => {
                     it.ceiling = Some(number);
-                    it.cpu_ns_per_frame = Some(number);
+                    it.fastest = Some(Fastest {
+                        rate: number,
+                        cpu_ns_per_frame: number,
+                        busy: number,
+                    });
                     it.rates[0].throughput = Some(number);
                     (it.rates[1].lower, it.rates[1].upper) = (Some(number), Some(-number));
                 }

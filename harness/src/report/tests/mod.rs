@@ -6,6 +6,7 @@ mod folder;
 mod forms;
 mod hostile;
 mod lead;
+mod warnings;
 mod words;
 
 use super::{RunFolder, Written};

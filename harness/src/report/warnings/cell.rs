@@ -1,0 +1,171 @@
+//! What concerns one datapath in one scenario.
+
+use crate::record::{PortType, Purpose, Rate, ResultRecord, TrialRecord};
+use crate::report::figures::{Cell, Check};
+use crate::report::latency::missing;
+use crate::report::{text, units};
+
+/// A trial this much above PDR's upper bound contradicts it.
+const HELD_ABOVE: f64 = 1.05;
+
+/// What concerns one datapath in one scenario, to be put behind their names.
+pub(super) fn of(cell: &Cell<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut says = |words: &str| out.push(format!(" {words}"));
+    match (&cell.check, cell.result) {
+        (Check::Failed(..), Some(_)) => says(
+            "forwards some frames otherwise than the oracle says; its figures are marked unverified and must not be used.",
+        ),
+        (Check::Failed(..), None) => {
+            says("failed verification and was not measured; see the differences in its scenario.")
+        }
+        (Check::Absent, Some(_)) if cell.doubt() == Some("not checked") => says(
+            "has no record of a verification; its figures are marked not checked. Run bench verify.",
+        ),
+        (_, Some(result)) if result.unverified => says(
+            "was measured without passing verification; its figures are marked unverified and must not be used.",
+        ),
+        (_, None) if cell.failures.is_empty() => {
+            says("has no result: the run was interrupted or is still going on.");
+        }
+        _ => {}
+    }
+    let detached = |result: &ResultRecord| result.ports == PortType::Detached;
+    if cell.result.is_some_and(detached) {
+        says(
+            "was measured without ports; the figures leave out all cost of sending and receiving.",
+        );
+    }
+    if let Some(share) = cell.share_of_ceiling() {
+        if share > 1.0 {
+            says(
+                "carried more than the tester's ceiling, which therefore was measured too low. Repeat the run on an idle machine.",
+            );
+        } else if cell.is_tester_bound() {
+            says(
+                "is tester-bound: PDR is within 5 % of what the tester can do itself, and the datapath may be faster.",
+            );
+        }
+    } else if cell.result.is_some() && cell.ceiling().is_none() {
+        says(
+            "has no tester's ceiling: whether the datapath or the tester set the figures is unknown.",
+        );
+    }
+    for (name, rate) in [("NDR", cell.ndr()), ("PDR", cell.pdr())] {
+        if rate.is_some_and(|rate| unsent_decided(cell, rate)) {
+            out.push(format!(": the upper bound of {name} comes from frames the tester failed to send, not from frames the datapath lost; it may carry more."));
+        }
+    }
+    fastest(cell, &mut out);
+    latency(cell, &mut out);
+    disturbed(cell, &mut out);
+    damaged(cell, &mut out);
+    out
+}
+
+/// What the fastest trial says of PDR and of the processor.
+fn fastest(cell: &Cell<'_>, out: &mut Vec<String>) {
+    let Some(fastest) = cell.fastest() else {
+        return;
+    };
+    if let Some(upper) = cell.pdr().and_then(|pdr| pdr.upper)
+        && fastest.rate > upper * HELD_ABOVE
+    {
+        out.push(format!(
+            " carried {} Mpps within PDR's loss in one trial, but PDR's upper bound is {} Mpps: a few trials that lost frames decided it. Repeat the run on an idle machine, or with a longer profile.",
+            units::mpps(fastest.rate),
+            units::mpps(upper)
+        ));
+    }
+    if cell.has_idle_processor() {
+        out.push(format!(
+            " left its processor idle for {} of its fastest trial: something else, most likely the tester, set PDR, and it may carry more. Compare the processor time per frame.",
+            units::percent(1.0 - fastest.busy)
+        ));
+    }
+    if let Some(null) = cell.null_forward()
+        && null.cpu_ns_per_frame >= fastest.cpu_ns_per_frame
+    {
+        out.push(
+            " seems to take less processor time per frame than a null forward: one of the two was disturbed, or ran so far from its limit that it woke for single frames. Do not compare the two."
+                .to_owned(),
+        );
+    }
+}
+
+/// Latency of frames that were not all there.
+fn latency(cell: &Cell<'_>, out: &mut Vec<String>) {
+    let allowed = cell.pdr().map_or(0.0, |pdr| pdr.loss_ratio);
+    for figure in &cell.latencies {
+        if figure.loss > allowed {
+            out.push(format!(
+                ": at {} % of PDR {} of the frames were lost or never sent and are in no latency. The percentiles are those of the frames that came through.",
+                figure.percent_of_pdr,
+                units::loss(figure.loss)
+            ));
+        }
+    }
+}
+
+/// Trials that count although something disturbed them.
+fn disturbed(cell: &Cell<'_>, out: &mut Vec<String>) {
+    let still = |trial: &&&TrialRecord| trial.disturbed.is_some();
+    let count = cell.trials.iter().filter(still).count() as u64;
+    if count > 0 {
+        out.push(format!(
+            ": {} disturbed each time it was made, and counts. The machine is too busy; repeat the run when it is idle.",
+            text::count(count, "trial was", "trials were")
+        ));
+    }
+}
+
+/// Whether the trials that failed at the upper bound failed mostly by frames that were never sent.
+pub(in crate::report) fn unsent_decided(cell: &Cell<'_>, rate: &Rate) -> bool {
+    let Some(upper) = rate.upper else {
+        return false;
+    };
+    let (mut unsent, mut all) = (0_u128, 0_u128);
+    for trial in &cell.trials {
+        let (bad, frames) = missing(trial);
+        let here = (trial.load - upper).abs() <= upper * 1e-6;
+        let failed = bad as f64 > frames as f64 * rate.loss_ratio;
+        if trial.purpose == Purpose::Search && here && failed {
+            unsent += u128::from(trial.intended.abs_diff(trial.offered));
+            all += bad;
+        }
+    }
+    unsent * 2 > all
+}
+
+/// Frames that came back otherwise than exactly once and intact.
+fn damaged(cell: &Cell<'_>, out: &mut Vec<String>) {
+    let sum = |count: fn(&TrialRecord) -> u64| {
+        cell.trials
+            .iter()
+            .fold(0_u64, |sum, trial| sum.saturating_add(count(trial)))
+    };
+    for (count, what, advice) in [
+        (
+            sum(|trial| trial.corrupted),
+            "came back changed",
+            "The datapath corrupts frames under load; do not use it before that is explained.",
+        ),
+        (
+            sum(|trial| trial.duplicates),
+            "came back more than once",
+            "Look for a loop or a flood among its ports.",
+        ),
+        (
+            sum(|trial| trial.foreign),
+            "came that the tester did not send",
+            "Keep other traffic off the ports and run again.",
+        ),
+    ] {
+        if count > 0 {
+            out.push(format!(
+                ": {} {what}. {advice}",
+                text::count(count, "frame", "frames")
+            ));
+        }
+    }
+}
