@@ -99,6 +99,49 @@ fn a_run_leaves_records_and_reports_and_is_not_overwritten() {
     assert!(json.is_object());
 }
 
+/// The program started by a user without privileges, in a folder of that user's.
+fn as_ordinary_user(arguments: &[&str]) -> Output {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    let folder = tempfile::tempdir().unwrap();
+    let everyone = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), everyone).unwrap();
+    // Where it was built, other users may not look.
+    let program = folder.path().join("bench");
+    std::fs::copy(env!("CARGO_BIN_EXE_bench"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.args(arguments).current_dir(folder.path());
+    // SAFETY: has no preconditions.
+    if unsafe { libc::geteuid() } == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.output().unwrap()
+}
+
+#[test]
+fn an_ordinary_user_gets_figures_of_the_reference_and_advice_for_the_rest() {
+    let smoke = ["per-datapath", "--profile", "smoke", "--topology", "encap"];
+    let output = as_ordinary_user(&smoke);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("reference"), "{printed}");
+    let words: String = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("kernel-xdp") && words.contains("cargo xtask bench"),
+        "{printed}"
+    );
+
+    let required = [&smoke[..], &["--require", "kernel-xdp"]].concat();
+    let output = as_ordinary_user(&required);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("kernel-xdp"),
+        "{}",
+        stderr(&output)
+    );
+}
+
 #[test]
 fn verify_counts_and_fails_on_a_wrong_vector() {
     let output = bench(&["verify", "--datapath", "reference"]);
