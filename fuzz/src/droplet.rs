@@ -48,10 +48,14 @@ impl Buffer {
 
 impl Droplet {
     pub fn new(entries: &Entries) -> Self {
-        Self {
-            // With every part of the core that a datapath may use.
-            tables: Native::new(entries).with_established(),
-        }
+        // Flows are cached where there is no policy; elsewhere the cache would only take time to copy.
+        let tables = Native::new(entries);
+        let tables = if entries.enforced.is_empty() {
+            tables.with_established()
+        } else {
+            tables
+        };
+        Self { tables }
     }
 
     pub fn inject(&mut self, port: Port, frame: &[u8]) -> Outcome {

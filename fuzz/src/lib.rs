@@ -10,7 +10,7 @@ pub mod seeds;
 use droplet::Droplet;
 use mizar_tables::Entries;
 use topologies::oracle::{Oracle, Outcome};
-use topologies::provision::{DirectPath, EndpointPort, Port, Provision};
+use topologies::provision::{DirectPath, EndpointPort, Port, Provision, Rules};
 use topologies::vectors::{self, Expected};
 
 /// A port that no world attaches an endpoint to.
@@ -41,7 +41,8 @@ pub fn split<'a>(worlds: &'a [World], input: &'a [u8]) -> Option<(&'a World, &'a
 }
 
 impl World {
-    /// Every world: one rich in everything first, then those of the golden vectors.
+    /// Every world: one rich in everything first, then those of the golden vectors, and at last the first one without
+    /// policies, so that flows are cached.
     ///
     /// # Panics
     /// If core and oracle differ about what happened before, or a world exceeds the core's capacity.
@@ -51,7 +52,13 @@ impl World {
         let golden = vectors
             .iter()
             .map(|vector| Self::new(&vector.name, &vector.provision, &[]));
-        std::iter::once(rich).chain(golden).collect()
+        let open = Provision {
+            ingress: Rules::default(),
+            egress: Rules::default(),
+            ..rich::provision()
+        };
+        let open = Self::new("open", &open, &rich::past());
+        std::iter::once(rich).chain(golden).chain([open]).collect()
     }
 
     fn new(name: &str, provision: &Provision, past: &[(Port, Vec<u8>)]) -> Self {
@@ -80,9 +87,10 @@ impl World {
         }
     }
 
-    /// The frame leaves each endpoint in turn.
+    /// The frame leaves each endpoint in turn, and then once more, which may find what the first one left.
     pub fn agent(&self, frame: &[u8]) -> Verdict {
-        self.run(self.ports.iter().map(|port| Port::Endpoint(*port)), frame)
+        let twice = self.ports.iter().chain(&self.ports);
+        self.run(twice.map(|port| Port::Endpoint(*port)), frame)
     }
 
     /// The frame arrives at the uplink, and then once more, which may find what the first one left.

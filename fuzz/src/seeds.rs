@@ -8,9 +8,14 @@ use topologies::topology::Transport;
 use topologies::vectors::{self, Program};
 use zerocopy::IntoBytes;
 
+/// The rich worlds: with policies, and without.
+const RICH: [u8; 2] = [0, 85];
+
 /// Seeds of the target `agent`.
 pub fn agent() -> BTreeSet<Vec<u8>> {
-    let rich = inner_frames().into_iter().map(|frame| seed(0, &frame));
+    let rich = inner_frames()
+        .into_iter()
+        .flat_map(|frame| RICH.map(|world| seed(world, &frame)));
     golden(Program::Agent).into_iter().chain(rich).collect()
 }
 
@@ -21,7 +26,7 @@ pub fn transit() -> BTreeSet<Vec<u8>> {
         .iter()
         .map(|inner| rich::arriving(2, inner))
         .chain([rich::modify(&service, rich::ip(0, 4))])
-        .map(|frame| seed(0, &frame))
+        .flat_map(|frame| RICH.map(|world| seed(world, &frame)))
         .collect::<Vec<_>>();
     golden(Program::Transit).into_iter().chain(rich).collect()
 }
