@@ -15,7 +15,7 @@ cargo xtask COMMAND
   setup          install what is missing: Debian or Ubuntu packages, bpf-linker
   bench [ARGS]   set up, build everything, and run `bench per-datapath ARGS` as root
   test [ARGS]    set up and run every test, the privileged ones included (ARGS go to nextest)
-  check          formatting, lints and documentation, without warnings
+  check          formatting, dependencies, lints and documentation, without warnings
   build          set up and build everything
 ";
 
@@ -85,10 +85,13 @@ fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {
 
 fn check() -> anyhow::Result<ExitCode> {
     setup::all()?;
-    let bpf = root().join("bpf");
+    setup::deny()?;
+    let (bpf, fuzz) = (root().join("bpf"), root().join("fuzz"));
     for step in [
         Step::cargo(["fmt", "--all", "--check"]),
         Step::cargo(["fmt", "--all", "--check"]).within(&bpf),
+        Step::cargo(["fmt", "--all", "--check"]).within(&fuzz),
+        Step::cargo(["deny", "check", "licenses", "bans", "sources"]),
         Step::cargo([
             "clippy",
             "--workspace",

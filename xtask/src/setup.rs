@@ -11,6 +11,8 @@ const LLVM: &str = "22";
 const BPF_LINKER: &str = "0.13.0";
 /// The version of the test runner.
 const NEXTEST: &str = "0.9.143";
+/// The version of cargo-deny.
+const DENY: &str = "0.20.2";
 
 /// Sets up everything.
 pub fn all() -> anyhow::Result<ExitCode> {
@@ -84,6 +86,14 @@ fn nextest() -> anyhow::Result<()> {
         return Ok(());
     }
     install("cargo-nextest", &["--version", NEXTEST, "--locked"], &[])
+}
+
+/// Sets up what judges dependencies.
+pub fn deny() -> anyhow::Result<()> {
+    if Step::cargo(["deny", "--version"]).output().is_some() {
+        return Ok(());
+    }
+    install("cargo-deny", &["--version", DENY, "--locked"], &[])
 }
 
 fn install(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
