@@ -24,7 +24,9 @@ pub fn all() -> anyhow::Result<ExitCode> {
 /// Sets up what measuring needs.
 pub fn for_bench() -> anyhow::Result<()> {
     compiler()?;
-    bpf_toolchain()
+    bpf_toolchain()?;
+    // The bench starts an Open vSwitch of its own from it.
+    packages(&["openvswitch-switch"])
 }
 
 /// A C compiler, which links Rust programs.
@@ -105,6 +107,17 @@ fn install(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> anyh
     step.expect(&format!("installing {name}"))
 }
 
+/// Runs its arguments while packages start no services: what is installed here is for this project's own
+/// processes. `policy-rc.d` is Debian's way to say so (invoke-rc.d(8)).
+const WITHOUT_SERVICES: &str = r#"
+policy=/usr/sbin/policy-rc.d
+if [ -e "$policy" ]; then exec "$@"; fi
+trap 'rm -f "$policy"' EXIT
+printf '#!/bin/sh\nexit 101\n' > "$policy"
+chmod 755 "$policy"
+"$@"
+"#;
+
 /// Installs those of these Debian or Ubuntu packages that are missing.
 fn packages(names: &[&str]) -> anyhow::Result<()> {
     let missing: Vec<&str> = names
@@ -120,9 +133,16 @@ fn packages(names: &[&str]) -> anyhow::Result<()> {
         bail!("this machine has no apt-get; please install what corresponds to: {list}");
     }
     eprintln!("xtask: installing {list}");
+    // Through `env`, since sudo hands no variables on.
     let apt = |arguments: &[&str]| {
-        Step::as_root("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive")
+        Step::as_root("env")
+            .args([
+                "DEBIAN_FRONTEND=noninteractive",
+                "sh",
+                "-c",
+                WITHOUT_SERVICES,
+            ])
+            .args(["sh", "apt-get"])
             .args(arguments)
     };
     apt(&["update", "--quiet"]).expect("updating the list of packages")?;

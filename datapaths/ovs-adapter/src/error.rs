@@ -1,0 +1,94 @@
+//! What can go wrong with an Open vSwitch.
+
+use crate::installation::Version;
+use std::io;
+use std::path::PathBuf;
+
+/// What can go wrong with an Open vSwitch.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the installation is not where Debian and Ubuntu put it.
+    #[error("{} is not there; `apt-get install {package}` provides it", path.display())]
+    NotInstalled {
+        /// The file.
+        path: PathBuf,
+        /// The package that has it.
+        package: &'static str,
+    },
+    /// The installation is older than what is supported.
+    #[error(
+        "Open vSwitch {found} is too old: {} or newer is needed",
+        Version::OLDEST
+    )]
+    TooOld {
+        /// Its version.
+        found: Version,
+    },
+    /// A program does not say its version in a known form.
+    #[error("`{program} --version` says no version but: {said}")]
+    NoVersion {
+        /// The program.
+        program: String,
+        /// What it printed.
+        said: String,
+    },
+    /// A system call failed.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A program ended by itself.
+    #[error("{program} ended ({status}); the last it logged:\n{log}")]
+    Ended {
+        /// The program.
+        program: &'static str,
+        /// How it ended.
+        status: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// A program was not ready in time.
+    #[error("{program} was not ready within {seconds} s; the last it logged:\n{log}")]
+    NotReady {
+        /// The program.
+        program: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// An appctl command failed.
+    #[error("ovs-appctl {command}: {reason}")]
+    Control {
+        /// The command with its arguments.
+        command: String,
+        /// Why.
+        reason: String,
+    },
+    /// The database refused something.
+    #[error("OVSDB, {doing}: {reason}")]
+    Database {
+        /// What was tried.
+        doing: String,
+        /// What it says.
+        reason: String,
+    },
+    /// An interface was accepted by the database but could not be opened.
+    #[error("Open vSwitch cannot open interface {name}: {reason}")]
+    Interface {
+        /// The interface.
+        name: String,
+        /// What Open vSwitch says.
+        reason: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::System { doing, source }
+    }
+}

@@ -1,0 +1,241 @@
+//! An Open vSwitch of its own.
+
+use crate::Error;
+use crate::database::Database;
+use crate::installation::Installation;
+use crate::process::Process;
+use netdev::Namespace;
+use ovs_unixctl::OvsUnixCtl;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a daemon may take until it answers.
+const START: Duration = Duration::from_secs(60);
+/// How long a daemon may take to end when it is asked to.
+const STOP: Duration = Duration::from_secs(30);
+/// How long a command may take.
+const COMMAND: Duration = Duration::from_secs(60);
+/// How the folders of instances are named; what follows is the process id of who made it.
+const FOLDER: &str = "bench-ovs-";
+
+/// `ovsdb-server` and `ovs-vswitchd`, children of this process, with a folder of their own and devices in a
+/// namespace of their own. Dropping it stops both and leaves nothing behind; if this process is killed the kernel
+/// kills both, and the next instance removes the folder.
+#[derive(Debug)]
+pub struct Instance {
+    // In the order of being dropped: the switch before its database, the folder last.
+    vswitchd: Process,
+    ovsdb_server: Process,
+    folder: TempDir,
+}
+
+impl Instance {
+    /// Starts the programs of `installation`, with `ovs-vswitchd` in `namespace` and this `other_config`.
+    ///
+    /// # Errors
+    /// Where one does not start, with the last lines of its log.
+    pub fn start(
+        installation: &Installation,
+        namespace: &Namespace,
+        other_config: &[(&str, &str)],
+    ) -> Result<Self, Error> {
+        remove_orphans(&std::env::temp_dir());
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{FOLDER}{}-", std::process::id()))
+            .tempdir()
+            .map_err(Error::io("making a folder for Open vSwitch"))?;
+        let at = |name: &str| folder.path().join(name);
+        let database_file = at("conf.db");
+        create_database(installation, &database_file)?;
+
+        let socket = at("db.sock");
+        let mut command = program(&installation.ovsdb_server, folder.path());
+        command
+            .arg(&database_file)
+            .arg(flag("remote=punix:", &socket))
+            .arg(flag("unixctl=", &at("db.ctl")))
+            .arg(flag("pidfile=", &at("db.pid")))
+            .arg(flag("log-file=", &at("db.log")))
+            .args(["--no-chdir", "-vconsole:off"]);
+        let ovsdb_server = Process::start("ovsdb-server", command, None, &at("db.log"))?;
+        ovsdb_server.until(START, || socket.exists())?;
+        Database::connect(&socket)?.initialise(other_config)?;
+
+        let control = at("v.ctl");
+        let mut command = program(&installation.vswitchd, folder.path());
+        command
+            .arg(format!("unix:{}", socket.display()))
+            .arg(flag("unixctl=", &control))
+            .arg(flag("pidfile=", &at("v.pid")))
+            .arg(flag("log-file=", &at("v.log")))
+            .args(["--no-chdir", "-vconsole:off"]);
+        let namespace = namespace
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(Error::io("duplicating a namespace's descriptor"))?;
+        let vswitchd = Process::start("ovs-vswitchd", command, Some(namespace), &at("v.log"))?;
+        vswitchd.until(START, || control.exists())?;
+        Ok(Self {
+            vswitchd,
+            ovsdb_server,
+            folder,
+        })
+    }
+
+    /// A new connection to the database.
+    ///
+    /// # Errors
+    /// Where `ovsdb-server` is gone.
+    pub fn database(&self) -> Result<Database, Error> {
+        self.ovsdb_server.check()?;
+        Database::connect(&self.folder.path().join("db.sock"))
+    }
+
+    /// Runs an appctl command of `ovs-vswitchd`, and returns what it prints.
+    ///
+    /// # Errors
+    /// Where `ovs-vswitchd` is gone, or refuses the command.
+    pub fn control(&self, command: &str, arguments: &[&str]) -> Result<String, Error> {
+        self.vswitchd.check()?;
+        run(&self.folder.path().join("v.ctl"), command, arguments)
+    }
+
+    /// An error that says how, if one of the two programs ended.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn check(&self) -> Result<(), Error> {
+        self.ovsdb_server.check()?;
+        self.vswitchd.check()
+    }
+
+    /// Process id of `ovs-vswitchd`.
+    pub fn pid(&self) -> u32 {
+        self.vswitchd.pid
+    }
+
+    /// Where the bridge of this name takes OpenFlow connections.
+    pub fn management_socket(&self, bridge: &str) -> PathBuf {
+        self.folder.path().join(format!("{bridge}.mgmt"))
+    }
+
+    /// The folder with sockets and logs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // `--cleanup` makes it delete what it made in the kernel; a signal would not.
+        let at = |name: &str| self.folder.path().join(name);
+        for (process, socket, arguments) in [
+            (&self.vswitchd, at("v.ctl"), &["--cleanup"][..]),
+            (&self.ovsdb_server, at("db.ctl"), &[]),
+        ] {
+            if process.ended().is_some() {
+                continue;
+            }
+            let asked = run(&socket, "exit", arguments);
+            if !process.wait(if asked.is_ok() { STOP } else { Duration::ZERO }) {
+                tracing::warn!(
+                    program = process.name,
+                    ?asked,
+                    "does not end, and is killed"
+                );
+            }
+        }
+    }
+}
+
+fn program(path: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(path);
+    for variable in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"] {
+        command.env(variable, folder);
+    }
+    command
+}
+
+fn flag(name: &str, path: &Path) -> String {
+    format!("--{name}{}", path.display())
+}
+
+fn create_database(installation: &Installation, file: &Path) -> Result<(), Error> {
+    let doing = "making a database with ovsdb-tool";
+    let output = Command::new(&installation.ovsdb_tool)
+        .arg("create")
+        .args([file, &installation.schema])
+        .output()
+        .map_err(Error::io(doing))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::Database {
+        doing: doing.to_owned(),
+        reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+fn run(socket: &Path, command: &str, arguments: &[&str]) -> Result<String, Error> {
+    let failed = |reason: String| Error::Control {
+        command: std::iter::once(&command)
+            .chain(arguments)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" "),
+        reason,
+    };
+    let mut connection =
+        OvsUnixCtl::unix(socket, Some(COMMAND)).map_err(|e| failed(e.to_string()))?;
+    let arguments = (!arguments.is_empty()).then_some(arguments);
+    let said = connection.run(command, arguments);
+    said.map(Option::unwrap_or_default)
+        .map_err(|e| failed(e.to_string()))
+}
+
+/// Removes folders of processes that are gone: they were killed.
+fn remove_orphans(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(FOLDER))
+            .and_then(|rest| rest.split('-').next())
+            .and_then(|pid| pid.parse::<u32>().ok());
+        if let Some(pid) = owner
+            && !Path::new(&format!("/proc/{pid}")).exists()
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(folder = %entry.path().display(), %error, "an orphan stays");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_killed_processes_are_removed_and_no_others() {
+        let parent = tempfile::tempdir().unwrap();
+        // No process has the largest number.
+        let orphan = parent.path().join(format!("{FOLDER}{}-abc", u32::MAX));
+        let own = parent
+            .path()
+            .join(format!("{FOLDER}{}-abc", std::process::id()));
+        let other = parent.path().join(format!("{FOLDER}x"));
+        for folder in [&orphan, &own, &other] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("file"), "x").unwrap();
+        }
+        remove_orphans(parent.path());
+        assert!(!orphan.exists());
+        assert!(own.exists() && other.exists());
+    }
+}
