@@ -181,8 +181,10 @@ pub struct TrialRecord {
     pub foreign: u64,
     /// Latency from the intended send time, if it was taken.
     pub latency: Option<Latency>,
-    /// Processor time of the datapath.
+    /// Processor time of the datapath, over the trial and what it takes to start and end it.
     pub datapath_cpu_ns: u64,
+    /// How long that was, in seconds.
+    pub datapath_seconds: f64,
     /// Time the datapath was ready to run and waited.
     pub datapath_wait_ns: u64,
     /// Processor time of the tester.

@@ -31,7 +31,7 @@ impl Best {
             self.0 = Some(Fastest {
                 rate,
                 cpu_ns_per_frame: used / trial.received as f64,
-                busy: used / 1e9 / trial.effective_seconds.max(trial.duration_seconds),
+                busy: used / 1e9 / trial.datapath_seconds.max(trial.duration_seconds),
             });
         }
     }

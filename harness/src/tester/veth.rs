@@ -21,8 +21,10 @@ use std::time::{Duration, Instant};
 /// Frames a test run handles between two flushes. The kernel keeps as many pages for reuse; with fewer it
 /// spends more on pages than on frames, with more it overruns a veth device's 256 places.
 const BATCH: u32 = 128;
-/// The same where latency is taken: a batch delays a frame by as much as the batch takes.
+/// The same where latency is taken and the load allows it: a batch delays a frame by as much as the batch takes.
 const LATENCY_BATCH: u32 = 64;
+/// Frames per second that small batches carry.
+const LATENCY_BATCH_LOAD: f64 = 2e6;
 /// How long a generator may take until it is first called.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// From the end of a trial until nothing can be under way any more.
@@ -276,7 +278,8 @@ impl VethTester {
         self.reset(control, latency)?;
         let before = self.threads_time()?;
         let frame = vec![0; self.longest];
-        let batch = if latency { LATENCY_BATCH } else { BATCH };
+        let small = latency && load.get() <= LATENCY_BATCH_LOAD;
+        let batch = if small { LATENCY_BATCH } else { BATCH };
         let (generator, pace) = self.generate("generate", &frame, batch, duration)?;
         std::thread::sleep(DRAIN);
         let sinks = self.threads_time()?.since(before);
