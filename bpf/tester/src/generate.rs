@@ -49,7 +49,7 @@ pub fn generate(ctx: &XdpContext) -> Option<u32> {
             return Some(XDP_ABORTED);
         }
     }
-    let stamp = Stamp::new(number as u32, pace.due_at(control, number));
+    let stamp = Stamp::new(control.stamped(number), pace.due_at(control, number));
     if entry.inner_at == 0 {
         write::<SMALL_WORDS>(ctx, entry, 0, &stamp)?;
     } else {

@@ -8,7 +8,7 @@ use aya_ebpf::programs::XdpContext;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Be32, ethernet, ipv4};
 use workload::histogram::{BUCKETS, bucket};
-use workload::{Arrival, Entry, SinkState, Stamp, WINDOW, judge};
+use workload::{Arrival, Entry, Origin, SinkState, Stamp, WINDOW, judge};
 
 /// The number plus one that was last seen in each place of the window.
 #[map]
@@ -31,14 +31,15 @@ pub fn sink(ctx: &XdpContext) -> Option<()> {
     } else {
         read::<ENCAPSULATION_LEN>(ctx)
     };
-    let Some((arrival, stamp)) = arrival else {
+    let Some((origin, arrival, stamp)) = arrival else {
         state.foreign += 1;
         return None;
     };
-    match arrival {
-        Arrival::Foreign => state.foreign += 1,
-        Arrival::Corrupted => state.corrupted += 1,
-        Arrival::Intact(number) => {
+    match (origin, arrival) {
+        (Origin::EarlierTrial, _) => {}
+        (Origin::Unknown, _) | (_, Arrival::Foreign) => state.foreign += 1,
+        (_, Arrival::Corrupted) => state.corrupted += 1,
+        (Origin::Trial(number), Arrival::Intact) => {
             let is_new = count(state, number, ctx.data_end() - ctx.data());
             if is_new && config.latency != 0 {
                 // SAFETY: reads a clock.
@@ -69,7 +70,7 @@ struct Inner {
 }
 
 #[inline(always)]
-fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Arrival, Stamp)> {
+fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Origin, Arrival, Stamp)> {
     let (data, end) = (ctx.data(), ctx.data_end());
     let inner_at = data + INNER_AT + ethernet::LEN;
     // Room for the longest place of a stamp, which every frame of a workload has.
@@ -86,11 +87,16 @@ fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Arrival, Stamp)> {
     };
     // SAFETY: at most 36 bytes behind `inner_at`, at an even address.
     let stamp = unsafe { *(stamp_at as *const Stamp) };
-    let entries = CONTROL.get(0)?.entries;
-    if entries == 0 {
+    let control = CONTROL.get(0)?;
+    if control.entries == 0 {
         return None;
     }
-    let entry: &Entry = ENTRIES.get(stamp.number.get() % entries)?;
+    let origin = control.frame_of(stamp.number.get());
+    let number = match origin {
+        Origin::Trial(number) => number,
+        Origin::EarlierTrial | Origin::Unknown => return Some((origin, Arrival::Foreign, stamp)),
+    };
+    let entry: &Entry = ENTRIES.get(number % control.entries)?;
     // SAFETY: the head of an entry is longer, and begins at an address divisible by eight.
     let head = unsafe {
         let at = if entry.inner_at == 0 {
@@ -104,9 +110,8 @@ fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Arrival, Stamp)> {
         entry,
         end - data,
         INNER_AT as u32,
-        &stamp,
         (&inner.ip, inner.ports.raw()),
         (&head.ip, head.ports.raw()),
     );
-    Some((arrival, stamp))
+    Some((origin, arrival, stamp))
 }

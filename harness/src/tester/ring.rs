@@ -4,7 +4,7 @@ use super::workload::Workload;
 use super::{Error, Report, Tester, add, now, summarise};
 use crate::search::Pps;
 use ::workload::{
-    Arrival, Control, Entry, Pace, SMALL_WORDS, SinkState, Stamp, WINDOW, histogram, judge,
+    Arrival, Control, Entry, Origin, Pace, SMALL_WORDS, SinkState, Stamp, WINDOW, histogram, judge,
 };
 use datapath_api::ring::{Buffer, TesterPort};
 use mizar_wire::{Be16, ethernet, ipv4};
@@ -26,6 +26,8 @@ pub struct RingTester {
     entries: Vec<Entry>,
     /// Where inner frames start, by number of the port; `None` for ports that nothing must arrive at.
     inner_at: Vec<Option<u32>>,
+    /// Number of the next trial's first frame.
+    first: u32,
     cpu: Cpu,
 }
 
@@ -53,6 +55,7 @@ impl RingTester {
             pool,
             entries: workload.entries.clone(),
             inner_at,
+            first: 0,
             cpu,
         }
     }
@@ -89,9 +92,12 @@ struct Trial<'a> {
 impl<'a> Trial<'a> {
     fn new(tester: &'a mut RingTester, load: Pps, duration: Duration, latency: bool) -> Self {
         let entries = tester.entries.len() as u32;
+        let nanoseconds = duration.as_nanos() as u64;
+        let control = Control::new(nanoseconds, load.get(), entries, tester.first);
+        tester.first = control.next_first();
         Self {
             tester,
-            control: Control::new(duration.as_nanos() as u64, load.get(), entries),
+            control,
             pace: Pace::default(),
             state: SinkState::default(),
             seen: vec![0; WINDOW as usize],
@@ -136,7 +142,10 @@ impl<'a> Trial<'a> {
         let Some(entry) = self.tester.entries.get(index as usize) else {
             return false;
         };
-        let stamp = Stamp::new(number as u32, self.pace.due_at(&self.control, number));
+        let stamp = Stamp::new(
+            self.control.stamped(number),
+            self.pace.due_at(&self.control, number),
+        );
         if let Some(frame) = buffer.reset(usize::from(entry.len)) {
             write(frame, entry, &stamp);
         }
@@ -173,21 +182,31 @@ impl<'a> Trial<'a> {
 
     #[inline(always)]
     fn judge(&mut self, frame: &[u8], inner_at: u32) {
-        let arrival = read(frame, inner_at as usize).and_then(|(stamp, ip, ports)| {
-            let entries = &self.tester.entries;
-            let entry = entries.get(stamp.number.get() as usize % entries.len().max(1))?;
-            let head = entry.head.as_bytes();
-            let (_, head_ip, head_ports) = read(head, usize::from(entry.inner_at))?;
-            let (theirs, ours) = ((&ip, ports), (&head_ip, head_ports));
-            Some((
-                judge(entry, frame.len(), inner_at, &stamp, theirs, ours),
-                stamp,
-            ))
-        });
+        let Some((stamp, ip, ports)) = read(frame, inner_at as usize) else {
+            self.state.foreign += 1;
+            return;
+        };
+        let number = match self.control.frame_of(stamp.number.get()) {
+            Origin::Trial(number) => number,
+            Origin::EarlierTrial => return,
+            Origin::Unknown => {
+                self.state.foreign += 1;
+                return;
+            }
+        };
+        let entries = &self.tester.entries;
+        let arrival = entries
+            .get(number as usize % entries.len().max(1))
+            .and_then(|entry| {
+                let head = entry.head.as_bytes();
+                let (_, head_ip, head_ports) = read(head, usize::from(entry.inner_at))?;
+                let (theirs, ours) = ((&ip, ports), (&head_ip, head_ports));
+                Some(judge(entry, frame.len(), inner_at, theirs, ours))
+            });
         match arrival {
-            None | Some((Arrival::Foreign, _)) => self.state.foreign += 1,
-            Some((Arrival::Corrupted, _)) => self.state.corrupted += 1,
-            Some((Arrival::Intact(number), stamp)) => self.count(number, frame.len(), &stamp),
+            None | Some(Arrival::Foreign) => self.state.foreign += 1,
+            Some(Arrival::Corrupted) => self.state.corrupted += 1,
+            Some(Arrival::Intact) => self.count(number, frame.len(), &stamp),
         }
     }
 

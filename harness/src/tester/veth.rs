@@ -36,6 +36,8 @@ pub struct VethTester {
     pace: Array<MapData, Plain<Pace>>,
     namespace: Arc<Namespace>,
     entries: u32,
+    /// Number of the next trial's first frame.
+    first: u32,
     longest: usize,
     sinks: Vec<(u32, SinkConfig)>,
     threads: Vec<Tid>,
@@ -117,6 +119,7 @@ impl VethTester {
             pace,
             namespace,
             entries: workload.entries.len() as u32,
+            first: 0,
             longest: workload.longest,
             sinks,
             threads,
@@ -274,7 +277,9 @@ impl Tester for VethTester {
 
 impl VethTester {
     fn conduct(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
-        let control = Control::new(duration.as_nanos() as u64, load.get(), self.entries);
+        let nanoseconds = duration.as_nanos() as u64;
+        let control = Control::new(nanoseconds, load.get(), self.entries, self.first);
+        self.first = control.next_first();
         self.reset(control, latency)?;
         let before = self.threads_time()?;
         let frame = vec![0; self.longest];
@@ -365,7 +370,7 @@ pub fn bare_and_generator(
     let mut rates = [0.0; 2];
     for (rate, name) in rates.iter_mut().zip(["bare", "generate"]) {
         // A load that no generator reaches, so that a frame is always due.
-        let control = Control::new(duration.as_nanos() as u64, 1e9, tester.entries);
+        let control = Control::new(duration.as_nanos() as u64, 1e9, tester.entries, 0);
         tester.reset(control, false)?;
         let (_, pace) = tester.generate(name, &frame, BATCH, duration)?;
         *rate = pace.next as f64 / duration.as_secs_f64();

@@ -12,5 +12,5 @@ mod pace;
 mod sink;
 
 pub use entry::{Entry, LARGE_WORDS, SMALL_WORDS, Stamp};
-pub use pace::{Control, Pace};
+pub use pace::{Control, Origin, Pace};
 pub use sink::{Arrival, SinkConfig, SinkState, WINDOW, judge};

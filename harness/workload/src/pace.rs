@@ -8,6 +8,20 @@ const FRACTION: u32 = 16;
 /// Nanoseconds from the first call of a generator until frame 0 is due.
 const LEAD: u64 = 1_000_000;
 
+/// How far back numbers are those of earlier trials: many more frames than can be under way.
+const EARLIER: u32 = 1 << 26;
+
+/// Where a stamp's number comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is that of this frame of the trial.
+    Trial(u32),
+    /// A trial that is over: a stalled datapath gave the frame back only now. It counted as lost there.
+    EarlierTrial,
+    /// Nobody of the tester wrote it.
+    Unknown,
+}
+
 /// What a generator is told.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -22,13 +36,14 @@ pub struct Control {
     pub duration: u64,
     /// How many entries there are; never zero while a trial runs.
     pub entries: u32,
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// What the number of frame 0 is in its stamp. Each trial goes on where the one before ended, so that a frame
+    /// that a stalled datapath gives back only now is not taken for one of this trial.
+    pub first: u32,
 }
 
 impl Control {
-    /// A trial of `nanoseconds` at `rate` frames per second.
-    pub fn new(nanoseconds: u64, rate: f64, entries: u32) -> Self {
+    /// A trial of `nanoseconds` at `rate` frames per second, whose frames are numbered from `first` on.
+    pub fn new(nanoseconds: u64, rate: f64, entries: u32, first: u32) -> Self {
         let interval = 1e9 / rate * f64::from(1u32 << FRACTION);
         // `f64::round` needs the standard library.
         let frames = rate * nanoseconds as f64 / 1e9 + 0.5;
@@ -37,7 +52,31 @@ impl Control {
             frames: (frames as u64).max(1),
             duration: nanoseconds,
             entries,
-            reserved: 0,
+            first,
+        }
+    }
+
+    /// The same trial again, with frames of its own.
+    pub const fn next_first(&self) -> u32 {
+        self.first.wrapping_add(self.frames as u32)
+    }
+
+    /// The number in the stamp of frame `number`.
+    #[inline(always)]
+    pub const fn stamped(&self, number: u64) -> u32 {
+        self.first.wrapping_add(number as u32)
+    }
+
+    /// Which frame has this number in its stamp.
+    #[inline(always)]
+    pub const fn frame_of(&self, stamped: u32) -> Origin {
+        let number = stamped.wrapping_sub(self.first);
+        if (number as u64) < self.frames {
+            Origin::Trial(number)
+        } else if self.first.wrapping_sub(stamped) <= EARLIER {
+            Origin::EarlierTrial
+        } else {
+            Origin::Unknown
         }
     }
 
@@ -129,7 +168,7 @@ mod tests {
         fn what_is_due_agrees_with_when_it_is_due(
             rate in 1.0f64..50e6, elapsed in 0u64..5_000_000_000,
         ) {
-            let control = Control::new(10_000_000_000, rate, 7);
+            let control = Control::new(10_000_000_000, rate, 7, 0);
             let due = control.due_by(elapsed);
             prop_assert!(due >= 1);
             if due < control.frames {
@@ -140,8 +179,21 @@ mod tests {
     }
 
     #[test]
+    fn frames_of_another_trial_are_told_apart() {
+        let first = Control::new(1_000, 1e8, 3, u32::MAX - 49);
+        assert_eq!(first.frames, 100);
+        let second = Control::new(1_000, 1e8, 3, first.next_first());
+        for number in 0..100 {
+            let stamped = first.stamped(number);
+            assert_eq!(first.frame_of(stamped), Origin::Trial(number as u32));
+            assert_eq!(second.frame_of(stamped), Origin::EarlierTrial);
+            assert_eq!(first.frame_of(second.stamped(number)), Origin::Unknown);
+        }
+    }
+
+    #[test]
     fn a_late_generator_catches_up_and_stops_at_the_end() {
-        let control = Control::new(1_000, 1e8, 3);
+        let control = Control::new(1_000, 1e8, 3, 0);
         assert_eq!(control.frames, 100);
         let mut pace = Pace::default();
         assert!(

@@ -1,6 +1,6 @@
 //! Judging what comes back.
 
-use crate::entry::{Entry, Stamp};
+use crate::entry::Entry;
 use mizar_wire::ipv4;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -36,7 +36,7 @@ pub struct SinkState {
     pub reordered: u64,
     /// Frames that came back changed where they must not be.
     pub corrupted: u64,
-    /// Frames that the tester did not send.
+    /// Frames that the tester did not send; those of an earlier trial, which come late, are none of them.
     pub foreign: u64,
     /// One above the highest number so far.
     pub highest: u64,
@@ -73,11 +73,11 @@ pub enum Arrival {
     Foreign,
     /// One of the tester's, with changes that no datapath may make.
     Corrupted,
-    /// Intact, with this number.
-    Intact(u32),
+    /// As it must be.
+    Intact,
 }
 
-/// Judges a frame of `len` bytes whose stamp is `stamp`, by the entry that its number names.
+/// Judges a frame of `len` bytes by the entry that its number names.
 ///
 /// `ip` and `ports` are the inner IPv4 header and the four bytes behind it, `head_ip` and `head_ports` those
 /// of the entry.
@@ -86,7 +86,6 @@ pub fn judge(
     entry: &Entry,
     len: usize,
     arrived_inner_at: u32,
-    stamp: &Stamp,
     (ip, ports): (&ipv4::Header, u32),
     (head_ip, head_ports): (&ipv4::Header, u32),
 ) -> Arrival {
@@ -101,7 +100,7 @@ pub fn judge(
         && ip.checksum == head_ip.checksum
         && ip.ttl == head_ip.ttl;
     if intact {
-        Arrival::Intact(stamp.number.get())
+        Arrival::Intact
     } else {
         Arrival::Corrupted
     }
