@@ -50,13 +50,13 @@ fn main() {
         wrong_path,
     ));
     trials.push(Trial::test("interrupt_ends_with_a_report", || {
-        ends_by("INT")
+        ends_by(libc::SIGINT)
     }));
     trials.push(Trial::test("terminate_ends_with_a_report", || {
-        ends_by("TERM")
+        ends_by(libc::SIGTERM)
     }));
     trials.push(Trial::test("kill_leaves_nothing_behind", || {
-        ends_by("KILL")
+        ends_by(libc::SIGKILL)
     }));
     let trials = trials
         .into_iter()
@@ -172,10 +172,11 @@ fn wrong_path() -> Result<(), Failed> {
     )
 }
 
-fn ends_by(signal: &str) -> Result<(), Failed> {
+fn ends_by(signal: libc::c_int) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let run = folder.path().join("run");
-    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command
         .args([
             "per-datapath",
             "--profile",
@@ -185,30 +186,26 @@ fn ends_by(signal: &str) -> Result<(), Failed> {
         ])
         .args(["--datapath", "kernel-xdp", "--out"])
         .arg(&run)
-        .stdout(Stdio::null())
-        .spawn()?;
+        .stdout(Stdio::null());
+    let mut bench = Killed(command.spawn()?);
     // Devices of a lab are named after the process; see `lab::unique`.
-    let threads = format!("napi/d{:x}x", bench.id());
+    let threads = format!("napi/d{:x}x", bench.0.id());
     let began = Instant::now();
     while !has_threads(&threads) || !has_lines(&run) {
-        if let Some(status) = bench.try_wait()? {
+        if let Some(status) = bench.0.try_wait()? {
             return Err(format!("ended by itself: {status}").into());
         }
         if began.elapsed() > Duration::from_secs(300) {
-            bench.kill()?;
             return Err("never began to measure".into());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    let sent = Command::new("kill")
-        .arg(format!("-{signal}"))
-        .arg(bench.id().to_string())
-        .status()?;
-    if !sent.success() {
+    // SAFETY: a child of this process that was not waited for, so that the number is its own.
+    if unsafe { libc::kill(bench.0.id() as libc::pid_t, signal) } != 0 {
         return Err("could not send the signal".into());
     }
-    let status = bench.wait()?;
-    if signal == "KILL" {
+    let status = bench.0.wait()?;
+    if signal == libc::SIGKILL {
         // What was recorded is there, line by line.
         if !has_lines(&run) {
             return Err("the trials before the end are lost".into());
@@ -230,6 +227,17 @@ fn ends_by(signal: &str) -> Result<(), Failed> {
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// A child that does not outlive its test.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // If it ended already there is nothing to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn has_threads(prefix: &str) -> bool {

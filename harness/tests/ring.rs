@@ -1,7 +1,5 @@
 //! The ring tester against a device that gives frames back too late.
 
-#![expect(clippy::unwrap_used, reason = "a test helper fails by panicking")]
-
 use datapath_api::ring::{self, Buffer};
 use harness::search::Pps;
 use harness::tester::{FrameSize, RingTester, Tester, Workload};

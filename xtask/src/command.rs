@@ -52,6 +52,15 @@ impl Step {
         Self::new("sudo").args([OsStr::new("--"), program.as_ref()])
     }
 
+    /// Fails if nothing can be run as root, before anything else is done.
+    pub fn check_root() -> anyhow::Result<()> {
+        anyhow::ensure!(
+            is_root() || Self::new("sudo").args(["--version"]).output().is_some(),
+            "this needs root: run it as root, or install sudo (`apt-get install sudo`)"
+        );
+        Ok(())
+    }
+
     /// With these arguments too.
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.0.args(arguments);

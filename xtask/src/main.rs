@@ -50,6 +50,7 @@ fn build() -> anyhow::Result<ExitCode> {
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    Step::check_root()?;
     setup::for_bench()?;
     let built = Step::cargo(["build", "--package", "harness"])
         .required_bpf()
@@ -68,6 +69,7 @@ fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
 }
 
 fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    Step::check_root()?;
     setup::all()?;
     let documented = Step::cargo(["test", "--workspace", "--doc", "--quiet"])
         .required_bpf()

@@ -42,17 +42,17 @@ impl Interface {
         self.namespace.run(|| ethtool::enable_gro(&self.name))?
     }
 
-    /// Gives the device's receive side a kernel thread of its own, pinned to `cpu` and going before others there. The device must carry
-    /// an XDP program: before, it has no NAPI instance.
+    /// Gives the device's receive side a kernel thread of its own, pinned to `cpu` and going before others
+    /// there. The device must carry an XDP program: before, it has no NAPI instance.
     ///
     /// # Errors
     /// Where the kernel cannot (before Linux 5.12), or refuses.
     pub fn thread_napi(&self, cpu: Cpu, urgency: Urgency) -> Result<Vec<Tid>, Error> {
         let prefix = format!("napi/{}-", self.name);
         let before: HashSet<Tid> = Tid::kernel_threads(&prefix).collect();
-        let path = format!("/sys/class/net/{}/threaded", self.name);
-        self.namespace.with_sysfs(|| {
-            std::fs::write(&path, "1")
+        self.namespace.with_sysfs(|sysfs| {
+            let path = sysfs.join(format!("class/net/{}/threaded", self.name));
+            std::fs::write(path, "1")
                 .map_err(|e| Error::io(format!("switching {} to threaded NAPI", self.name), e))
         })?;
         let threads: Vec<Tid> = Tid::kernel_threads(&prefix)

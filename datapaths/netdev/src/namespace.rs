@@ -2,7 +2,8 @@
 
 use crate::Error;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
 
 /// A network namespace that lives as long as this value.
 #[derive(Debug)]
@@ -62,29 +63,40 @@ impl Namespace {
         Ok(())
     }
 
-    /// Runs `work` inside the namespace with a `/sys` that shows its devices.
+    /// Runs `work` inside the namespace with the path of a sysfs that shows its devices. It is mounted nowhere:
+    /// the path leads through this process's descriptor of it.
     pub(crate) fn with_sysfs<R: Send>(
         &self,
-        work: impl FnOnce() -> Result<R, Error> + Send,
+        work: impl FnOnce(&Path) -> Result<R, Error> + Send,
     ) -> Result<R, Error> {
         self.run(|| {
-            // SAFETY: CLONE_NEWNS gives this thread, which ends with the closure, mounts of its own.
-            unsafe {
-                if libc::unshare(libc::CLONE_NEWNS) != 0 {
-                    return Err(Error::last("making a mount namespace"));
-                }
-                let private = libc::MS_REC | libc::MS_PRIVATE;
-                let (none, root) = (c"none".as_ptr(), c"/".as_ptr());
-                if libc::mount(none, root, std::ptr::null(), private, std::ptr::null()) != 0 {
-                    return Err(Error::last("making mounts private"));
-                }
-                let sysfs = c"sysfs".as_ptr();
-                if libc::mount(sysfs, c"/sys".as_ptr(), sysfs, 0, std::ptr::null()) != 0 {
-                    return Err(Error::last("mounting /sys"));
-                }
-            }
-            work()
+            let sysfs = detached_sysfs().map_err(|e| Error::io("opening a sysfs", e))?;
+            let path = format!("/proc/self/fd/{}", sysfs.as_raw_fd());
+            work(Path::new(&path))
         })?
+    }
+}
+
+/// A sysfs of the calling thread's namespace, mounted nowhere: fsopen(2), fsmount(2), Linux 5.2.
+fn detached_sysfs() -> std::io::Result<OwnedFd> {
+    // `FSCONFIG_CMD_CREATE` of include/uapi/linux/mount.h.
+    const CREATE: libc::c_uint = 6;
+    let owned = |result: libc::c_long| {
+        if result < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        // SAFETY: a descriptor that the kernel just made for this process.
+        Ok(unsafe { OwnedFd::from_raw_fd(result as libc::c_int) })
+    };
+    let none = std::ptr::null::<libc::c_char>();
+    // SAFETY: a valid name, and null pointers where these calls take none.
+    unsafe {
+        let context = owned(libc::syscall(libc::SYS_fsopen, c"sysfs".as_ptr(), 0))?;
+        let fd = context.as_raw_fd();
+        if libc::syscall(libc::SYS_fsconfig, fd, CREATE, none, none, 0) < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        owned(libc::syscall(libc::SYS_fsmount, fd, 0, 0))
     }
 }
 

@@ -1,13 +1,8 @@
 //! The configuration database of Open vSwitch, over its own protocol: OVSDB, RFC 7047.
-//!
-//! Of the protocol this speaks what a client needs that only writes and asks: `transact`, and answers to the
-//! server's `echo`. A ready-made client exists (`rovs-ovsdb`), but brings a TLS library, which is built from C,
-//! to a Unix socket.
 
 use crate::Error;
+use crate::jsonrpc::Connection;
 use serde_json::{Value, json};
-use std::io::{BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,13 +13,7 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// A connection to `ovsdb-server`.
 pub struct Database {
-    socket: UnixStream,
-    messages: serde_json::StreamDeserializer<
-        'static,
-        serde_json::de::IoRead<BufReader<UnixStream>>,
-        Value,
-    >,
-    last_id: u64,
+    connection: Connection,
 }
 
 /// A bridge to be made.
@@ -57,17 +46,9 @@ impl Database {
     /// # Errors
     /// Where nobody listens.
     pub fn connect(path: &Path) -> Result<Self, Error> {
-        let doing = || format!("connecting to the database at {}", path.display());
-        let socket = UnixStream::connect(path).map_err(Error::io(doing()))?;
-        socket
-            .set_read_timeout(Some(PATIENCE))
-            .map_err(Error::io(doing()))?;
-        let reader = BufReader::new(socket.try_clone().map_err(Error::io(doing()))?);
-        Ok(Self {
-            socket,
-            messages: serde_json::Deserializer::from_reader(reader).into_iter(),
-            last_id: 0,
-        })
+        let doing = format!("connecting to the database at {}", path.display());
+        let connection = Connection::open(path, PATIENCE).map_err(Error::io(doing))?;
+        Ok(Self { connection })
     }
 
     /// Carries out operations as one transaction (RFC 7047 section 4.1.3), all or nothing. Returns a result for
@@ -82,39 +63,17 @@ impl Database {
         };
         let mut params = vec![json!("Open_vSwitch")];
         params.extend(operations);
-        self.last_id += 1;
-        let request = json!({"method": "transact", "params": params, "id": self.last_id});
-        self.send(&request).map_err(|e| failed(e.to_string()))?;
-        loop {
-            let message = match self.messages.next() {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return Err(failed(error.to_string())),
-                None => return Err(failed("the server closed the connection".to_owned())),
-            };
-            if message["method"] == "echo" {
-                // Section 4.1.11: an echo is answered with its own parameters.
-                let reply =
-                    json!({"id": message["id"], "result": message["params"], "error": null});
-                self.send(&reply).map_err(|e| failed(e.to_string()))?;
-                continue;
-            }
-            if message["id"] != self.last_id {
-                continue;
-            }
-            if !message["error"].is_null() {
-                return Err(failed(message["error"].to_string()));
-            }
-            let results = message["result"].as_array().cloned().unwrap_or_default();
-            if let Some(refused) = results.iter().find(|result| !result["error"].is_null()) {
-                let text = |key: &str| refused[key].as_str().unwrap_or_default().to_owned();
-                return Err(failed(format!("{}: {}", text("error"), text("details"))));
-            }
-            return Ok(results);
+        let params = Value::Array(params);
+        let mut result = self.connection.call("transact", &params).map_err(failed)?;
+        let results = result
+            .as_array_mut()
+            .map(std::mem::take)
+            .unwrap_or_default();
+        if let Some(refused) = results.iter().find(|result| !result["error"].is_null()) {
+            let text = |key: &str| refused[key].as_str().unwrap_or_default().to_owned();
+            return Err(failed(format!("{}: {}", text("error"), text("details"))));
         }
-    }
-
-    fn send(&mut self, message: &Value) -> std::io::Result<()> {
-        self.socket.write_all(message.to_string().as_bytes())
+        Ok(results)
     }
 
     /// Makes the one row of the table `Open_vSwitch`, as `ovs-vsctl init` does, with this `other_config`.

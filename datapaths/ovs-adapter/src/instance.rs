@@ -3,9 +3,10 @@
 use crate::Error;
 use crate::database::Database;
 use crate::installation::Installation;
+use crate::jsonrpc::Connection;
 use crate::process::Process;
 use netdev::Namespace;
-use ovs_unixctl::OvsUnixCtl;
+use serde_json::json;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -189,11 +190,11 @@ fn run(socket: &Path, command: &str, arguments: &[&str]) -> Result<String, Error
         reason,
     };
     let mut connection =
-        OvsUnixCtl::unix(socket, Some(COMMAND)).map_err(|e| failed(e.to_string()))?;
-    let arguments = (!arguments.is_empty()).then_some(arguments);
-    let said = connection.run(command, arguments);
-    said.map(Option::unwrap_or_default)
-        .map_err(|e| failed(e.to_string()))
+        Connection::open(socket, COMMAND).map_err(|error| failed(error.to_string()))?;
+    let said = connection
+        .call(command, &json!(arguments))
+        .map_err(failed)?;
+    Ok(said.as_str().unwrap_or_default().to_owned())
 }
 
 /// Removes folders of processes that are gone: they were killed.

@@ -8,6 +8,7 @@ pub mod database;
 pub mod error;
 pub mod installation;
 pub mod instance;
+mod jsonrpc;
 mod process;
 
 pub use database::Database;

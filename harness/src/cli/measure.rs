@@ -38,7 +38,7 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
         scenarios,
         seed: arguments.seed.unwrap_or_else(rand::random),
         measure_anyway: arguments.measure_anyway,
-        command: std::env::args().collect(),
+        command: command(),
     };
     // A second signal ends the program at once: nothing of the lab outlives it.
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -191,4 +191,10 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize) -> Scenario {
         frame: size.to_string(),
         transport: transport.to_owned(),
     }
+}
+
+/// The command as a user repeats it: by cargo, since a path may lead to another build.
+fn command() -> Vec<String> {
+    let cargo = ["cargo", "run", "--bin", "bench", "--"].map(str::to_owned);
+    cargo.into_iter().chain(std::env::args().skip(1)).collect()
 }

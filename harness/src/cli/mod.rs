@@ -40,7 +40,8 @@ impl From<Outcome> for ExitCode {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let level = match arguments.verbose {
-        0 => "warn",
+        // That crate warns of every attribute newer than itself.
+        0 => "warn,netlink_packet_route=error",
         1 => "info",
         2 => "debug",
         _ => "trace",
@@ -50,6 +51,9 @@ pub fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    if !matches!(arguments.command, Command::PerDatapath(_)) {
+        end_with_the_reader();
+    }
     let format = arguments.format;
     let result = match arguments.command {
         Command::PerDatapath(arguments) => measure::run(&arguments, format),
@@ -70,6 +74,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Lets a closed pipe end this program quietly, as `head` expects of what it reads from. Not where something runs
+/// that must be taken down.
+fn end_with_the_reader() {
+    // SAFETY: sets the default action; nothing here handles the signal otherwise.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// Prints a value as JSON.

@@ -14,6 +14,9 @@ use super::lead::Lead;
 /// A rate this close to the tester's ceiling may be the tester's, not the datapath's.
 const TESTER_BOUND: f64 = 0.95;
 
+/// With more than this share of its trials disturbed, a run shows the machine's other work.
+const TOO_DISTURBED: f64 = 0.15;
+
 /// A datapath whose processor was idle for more than the rest of its fastest trial had room left.
 const BUSY: f64 = 0.90;
 
@@ -46,6 +49,8 @@ pub(super) struct Trials {
     pub latency: u64,
     /// Of all, those disturbed and repeated.
     pub repeated: u64,
+    /// Of all, those disturbed, repeated or not.
+    pub disturbed: u64,
     /// Time spent in all, in seconds.
     pub seconds: f64,
 }
@@ -149,6 +154,13 @@ impl<'a> Figures<'a> {
             .iter()
             .flat_map(|group| &group.scenarios)
             .flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)))
+    }
+}
+
+impl Trials {
+    /// Whether so many trials were disturbed that nothing can be concluded from the run.
+    pub(super) fn are_too_disturbed(&self) -> bool {
+        self.disturbed as f64 > self.total as f64 * TOO_DISTURBED
     }
 }
 
@@ -263,6 +275,7 @@ fn trials(folder: &RunFolder) -> Trials {
         trials.total += 1;
         trials.seconds += trial.effective_seconds.max(0.0);
         trials.repeated += u64::from(trial.repeated);
+        trials.disturbed += u64::from(trial.disturbed.is_some());
         match trial.purpose {
             Purpose::Ceiling => trials.ceiling += 1,
             Purpose::Search => trials.search += 1,
@@ -365,6 +378,7 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
             }),
         }
     }
+    let trials = trials(folder);
     for group in &mut groups {
         for &id in &names.scenarios {
             let mut cells = Vec::new();
@@ -381,7 +395,7 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
             group.scenarios.push(ScenarioFigures {
                 id,
                 info: run.scenarios.iter().find(|scenario| scenario.id == id),
-                lead: Lead::of(run, &cells),
+                lead: Lead::of(run, trials, &cells),
                 cells,
             });
         }

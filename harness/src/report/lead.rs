@@ -2,7 +2,7 @@
 
 use crate::record::{Rate, Run};
 
-use super::figures::{Cell, is_optimised, is_smoke};
+use super::figures::{Cell, Trials, is_optimised, is_smoke};
 use super::text;
 use super::warnings::unsent_decided;
 
@@ -24,13 +24,16 @@ pub(super) enum Lead<'a> {
 
 impl<'a> Lead<'a> {
     /// Compares `cells`, which must be of one scenario and on one kind of port.
-    pub(super) fn of(run: &Run, cells: &[Cell<'a>]) -> Self {
+    pub(super) fn of(run: &Run, trials: Trials, cells: &[Cell<'a>]) -> Self {
         let undecided = |reason: &str| Self::Undecided(reason.to_owned());
         if !is_optimised(run) {
             return undecided("the program is not optimised");
         }
         if is_smoke(run) {
             return undecided("smoke: too short for conclusions");
+        }
+        if trials.are_too_disturbed() {
+            return undecided("the machine was too busy");
         }
         let mut rated: Vec<_> = cells
             .iter()

@@ -64,6 +64,13 @@ fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
             environment.build
         ));
     }
+    let trials = figures.trials;
+    if trials.are_too_disturbed() {
+        out.push(format!(
+            "The machine was too busy for conclusions: {} of {} trials were disturbed. Do not use the figures; end what else runs on it and repeat the run.",
+            trials.disturbed, trials.total
+        ));
+    }
     if figures.is_smoke() {
         out.push(
             "smoke: too short for conclusions. It shows that everything works; for figures run again with --profile quick, standard or full."

@@ -205,7 +205,7 @@ impl Deployed {
             tester_cpu_ns: report.cpu.running.as_nanos() as u64,
             steal_ns: stolen.as_nanos() as u64,
             counters,
-            disturbed: self.disturbance(meter.duration, stolen, used.waiting),
+            disturbed: self.disturbance(meter.duration, stolen, used.waiting, report.stalled),
             repeated: false,
         };
         Some(self.last.clone())
@@ -227,6 +227,7 @@ impl Deployed {
         duration: Duration,
         stolen: Duration,
         waited: Duration,
+        stalled: Option<Duration>,
     ) -> Option<String> {
         let limit = duration.mul_f64(DISTURBED).max(Duration::from_millis(1));
         let percent = |time: Duration| 100.0 * time.as_secs_f64() / duration.as_secs_f64();
@@ -235,6 +236,14 @@ impl Deployed {
             return Some(format!(
                 "the hypervisor took {:.0} % of its time",
                 percent(stolen)
+            ));
+        }
+        if let Some(stalled) = stalled
+            && stalled > limit
+        {
+            return Some(format!(
+                "the tester waited {:.0} % of its time",
+                percent(stalled)
             ));
         }
         // Threads of one datapath wait for each other, which is no disturbance.

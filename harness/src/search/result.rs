@@ -25,13 +25,11 @@ pub enum Irregular {
 impl fmt::Display for Irregular {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NothingLowerAboveMin => {
-                "the minimum load is already too much; lower the minimum load"
-            }
+            Self::NothingLowerAboveMin => "even the minimum load was too much",
             Self::NoUpperWithinMax => {
                 "the maximum load was carried; the figure is a floor, not the device's limit"
             }
-            Self::TimeOut => "the budget ran out first; allow more time or a wider goal",
+            Self::TimeOut => "the budget ran out first; a longer profile has more",
             Self::StillSearching => "the search has not ended",
         })
     }

@@ -72,6 +72,9 @@ pub struct Report {
     pub latency: Option<Latency>,
     /// Processor time of the tester, generator and sinks together.
     pub cpu: CpuTime,
+    /// Time that the tester was ready to run and waited for other work of the machine. Only known where it is one
+    /// thread: several wait for each other.
+    pub stalled: Option<Duration>,
     /// How long the trial took.
     pub effective: Duration,
 }

@@ -127,6 +127,7 @@ impl<'a> Trial<'a> {
             offered: self.pace.next,
             arrived,
             latency: self.latency.as_deref().map(summarise),
+            stalled: Some(cpu.waiting),
             cpu,
             effective: Duration::from_nanos(now() - self.pace.start),
         })

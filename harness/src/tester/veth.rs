@@ -307,6 +307,7 @@ impl VethTester {
             arrived,
             latency,
             cpu: sinks + generator,
+            stalled: None,
             effective: Duration::from_nanos(now().saturating_sub(pace.start)),
         })
     }

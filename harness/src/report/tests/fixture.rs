@@ -232,8 +232,7 @@ fn measure(folder: &mut RunFolder, device: &Device, number: usize, id: &str) {
     }
     let mut rates = vec![ndr, pdr];
     if device.name == "kernel-xdp" && number == 1 {
-        rates[0].irregular =
-            Some("the budget ran out first; allow more time or a wider goal".to_owned());
+        rates[0].irregular = Some("the budget ran out first; a longer profile has more".to_owned());
         rates[0].lower = Some((rates[0].lower.unwrap() * 0.9).round());
     }
     lab.push(Record::Result(ResultRecord {

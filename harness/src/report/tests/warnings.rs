@@ -123,3 +123,25 @@ fn a_disturbed_ceiling_is_told() {
     }
     assert!(told(&folder));
 }
+
+#[test]
+fn a_run_on_a_busy_machine_concludes_nothing() {
+    let mut folder = fixture::run();
+    assert!(
+        !Figures::of(&folder)
+            .warnings
+            .iter()
+            .any(|it| it.contains("too busy for conclusions"))
+    );
+    for (number, record) in folder.records.iter_mut().enumerate() {
+        if let Record::Trial(trial) = record
+            && number % 4 == 0
+        {
+            trial.disturbed = Some("the hypervisor took 12 % of its time".to_owned());
+        }
+    }
+    let figures = Figures::of(&folder);
+    assert!(figures.warnings[0].starts_with("The machine was too busy for conclusions"));
+    let lead = &figures.groups[0].scenarios[0].lead;
+    assert_eq!(lead.words(), "not decided: the machine was too busy");
+}

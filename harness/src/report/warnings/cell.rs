@@ -5,7 +5,7 @@ use crate::report::figures::{Cell, Check};
 use crate::report::latency::missing;
 use crate::report::{text, units};
 
-/// A trial this much above PDR's upper bound contradicts it.
+/// What lies this much above a bound contradicts it.
 const HELD_ABOVE: f64 = 1.05;
 
 /// What concerns one datapath in one scenario, to be put behind their names.
@@ -37,7 +37,7 @@ pub(super) fn of(cell: &Cell<'_>) -> Vec<String> {
         );
     }
     if let Some(share) = cell.share_of_ceiling() {
-        if share > 1.0 {
+        if share > HELD_ABOVE {
             says(
                 "carried more than the tester's ceiling, which therefore was measured too low. Repeat the run on an idle machine.",
             );
