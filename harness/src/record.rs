@@ -181,10 +181,9 @@ pub struct TrialRecord {
     pub foreign: u64,
     /// Latency from the intended send time, if it was taken.
     pub latency: Option<Latency>,
-    /// Processor time of the datapath, over the trial and what it takes to start and end it.
+    /// Processor time of the datapath, over the trial and what it takes to start and end it: one that polls busily
+    /// has more of it than the trial lasts.
     pub datapath_cpu_ns: u64,
-    /// How long that was, in seconds.
-    pub datapath_seconds: f64,
     /// Time the datapath was ready to run and waited.
     pub datapath_wait_ns: u64,
     /// Processor time of the tester.

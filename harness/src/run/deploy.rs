@@ -164,7 +164,6 @@ impl Deployed {
         let at_seconds = run_began.elapsed().as_secs_f64();
         let (stolen_before, before) = (steal(&cpus), self.threads_time());
         let counters_before = self.running.counters().ok();
-        let began = Instant::now();
         let report = match self.tester.trial(meter.load, meter.duration, meter.latency) {
             Ok(report) => report,
             Err(error) => {
@@ -173,7 +172,6 @@ impl Deployed {
             }
         };
         let used = self.threads_time().since(before);
-        let datapath_seconds = began.elapsed().as_secs_f64();
         let stolen = steal(&cpus).saturating_sub(stolen_before);
         let counters = match self.running.counters() {
             Ok(counters) => counters_before.map(|before| since(&counters, &before)),
@@ -200,7 +198,6 @@ impl Deployed {
             foreign: report.arrived.foreign,
             latency: report.latency,
             datapath_cpu_ns: used.running.as_nanos() as u64,
-            datapath_seconds,
             datapath_wait_ns: used.waiting.as_nanos() as u64,
             tester_cpu_ns: report.cpu.running.as_nanos() as u64,
             steal_ns: stolen.as_nanos() as u64,
@@ -317,7 +314,6 @@ fn empty() -> TrialRecord {
         foreign: 0,
         latency: None,
         datapath_cpu_ns: 0,
-        datapath_seconds: 0.0,
         datapath_wait_ns: 0,
         tester_cpu_ns: 0,
         steal_ns: 0,

@@ -336,7 +336,6 @@ impl Lab<'_> {
             foreign: 0,
             latency,
             datapath_cpu_ns: 970_000_000,
-            datapath_seconds: 1.0,
             datapath_wait_ns: 1_000,
             tester_cpu_ns: 990_000_000,
             steal_ns: 0,
