@@ -17,6 +17,9 @@ const TESTER_BOUND: f64 = 0.95;
 /// With more than this share of its trials disturbed, a run shows the machine's other work.
 const TOO_DISTURBED: f64 = 0.15;
 
+/// What lies this much above a bound contradicts it.
+pub(super) const HELD_ABOVE: f64 = 1.05;
+
 /// A datapath whose processor was idle for more than the rest of its fastest trial had room left.
 const BUSY: f64 = 0.90;
 
@@ -228,6 +231,15 @@ impl<'a> Cell<'a> {
     /// Whether its processor was idle for a good part of its fastest trial, so that something else set the figure.
     pub(super) fn has_idle_processor(&self) -> bool {
         !self.polls_busily() && self.fastest().is_some_and(|fastest| fastest.busy < BUSY)
+    }
+
+    /// Whether one trial carried clearly more within PDR's loss than PDR's upper bound, so that PDR is too low.
+    pub(super) fn is_contradicted(&self) -> bool {
+        let upper = self.pdr().and_then(|pdr| pdr.upper);
+        let fastest = self.fastest().map(|fastest| fastest.rate);
+        upper
+            .zip(fastest)
+            .is_some_and(|(upper, fastest)| fastest > upper * HELD_ABOVE)
     }
 
     /// Why no figure of it can be trusted; the word that marks each.

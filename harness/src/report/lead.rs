@@ -37,7 +37,7 @@ impl<'a> Lead<'a> {
         }
         let mut rated: Vec<_> = cells
             .iter()
-            .filter(|cell| cell.doubt().is_none())
+            .filter(|cell| cell.doubt().is_none() && !cell.is_contradicted())
             .filter_map(|cell| {
                 let rate = cell.pdr()?;
                 Some((cell, rate, rate.throughput?))

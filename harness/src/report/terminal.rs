@@ -216,6 +216,9 @@ fn notes(cell: &Cell<'_>) -> Vec<String> {
     if cell.is_tester_bound() {
         notes.push("tester-bound: the datapath may be faster".to_owned());
     }
+    if cell.is_contradicted() {
+        notes.push("! PDR is too low: see the fastest trial".to_owned());
+    }
     if let (Some(fastest), Some(null)) = (cell.fastest(), cell.null_forward()) {
         let null = null_forward(fastest.cpu_ns_per_frame, null.cpu_ns_per_frame);
         notes.push(format!("ns/frame: {null}"));

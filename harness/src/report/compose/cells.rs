@@ -45,6 +45,12 @@ pub(super) fn pdr(cell: &Cell<'_>, strong: bool) -> Line {
     if cell.is_tester_bound() {
         line.push(Span::Mark("tester-bound".to_owned()));
     }
+    if let Some(fastest) = cell.fastest()
+        && cell.is_contradicted()
+    {
+        let rate = units::mpps(fastest.rate);
+        line.push(Span::Mark(format!("too low: one trial carried {rate}")));
+    }
     line
 }
 

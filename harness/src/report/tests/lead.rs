@@ -105,3 +105,17 @@ fn neither_a_smoke_run_nor_a_slow_build_decides() {
         "not decided: the program is not optimised"
     );
 }
+
+#[test]
+fn a_pdr_that_a_trial_contradicts_is_not_trusted_and_marked() {
+    let folder = changed("openflow", |result| {
+        let fastest = result.fastest.as_mut().unwrap();
+        fastest.rate *= 1.5;
+    });
+    assert_eq!(
+        verdict(&folder),
+        "not decided: only kernel-xdp has a trustworthy PDR"
+    );
+    let (_, markdown, _) = super::written(&folder);
+    assert!(markdown.contains("**(too low: one trial carried "));
+}

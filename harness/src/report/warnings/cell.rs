@@ -1,12 +1,9 @@
 //! What concerns one datapath in one scenario.
 
 use crate::record::{PortType, Purpose, Rate, ResultRecord, TrialRecord};
-use crate::report::figures::{Cell, Check};
+use crate::report::figures::{Cell, Check, HELD_ABOVE};
 use crate::report::latency::missing;
 use crate::report::{text, units};
-
-/// What lies this much above a bound contradicts it.
-const HELD_ABOVE: f64 = 1.05;
 
 /// What concerns one datapath in one scenario, to be put behind their names.
 pub(super) fn of(cell: &Cell<'_>) -> Vec<String> {
@@ -69,7 +66,7 @@ fn fastest(cell: &Cell<'_>, out: &mut Vec<String>) {
         return;
     };
     if let Some(upper) = cell.pdr().and_then(|pdr| pdr.upper)
-        && fastest.rate > upper * HELD_ABOVE
+        && cell.is_contradicted()
     {
         out.push(format!(
             " carried {} Mpps within PDR's loss in one trial, but PDR's upper bound is {} Mpps: a few trials that lost frames decided it. Repeat the run on an idle machine, or with a longer profile.",
