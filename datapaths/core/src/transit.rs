@@ -390,12 +390,9 @@ fn learn<T: Tables>(tables: &mut T, outer: &Outer, changes: &Changes, src: Ipv4)
     }
     let key = EndpointKey::new(outer.vni, src);
     // Looking first costs a lookup and saves a write for every packet after the first.
-    let known = tables.direct_path(&key);
-    if known != Some(host) && tables.endpoint(&key).is_none() {
+    if tables.direct_path(&key) != Some(host) && tables.endpoint(&key).is_none() {
         tables.set_direct_path(&key, &host);
-        if known.is_some() {
-            // The endpoint moved: other flows of it must be looked at anew.
-            tables.begin_epoch();
-        }
+        // The endpoint may have moved, even if nothing was known of it: what was known may have been evicted.
+        tables.begin_epoch();
     }
 }
