@@ -67,6 +67,8 @@ fn try_decide<F: Frame, T: Tables>(
         }
     };
 
+    // Before the tables are read: another processor may change them meanwhile.
+    let epoch = tables.epoch();
     let hash = hash::pair(src.raw(), dst.raw());
     let direct = tables.direct_path(&EndpointKey::new(vni, dst));
     let next = match direct {
@@ -75,7 +77,7 @@ fn try_decide<F: Frame, T: Tables>(
     };
     let encapsulate = encapsulate(frame, attachment, tables, &next, hash, ttl, changes)?;
     if let (Some(flow), Some(_), None) = (flow, direct, changes.flow) {
-        established::remember_egress(tables, &flow, &next);
+        established::remember_egress(tables, &flow, &next, epoch);
     }
     Ok(encapsulate)
 }

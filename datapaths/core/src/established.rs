@@ -142,7 +142,7 @@ fn place<'a, T: Tables>(
     Some(entry)
 }
 
-/// Remembers what was decided about `flow`, which goes to the endpoint with this Ethernet address.
+/// Remembers what was decided, on the strength of tables as they were in `epoch`, about `flow`, which goes to the endpoint with this Ethernet address.
 #[inline(always)]
 pub(crate) fn remember<T: Tables>(
     tables: &mut T,
@@ -150,13 +150,14 @@ pub(crate) fn remember<T: Tables>(
     outer: &Outer,
     mac: Mac,
     verdict: &Transit,
+    epoch: Option<u32>,
 ) {
     let (next, port) = match *verdict {
         Transit::Deliver { port } => (Host::NONE, port + 1),
         Transit::Forward { next, via } if via != Via::Transit => (next, 0),
         _ => return,
     };
-    let Some(epoch) = tables.epoch() else { return };
+    let Some(epoch) = epoch else { return };
     if let Some(entry) = place(tables, flow, epoch) {
         *entry = Established {
             flow: *flow,
@@ -197,10 +198,15 @@ pub fn agent<F: Frame, T: Tables>(
     agent::encapsulate(frame, attachment, tables, &next, hash, ip.ttl, changes).ok()
 }
 
-/// Remembers that `flow`, which leaves an endpoint, goes straight to `next`.
+/// Remembers that, by the tables as they were in `epoch`, `flow`, which leaves an endpoint, goes straight to `next`.
 #[inline(always)]
-pub(crate) fn remember_egress<T: Tables>(tables: &mut T, flow: &FlowKey, next: &Host) {
-    let Some(epoch) = tables.epoch() else { return };
+pub(crate) fn remember_egress<T: Tables>(
+    tables: &mut T,
+    flow: &FlowKey,
+    next: &Host,
+    epoch: Option<u32>,
+) {
+    let Some(epoch) = epoch else { return };
     if let Some(entry) = place(tables, flow, epoch) {
         *entry = Established {
             flow: *flow,

@@ -225,6 +225,8 @@ fn decide_ip<F: Frame, T: Tables>(
         }
     }
 
+    // Before the tables are read: another processor may change them meanwhile.
+    let epoch = tables.epoch();
     let (mut src, mut dst) = (original_src, ip.flow.dst());
     if let Some(target) = tables.reverse_flow(&ip.flow) {
         changes.inner.flow = Some(FlowRewrite::to(&target, ip.transport));
@@ -239,7 +241,7 @@ fn decide_ip<F: Frame, T: Tables>(
     }
     let verdict = switch(tables, outer, original_src, &endpoint, changes)?;
     if changes.inner.flow.is_none() {
-        established::remember(tables, &ip.flow, outer, endpoint.mac(), &verdict);
+        established::remember(tables, &ip.flow, outer, endpoint.mac(), &verdict, epoch);
     }
     Ok(verdict)
 }
