@@ -4,6 +4,7 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray};
+use core::arch::asm;
 use mizar_core::Tables;
 use mizar_core::established::{ENTRIES, Established};
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
@@ -14,17 +15,17 @@ use mizar_core::tables::{
 use mizar_wire::Vni;
 use mizar_wire::geneve::FlowTarget;
 
-/// What is not a table. The loader writes it; `flows_modified` and `epoch` are written
-/// here too.
+/// What is not a table. The loader writes it; `flows_modified` and `epoch` are written here too,
+/// by any processor, and read with [`Maps::shared`].
 #[repr(C)]
 pub struct Config {
     pub droplet: Host,
     /// Non-zero if any policy is enforced: without, no packet needs to look.
     pub policies: u32,
     /// Non-zero once a flow was rewritten for a scaled endpoint: before, no packet needs to look.
-    pub flows_modified: u32,
+    pub flows_modified: u64,
     /// Epoch of the cache of established flows.
-    pub epoch: u32,
+    pub epoch: u64,
 }
 
 /// Counters behind those of the reasons.
@@ -100,27 +101,39 @@ impl Maps {
         CONFIG.get(0)
     }
 
+    /// A word that other processors write. The compiler has no atomic operations for this target.
+    #[inline(always)]
+    fn shared(&self, word: fn(*mut Config) -> *mut u64) -> Option<*mut u64> {
+        CONFIG.get_ptr_mut(0).map(word)
+    }
+
     #[inline(always)]
     fn flows_modified(&self) -> bool {
-        self.config()
-            .is_some_and(|config| config.flows_modified != 0)
+        // SAFETY: an aligned word of a map.
+        self.shared(|config| unsafe { &raw mut (*config).flows_modified })
+            .is_some_and(|word| unsafe { word.read_volatile() } != 0)
     }
 
     #[inline(always)]
     fn note_modified_flow(&self) {
-        if let Some(config) = CONFIG.get_ptr_mut(0) {
-            // SAFETY: an aligned word of a map that only ever goes from zero to one.
-            unsafe {
-                if (*config).flows_modified == 0 {
-                    (*config).flows_modified = 1;
-                }
-            }
+        // SAFETY: an aligned word of a map that only ever goes from zero to one.
+        if let Some(word) = self.shared(|config| unsafe { &raw mut (*config).flows_modified }) {
+            unsafe { word.write_volatile(1) };
         }
+    }
+
+    #[inline(always)]
+    fn epoch_word(&self) -> Option<*mut u64> {
+        // SAFETY: an aligned word of a map.
+        self.shared(|config| unsafe { &raw mut (*config).epoch })
     }
 }
 
-/// Looks up and copies. SAFETY of all: entries are plain bytes, and a concurrent update replaces an
-/// element as a whole in a hash map, or is written by the loader before the programs are attached.
+/// Looks up and copies. SAFETY of all: entries are plain bytes, valid whatever they hold, and the loader writes
+/// tables before programs are attached. Caches are written by programs on all processors. There an update makes a
+/// new element, so that an entry does not change while it is copied, unless its element is evicted and used again
+/// at that very moment: then one packet may see half of one entry and half of another, which the kernel leaves to
+/// its users, and may go astray like one whose host was moved away.
 macro_rules! copied {
     ($map:ident, $key:expr) => {
         unsafe { $map.get($key) }.copied()
@@ -188,7 +201,6 @@ impl Tables for Maps {
     fn set_forward_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
         let _ = FORWARD_FLOWS.insert(flow, target, 0);
         self.note_modified_flow();
-        self.begin_epoch();
     }
 
     #[inline(always)]
@@ -204,7 +216,6 @@ impl Tables for Maps {
     fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
         let _ = REVERSE_FLOWS.insert(flow, target, 0);
         self.note_modified_flow();
-        self.begin_epoch();
     }
 
     #[inline(always)]
@@ -236,12 +247,12 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn epoch(&self) -> Option<u32> {
-        let config = self.config()?;
-        if config.policies == 0 {
-            Some(config.epoch)
-        } else {
-            None
+        if self.config()?.policies != 0 {
+            return None;
         }
+        // SAFETY: see `epoch_word`.
+        self.epoch_word()
+            .map(|word| unsafe { word.read_volatile() } as u32)
     }
 
     #[inline(always)]
@@ -254,10 +265,18 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn begin_epoch(&mut self) {
-        if let Some(config) = CONFIG.get_ptr_mut(0) {
-            // SAFETY: an aligned word of a map. Where two processors count at once one step may be lost, but
-            // the number is another than before either.
-            unsafe { (*config).epoch = (*config).epoch.wrapping_add(1) };
+        if let Some(word) = self.epoch_word() {
+            // Atomic: with a step lost between two processors the number could go back to an earlier epoch, and
+            // what was entered in that would hold again.
+            // SAFETY: see `epoch_word`.
+            unsafe {
+                asm!(
+                    "lock *(u64 *)({word} + 0) += {one}",
+                    word = in(reg) word,
+                    one = in(reg) 1u64,
+                    options(nostack)
+                );
+            }
         }
     }
 }

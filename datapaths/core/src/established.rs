@@ -3,7 +3,7 @@
 //!
 //! A full decision about a packet looks into three tables or more, and in a BPF program each look costs a
 //! call. A packet whose flow is in here, and which says the same about its sender, is decided by one
-//! entry of one cache line. Only decisions that follow from endpoints and direct paths are kept, and none
+//! entry of 64 bytes. Only decisions that follow from endpoints and direct paths are kept, and none
 //! while policy is enforced or where a flow is rewritten. What may change such a decision (an endpoint that moved, a
 //! rewrite for a scaled endpoint, new tables) starts a new epoch, which empties the cache at once. An
 //! entry serves [`RENEWAL`] packets; then a full decision is made, so that tables which evict what is
@@ -31,8 +31,11 @@ pub const RENEWAL: u32 = 256;
 const YIELD: u32 = 32;
 
 /// An established flow, and what becomes of its packets. Empty by default.
+///
+/// As large as a cache line, and not aligned to one, since an array per processor in the kernel aligns its
+/// entries to 8 bytes (`array_map_alloc` of kernel/bpf/arraymap.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Established {
     flow: FlowKey,
     /// What return-to-sender names; the default if it is absent.
@@ -74,13 +77,14 @@ impl Established {
     }
 }
 
-/// Where in a cache `flow` has its place. Flows share places.
+/// Where in a cache `flow` has its place. Flows share places; what leaves an endpoint and what arrives have each
+/// their own, so that a flow which does both on one droplet has two.
 #[inline(always)]
-fn index(flow: &FlowKey) -> u32 {
+fn index(flow: &FlowKey, egress: bool) -> u32 {
     let addresses = u64::from(flow.src().raw()) << 32 | u64::from(flow.dst().raw());
     let ports = u64::from(flow.src_port().raw()) << 16 | u64::from(flow.dst_port().raw());
     // Fibonacci hashing: Knuth, The Art of Computer Programming, volume 3, section 6.4.
-    let mixed = (addresses ^ ports << 20).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (addresses ^ ports << 20 ^ u64::from(egress)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> (64 - INDEX_BITS)) as u32
 }
 
@@ -106,7 +110,7 @@ pub fn transit<F: Frame, T: Tables>(
     if ip.flow.is_tracked() && read_labels(frame, &outer).is_err() {
         return None;
     }
-    let entry = tables.established(index(&ip.flow))?;
+    let entry = tables.established(index(&ip.flow, false))?;
     if !entry.holds(&ip.flow, false, epoch) || entry.sender != outer.sender.unwrap_or(Host::NONE) {
         return None;
     }
@@ -132,9 +136,10 @@ pub fn transit<F: Frame, T: Tables>(
 fn place<'a, T: Tables>(
     tables: &'a mut T,
     flow: &FlowKey,
+    egress: bool,
     epoch: u32,
 ) -> Option<&'a mut Established> {
-    let entry = tables.established(index(flow))?;
+    let entry = tables.established(index(flow, egress))?;
     if entry.epoch == epoch && entry.left > YIELD && entry.flow != *flow {
         entry.left -= YIELD;
         return None;
@@ -158,7 +163,7 @@ pub(crate) fn remember<T: Tables>(
         _ => return,
     };
     let Some(epoch) = epoch else { return };
-    if let Some(entry) = place(tables, flow, epoch) {
+    if let Some(entry) = place(tables, flow, false, epoch) {
         *entry = Established {
             flow: *flow,
             sender: outer.sender.unwrap_or(Host::NONE),
@@ -187,7 +192,7 @@ pub fn agent<F: Frame, T: Tables>(
     let Packet::Ip(ip) = inner::read(frame, 0, vni, Reason::TruncatedEthernet).ok()? else {
         return None;
     };
-    let entry = tables.established(index(&ip.flow))?;
+    let entry = tables.established(index(&ip.flow, true))?;
     if !entry.holds(&ip.flow, true, epoch) {
         return None;
     }
@@ -207,7 +212,7 @@ pub(crate) fn remember_egress<T: Tables>(
     epoch: Option<u32>,
 ) {
     let Some(epoch) = epoch else { return };
-    if let Some(entry) = place(tables, flow, epoch) {
+    if let Some(entry) = place(tables, flow, true, epoch) {
         *entry = Established {
             flow: *flow,
             next: *next,

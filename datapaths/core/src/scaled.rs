@@ -89,11 +89,11 @@ fn rewrite_here<T: Tables>(
     transit::switch(tables, outer, target.src, &backend, changes)
 }
 
-/// Enters the rewrite of a flow to `target`, and of the replies back to what the flow was.
+/// Enters the rewrite of a flow to `target`, and of the replies back to what the flow was. What is known
+/// already is not written again: every packet of ICMP to a service comes this way.
 #[inline(always)]
 pub(crate) fn remember<T: Tables>(tables: &mut T, ip: &Ip, dst_mac: Mac, target: &FlowTarget) {
     let flow = &ip.flow;
-    tables.set_forward_flow(flow, target);
     let replies = FlowKey::new(
         flow.vni(),
         flow.protocol(),
@@ -110,5 +110,9 @@ pub(crate) fn remember<T: Tables>(tables: &mut T, ip: &Ip, dst_mac: Mac, target:
         src_mac: dst_mac,
         dst_mac: ip.src_mac,
     };
-    tables.set_reverse_flow(&replies, &back);
+    if tables.forward_flow(flow) != Some(*target) || tables.reverse_flow(&replies) != Some(back) {
+        tables.set_forward_flow(flow, target);
+        tables.set_reverse_flow(&replies, &back);
+        tables.begin_epoch();
+    }
 }

@@ -18,8 +18,8 @@ use zerocopy::{Immutable, IntoBytes};
 struct Config {
     droplet: Host,
     policies: u32,
-    flows_modified: u32,
-    epoch: u32,
+    flows_modified: u64,
+    epoch: u64,
 }
 
 /// A key of the trie of networks: `struct bpf_lpm_trie_key`.

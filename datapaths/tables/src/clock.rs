@@ -7,10 +7,15 @@ use std::hash::Hash;
 /// Holds up to a fixed number of entries. A full map evicts the first entry that was not looked up since
 /// the hand last passed it, as the kernel's LRU hash map does in spirit: cheap to look up, which exact
 /// recency would not be.
+///
+/// What was looked up is noted outside the entries, in a byte for each, so that the hand walks along consecutive
+/// memory. In the entries it would miss the processor's caches at every step.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock<K, V> {
     slots: HashMap<K, Slot<V>, FxBuildHasher>,
+    /// Keys by place, and whether they were looked up since the hand passed.
     ring: Vec<K>,
+    referenced: Vec<bool>,
     hand: usize,
     capacity: usize,
 }
@@ -18,7 +23,8 @@ pub(crate) struct Clock<K, V> {
 #[derive(Debug, Clone)]
 struct Slot<V> {
     value: V,
-    referenced: bool,
+    /// Place in the ring.
+    at: u32,
 }
 
 impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
@@ -26,16 +32,17 @@ impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
         Self {
             slots: HashMap::default(),
             ring: Vec::new(),
+            referenced: Vec::new(),
             hand: 0,
-            capacity: capacity.max(1),
+            capacity: capacity.clamp(1, u32::MAX as usize),
         }
     }
 
     #[inline(always)]
     pub fn get(&mut self, key: &K) -> Option<V> {
-        let slot = self.slots.get_mut(key)?;
-        if !slot.referenced {
-            slot.referenced = true;
+        let slot = self.slots.get(key)?;
+        if let Some(referenced) = self.referenced.get_mut(slot.at as usize) {
+            *referenced = true;
         }
         Some(slot.value)
     }
@@ -43,22 +50,20 @@ impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
     pub fn set(&mut self, key: &K, value: V) {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.value = value;
-            slot.referenced = true;
+            self.referenced[slot.at as usize] = true;
             return;
         }
-        if self.ring.len() < self.capacity {
+        let at = if self.ring.len() < self.capacity {
             self.ring.push(*key);
+            self.referenced.push(false);
+            self.ring.len() - 1
         } else {
             let freed = self.evict();
             self.ring[freed] = *key;
-        }
-        self.slots.insert(
-            *key,
-            Slot {
-                value,
-                referenced: false,
-            },
-        );
+            freed
+        };
+        let at = at as u32;
+        self.slots.insert(*key, Slot { value, at });
     }
 
     /// Takes out one entry and returns its place in the ring.
@@ -66,12 +71,9 @@ impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
         loop {
             let at = self.hand;
             self.hand = (self.hand + 1) % self.ring.len();
-            match self.slots.get_mut(&self.ring[at]) {
-                Some(slot) if slot.referenced => slot.referenced = false,
-                _ => {
-                    self.slots.remove(&self.ring[at]);
-                    return at;
-                }
+            if !std::mem::take(&mut self.referenced[at]) {
+                self.slots.remove(&self.ring[at]);
+                return at;
             }
         }
     }

@@ -161,7 +161,6 @@ impl Tables for Native {
 
     fn set_forward_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
         self.forward_flows.set(flow, *target);
-        self.begin_epoch();
     }
 
     #[inline(always)]
@@ -175,7 +174,6 @@ impl Tables for Native {
 
     fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
         self.reverse_flows.set(flow, *target);
-        self.begin_epoch();
     }
 
     #[inline(always)]
