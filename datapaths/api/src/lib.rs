@@ -4,11 +4,13 @@
 //! the lab made; what runs then is a [`Running`]. Per deployment this seam is dynamic; per packet, a
 //! datapath that runs the core is generic over a frame and tables.
 
+pub mod difference;
 mod error;
 mod missing;
 mod ports;
 pub mod ring;
 
+pub use difference::Difference;
 pub use error::Error;
 pub use missing::Missing;
 pub use ports::{DropletPorts, PortType, VethPorts};
@@ -36,7 +38,7 @@ pub trait Datapath: Send + Sync {
     fn probe(&self) -> Vec<Missing>;
 
     /// Where its packets lawfully differ from Mizar's; everything else must match byte for byte.
-    fn declared_differences(&self) -> &'static [&'static str] {
+    fn declared_differences(&self) -> &'static [Difference] {
         &[]
     }
 

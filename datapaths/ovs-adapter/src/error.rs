@@ -1,6 +1,7 @@
 //! What can go wrong with an Open vSwitch.
 
 use crate::installation::Version;
+use crate::openflow::Refusal;
 use std::io;
 use std::path::PathBuf;
 
@@ -83,6 +84,22 @@ pub enum Error {
         name: String,
         /// What Open vSwitch says.
         reason: String,
+    },
+    /// An OpenFlow connection failed.
+    #[error("OpenFlow, {doing}: {reason}")]
+    OpenFlow {
+        /// What was tried.
+        doing: String,
+        /// Why it failed.
+        reason: String,
+    },
+    /// A switch refused a rule or a request.
+    #[error("Open vSwitch refuses {what}: {refusal}")]
+    Refused {
+        /// What it refused.
+        what: String,
+        /// Why.
+        refusal: Refusal,
     },
 }
 

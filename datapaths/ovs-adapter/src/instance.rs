@@ -8,6 +8,7 @@ use crate::process::Process;
 use netdev::Namespace;
 use serde_json::json;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -62,7 +63,7 @@ impl Instance {
             .arg(flag("log-file=", &at("db.log")))
             .args(["--no-chdir", "-vconsole:off"]);
         let ovsdb_server = Process::start("ovsdb-server", command, None, &at("db.log"))?;
-        ovsdb_server.until(START, || socket.exists())?;
+        ovsdb_server.until(START, || listens(&socket))?;
         Database::connect(&socket)?.initialise(other_config)?;
 
         let control = at("v.ctl");
@@ -78,7 +79,7 @@ impl Instance {
             .try_clone_to_owned()
             .map_err(Error::io("duplicating a namespace's descriptor"))?;
         let vswitchd = Process::start("ovs-vswitchd", command, Some(namespace), &at("v.log"))?;
-        vswitchd.until(START, || control.exists())?;
+        vswitchd.until(START, || listens(&control))?;
         Ok(Self {
             vswitchd,
             ovsdb_server,
@@ -150,6 +151,11 @@ impl Drop for Instance {
             }
         }
     }
+}
+
+/// Whether somebody listens: the file is there a moment before.
+fn listens(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_ok()
 }
 
 fn program(path: &Path, folder: &Path) -> Command {

@@ -6,10 +6,32 @@
 
 pub mod database;
 pub mod error;
+pub mod flow;
 pub mod installation;
 pub mod instance;
+pub mod interpreter;
 mod jsonrpc;
+pub mod openflow;
 mod process;
+pub mod program;
+
+use datapath_api::Difference;
+
+/// Where packets forwarded by the proactive program differ from Mizar's.
+pub const DIFFERENCES: &[Difference] = &[
+    Difference::OuterSourcePort,
+    Difference::OuterTimeToLive,
+    Difference::OuterTypeOfService,
+    Difference::OuterHeadersAnew,
+    Difference::EmptyOptions,
+    Difference::BouncerChoice,
+    Difference::NoShaping,
+    Difference::RefusalKind,
+    Difference::Parsing,
+    Difference::Neighbours,
+    Difference::Tracking,
+    Difference::ScaledEndpoints,
+];
 
 pub use database::Database;
 pub use error::Error;

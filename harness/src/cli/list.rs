@@ -75,7 +75,12 @@ fn listing() -> anyhow::Result<Listing> {
             version: entry.datapath.version(),
             ports: entry.datapath.native_ports(),
             by_default: entry.by_default,
-            declared_differences: entry.datapath.declared_differences().to_vec(),
+            declared_differences: entry
+                .datapath
+                .declared_differences()
+                .iter()
+                .map(|difference| difference.text())
+                .collect(),
             missing: entry.datapath.probe(),
         })
         .collect();

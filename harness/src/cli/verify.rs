@@ -8,6 +8,7 @@ use crate::verify::{self, Report};
 use anyhow::Context;
 use datapath_api::Datapath;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use topologies::catalogue;
 use topologies::topology::Parameters;
 use topologies::vectors::{self, Vector};
@@ -21,6 +22,8 @@ struct Checked {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// Not compared, by the declared difference.
+    excused: BTreeMap<&'static str, u64>,
     failures: Vec<String>,
     missing: Vec<String>,
 }
@@ -64,6 +67,7 @@ fn check(datapath: &dyn Datapath, vectors: &[Vector], corpus: bool) -> anyhow::R
         passed: 0,
         failed: 0,
         skipped: 0,
+        excused: BTreeMap::new(),
         failures: Vec::new(),
         missing,
     };
@@ -78,6 +82,9 @@ fn check(datapath: &dyn Datapath, vectors: &[Vector], corpus: bool) -> anyhow::R
         checked
             .failures
             .extend(report.failures.iter().map(ToString::to_string));
+        for (difference, count) in &report.excused {
+            *checked.excused.entry(difference.name()).or_default() += count;
+        }
         checked.missing.extend(
             report
                 .skipped
@@ -108,6 +115,9 @@ fn print(checked: &Checked) {
     }
     for missing in &checked.missing {
         println!("{datapath}: skipped: {missing}");
+    }
+    for (difference, count) in &checked.excused {
+        println!("{datapath}: not compared: {count} of {difference}, see `bench list`");
     }
     println!("{datapath}: {passed} passed, {failed} failed, {skipped} skipped");
 }

@@ -168,7 +168,7 @@ fn header(plan: &Plan, placement: Placement, awake: &Result<Awake, netdev::Error
                 declared_differences: datapath
                     .declared_differences()
                     .iter()
-                    .map(|difference| (*difference).to_owned())
+                    .map(|difference| difference.text().to_owned())
                     .collect(),
                 polls_busily: datapath.polls_busily(),
                 missing: datapath.probe(),

@@ -14,6 +14,9 @@ pub mod vectors;
 #[cfg(test)]
 mod tests;
 
+use datapath_api::Difference;
+use std::collections::BTreeMap;
+
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use]
@@ -24,6 +27,8 @@ pub struct Report {
     pub failures: Vec<Mismatch>,
     /// Checks that could not be done here: which, and why.
     pub skipped: Vec<(String, String)>,
+    /// Frames, and vectors with such frames, that a declared difference puts outside the contract: how many.
+    pub excused: BTreeMap<Difference, u64>,
 }
 
 /// A check that did not hold.
@@ -48,6 +53,13 @@ impl Report {
         self.passed += other.passed;
         self.failures.extend(other.failures);
         self.skipped.extend(other.skipped);
+        for (difference, count) in other.excused {
+            *self.excused.entry(difference).or_default() += count;
+        }
+    }
+
+    fn excuse(&mut self, difference: Difference) {
+        *self.excused.entry(difference).or_default() += 1;
     }
 
     fn fail(&mut self, name: impl Into<String>, step: Option<usize>, lines: Vec<String>) {
@@ -67,7 +79,12 @@ impl std::fmt::Display for Report {
             self.passed,
             self.failures.len(),
             self.skipped.len()
-        )
+        )?;
+        if !self.excused.is_empty() {
+            let count: u64 = self.excused.values().sum();
+            write!(f, ", {count} not compared since declared to differ")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,268 @@
+//! Frames that a difference puts outside the contract.
+
+use super::Difference;
+use mizar_wire::geneve::{self, OptionHeader};
+use mizar_wire::{Be16, Ipv4, ethernet, ipv4, tcp, udp};
+use topologies::provision::{EndpointKind, Port, Provision};
+use zerocopy::FromBytes;
+
+const OPTIONS: usize = ethernet::LEN + ipv4::LEN + udp::LEN + geneve::LEN;
+const INNER: usize = OPTIONS + geneve::OPTIONS_LEN;
+
+/// Whether `difference` puts the frame outside the contract.
+pub fn holds(difference: Difference, provision: &Provision, port: Port, frame: &[u8]) -> bool {
+    let is_policed = !provision.ingress.is_empty() || !provision.egress.is_empty();
+    match difference {
+        Difference::Parsing => is_unusual(provision, port, frame),
+        Difference::OuterTimeToLive => is_spent(provision, port, frame),
+        Difference::Neighbours => {
+            port == Port::Uplink
+                && return_host(frame).is_some_and(|host| !is_known(provision, host))
+        }
+        Difference::ScaledEndpoints => {
+            let is_scaled = |address: Ipv4| {
+                provision
+                    .endpoints
+                    .iter()
+                    .any(|endpoint| endpoint.kind == EndpointKind::Scaled && endpoint.ip == address)
+            };
+            is_modify(frame, port) || inner_ip(frame, port).is_some_and(|ip| is_scaled(ip.dst))
+        }
+        Difference::Tracking => {
+            is_policed
+                && inner_ip(frame, port)
+                    .is_some_and(|ip| ip.is_fragment() || has_wrong_checksum(frame, port, ip))
+        }
+        Difference::BouncerChoice => {
+            is_addressed(provision, port, frame) && has_unequal_choices(provision)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the frame is one that may be sent to a bouncer or divider.
+fn is_addressed(provision: &Provision, port: Port, frame: &[u8]) -> bool {
+    port != Port::Uplink || is_overlay(provision, frame)
+}
+
+/// Whether a group of several bouncers or dividers has members that are not reached as the others are: this very
+/// droplet, or one whose Ethernet address is not known.
+fn has_unequal_choices(provision: &Provision) -> bool {
+    groups(provision).any(|group| {
+        let is_other = |ip: &Ipv4| *ip == provision.host.ip || provision.mac_of(*ip).is_none();
+        group.len() > 1 && group.iter().any(is_other)
+    })
+}
+
+/// All groups that a droplet picks from.
+pub fn groups(provision: &Provision) -> impl Iterator<Item = &Vec<Ipv4>> {
+    let bouncers = provision
+        .attachments
+        .iter()
+        .map(|attachment| &attachment.bouncers);
+    bouncers
+        .chain(provision.networks.iter().map(|network| &network.bouncers))
+        .chain(provision.vpcs.iter().map(|vpc| &vpc.dividers))
+}
+
+fn header<T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable>(
+    frame: &[u8],
+    at: usize,
+) -> Option<T> {
+    T::read_from_prefix(frame.get(at..)?)
+        .ok()
+        .map(|(header, _)| header)
+}
+
+/// Whether these are outer headers that Mizar reads as its own.
+fn is_overlay(provision: &Provision, frame: &[u8]) -> bool {
+    let (Some(ethernet), Some(ip), Some(udp)) = (
+        header::<ethernet::Header>(frame, 0),
+        header::<ipv4::Header>(frame, ethernet::LEN),
+        header::<udp::Header>(frame, ethernet::LEN + ipv4::LEN),
+    ) else {
+        return false;
+    };
+    ethernet.ethertype == ethernet::IPV4
+        && ip.version_ihl == ipv4::VERSION_IHL
+        && ip.protocol == ipv4::UDP
+        && !ip.is_fragment()
+        && ip.dst == provision.host.ip
+        && udp.dst == geneve::PORT
+}
+
+/// Whether an agent never makes such a frame, and parsers may take it in different ways.
+fn is_unusual(provision: &Provision, port: Port, frame: &[u8]) -> bool {
+    if port != Port::Uplink {
+        return is_unusual_inside(frame);
+    }
+    let Some(ethernet) = header::<ethernet::Header>(frame, 0) else {
+        return true;
+    };
+    if is_vlan(ethernet.ethertype) {
+        return true;
+    }
+    if ethernet.ethertype != ethernet::IPV4 {
+        return false;
+    }
+    let Some(ip) = header::<ipv4::Header>(frame, ethernet::LEN) else {
+        return true;
+    };
+    let whole = ip.total_length.get() as usize == frame.len() - ethernet::LEN;
+    if !whole || ip.version_ihl != ipv4::VERSION_IHL || frame.len() < OPTIONS {
+        return true;
+    }
+    if !is_overlay(provision, frame) {
+        return false;
+    }
+    ethernet.dst != provision.host.mac
+        || ip.checksum != ip.expected_checksum()
+        || !has_usual_options(frame)
+        || is_unusual_inside(frame.get(INNER..).unwrap_or_default())
+}
+
+fn has_usual_options(frame: &[u8]) -> bool {
+    let (Some(udp), Some(geneve)) = (
+        header::<udp::Header>(frame, ethernet::LEN + ipv4::LEN),
+        header::<geneve::Header>(frame, OPTIONS - geneve::LEN),
+    ) else {
+        return false;
+    };
+    let outside = udp.checksum == Be16::new(0)
+        && usize::from(udp.length.get()) == frame.len() - ethernet::LEN - ipv4::LEN
+        && usize::from(geneve.version_options) == geneve::OPTIONS_LEN / 4
+        && geneve.flags == 0
+        && geneve.protocol == geneve::ETHERNET;
+    let option = |at: usize| header::<OptionHeader>(frame, OPTIONS + at);
+    let is = |at: usize, kind: u8, length: u8| {
+        option(at).is_some_and(|option| {
+            option.class == geneve::CLASS && (option.kind, option.length) == (kind, length)
+        })
+    };
+    // What follows an option of length zero would be read as options, too.
+    let is_zero = |at: usize, len: usize| {
+        frame
+            .get(OPTIONS + at + 4..OPTIONS + at + len)
+            .is_some_and(|data| data.iter().all(|byte| *byte == 0))
+    };
+    outside
+        && (is(0, geneve::RETURN_TO_SENDER, 3) || is(0, 0, 0) && is_zero(0, 16))
+        && (is(16, geneve::SCALED_ENDPOINT, 7) || is(16, 0, 0) && is_zero(16, 48 - 16))
+        && is(48, geneve::POD_LABEL, 1)
+        && is(56, geneve::NAMESPACE_LABEL, 1)
+}
+
+fn is_vlan(ethertype: Be16) -> bool {
+    matches!(ethertype.get(), 0x8100 | 0x88a8 | 0x9100)
+}
+
+fn is_unusual_inside(frame: &[u8]) -> bool {
+    let Some(ethernet) = header::<ethernet::Header>(frame, 0) else {
+        return true;
+    };
+    let left = frame.len() - ethernet::LEN;
+    if is_vlan(ethernet.ethertype) {
+        return true;
+    }
+    if ethernet.ethertype == ethernet::ARP {
+        // Lengths of hardware and protocol addresses.
+        let lengths = frame.get(ethernet::LEN + 4..ethernet::LEN + 6);
+        return left < 28 || lengths != Some(&[6, 4]);
+    }
+    if ethernet.ethertype != ethernet::IPV4 {
+        return false;
+    }
+    let Some(ip) = header::<ipv4::Header>(frame, ethernet::LEN) else {
+        return true;
+    };
+    let (total, own) = (usize::from(ip.total_length.get()), ip.header_len());
+    if ip.version_ihl >> 4 != 4 || own < ipv4::LEN || total < own || total > left {
+        return true;
+    }
+    let transport = total - own;
+    !ip.is_later_fragment()
+        && match ip.protocol {
+            ipv4::TCP => transport < size_of::<tcp::Header>() || has_bad_offset(frame, own, total),
+            ipv4::UDP => transport < udp::LEN,
+            _ => false,
+        }
+}
+
+/// Whether TCP's header claims to be longer than the packet, or shorter than it can be.
+fn has_bad_offset(frame: &[u8], own: usize, total: usize) -> bool {
+    let offset = frame
+        .get(ethernet::LEN + own + 12)
+        .map_or(0, |byte| usize::from(byte >> 4) * 4);
+    offset < size_of::<tcp::Header>() || own + offset > total
+}
+
+/// Where the inner frame starts.
+fn inner_at(port: Port) -> usize {
+    if port == Port::Uplink { INNER } else { 0 }
+}
+
+fn inner_ip(frame: &[u8], port: Port) -> Option<ipv4::Header> {
+    let at = inner_at(port);
+    let ethernet: ethernet::Header = header(frame, at)?;
+    (ethernet.ethertype == ethernet::IPV4)
+        .then(|| header(frame, at + ethernet::LEN))
+        .flatten()
+}
+
+/// Whether the time to live ends here: outside, or of a packet that comes back to this very droplet.
+fn is_spent(provision: &Provision, port: Port, frame: &[u8]) -> bool {
+    if port == Port::Uplink {
+        is_overlay(provision, frame)
+            && header::<ipv4::Header>(frame, ethernet::LEN).is_some_and(|ip| ip.ttl == 1)
+    } else {
+        inner_ip(frame, port).is_some_and(|ip| ip.ttl <= 1)
+    }
+}
+
+/// The droplet that return-to-sender names.
+fn return_host(frame: &[u8]) -> Option<(Ipv4, mizar_wire::Mac)> {
+    let option: geneve::ReturnToSender = header(frame, OPTIONS)?;
+    option.is_present().then(|| (option.ip(), option.mac()))
+}
+
+fn is_known(provision: &Provision, (ip, mac): (Ipv4, mizar_wire::Mac)) -> bool {
+    provision.mac_of(ip) == Some(mac)
+}
+
+fn is_modify(frame: &[u8], port: Port) -> bool {
+    let option = header::<geneve::ScaledEndpoint>(frame, OPTIONS + 16);
+    port == Port::Uplink && option.is_some_and(|option| option.is_modify())
+}
+
+/// Whether the switch would find a checksum wrong: of IPv4, TCP or UDP.
+fn has_wrong_checksum(frame: &[u8], port: Port, ip: ipv4::Header) -> bool {
+    let from = inner_at(port) + ethernet::LEN;
+    let (own, total) = (ip.header_len(), usize::from(ip.total_length.get()));
+    let Some(segment) = frame.get(from + own..from + total) else {
+        return true;
+    };
+    let words = |bytes: &[u8]| -> u64 {
+        bytes
+            .chunks(2)
+            .map(|pair| {
+                u64::from(u16::from_be_bytes([
+                    pair[0],
+                    pair.get(1).copied().unwrap_or(0),
+                ]))
+            })
+            .sum()
+    };
+    let header_sum = words(frame.get(from..from + own).unwrap_or_default());
+    if mizar_wire::checksum::fold(header_sum) != 0 {
+        return true;
+    }
+    let is_unchecked = ip.protocol == ipv4::UDP && segment.get(6..8) == Some(&[0, 0]);
+    if !matches!(ip.protocol, ipv4::TCP | ipv4::UDP) || is_unchecked {
+        return false;
+    }
+    let pseudo = words(&ip.src.octets())
+        + words(&ip.dst.octets())
+        + u64::from(ip.protocol)
+        + segment.len() as u64;
+    mizar_wire::checksum::fold(pseudo + words(segment)) != 0
+}

@@ -1,0 +1,252 @@
+//! Evaluates a [`Program`] without a switch, so that it can be held against the oracle in any world, on any
+//! machine. Plain and slow: tables are lists, searched from front to back.
+//!
+//! What it takes from Open vSwitch is what the program relies on: how a packet's fields are read, what actions do,
+//! when `ct()` takes a packet for a reply, and what goes into an outer header. It has no cache, so it knows nothing
+//! of what a switch remembers wrongly; tests on a real one are for that.
+
+mod packet;
+mod tracking;
+mod tunnel;
+
+use crate::flow::{
+    Action, Field, LearnSource, LearnSpec, Match, PortNumber, Rule, Slice, Table, Value,
+};
+use crate::program::{self, Program, Tunnel, endpoint_port, underlay};
+use packet::Packet;
+use std::collections::BTreeMap;
+use topologies::oracle::{Outcome, Why};
+use topologies::provision::{DirectPath, EndpointPort, Host, Port};
+use tracking::Connections;
+
+/// How deep tables may call each other (`MAX_DEPTH` of OVS's `ofproto/ofproto-dpif-xlate.c`).
+const MAX_DEPTH: u32 = 64;
+
+/// A switch that forwards by a program.
+#[derive(Debug, Clone)]
+pub struct Interpreter {
+    host: Host,
+    neighbours: Vec<Host>,
+    tunnels: Vec<Tunnel>,
+    underlay: Tables,
+    overlay: Tables,
+    connections: Connections,
+}
+
+/// Rules by table, the highest priority first.
+type Tables = BTreeMap<Table, Vec<Rule>>;
+
+/// What came out for one frame.
+type Outputs = Vec<Outcome>;
+
+impl Interpreter {
+    /// The switch of the droplet `host`.
+    pub fn new(program: &Program, host: Host) -> Self {
+        Self {
+            host,
+            neighbours: program.neighbours.clone(),
+            tunnels: program.tunnels.clone(),
+            underlay: sorted(&program.underlay),
+            overlay: sorted(&program.overlay),
+            connections: Connections::default(),
+        }
+    }
+
+    /// Feeds it one frame. A frame that leaves more than once leaves as the first of its copies.
+    pub fn inject(&mut self, port: Port, frame: &[u8]) -> Outcome {
+        let mut outputs = Outputs::new();
+        match port {
+            Port::Uplink => self.at_uplink(frame, &mut outputs),
+            Port::Endpoint(port) => {
+                let packet = Packet::new(frame).arrived_at(endpoint_port(port));
+                self.overlay(packet, &mut outputs);
+            }
+        }
+        outputs.into_iter().next().unwrap_or(Outcome::Dropped {
+            why: Why::Drop,
+            reason: "no rule has an output",
+        })
+    }
+
+    /// What table DIRECT says, in no order.
+    pub fn direct_paths(&self) -> Vec<DirectPath> {
+        let rules = self.overlay.get(&program::table::DIRECT);
+        rules
+            .into_iter()
+            .flatten()
+            .filter_map(program::direct_path)
+            .collect()
+    }
+
+    fn at_uplink(&mut self, frame: &[u8], outputs: &mut Outputs) {
+        let packet = Packet::new(frame).arrived_at(underlay::UPLINK);
+        let mut found = Found::default();
+        let mut tables = self.underlay.clone();
+        let mut run = Run {
+            tables: &mut tables,
+            connections: &mut self.connections,
+            found: &mut found,
+        };
+        run.table(Table(0), packet, 0);
+        for (port, packet) in found.outputs {
+            if port != PortNumber::LOCAL {
+                continue;
+            }
+            match tunnel::take_apart(&packet.frame, self.host, &self.tunnels) {
+                Some(inner) => self.overlay(inner, outputs),
+                None => outputs.push(Outcome::ToStack {
+                    frame: packet.frame,
+                }),
+            }
+        }
+    }
+
+    fn overlay(&mut self, packet: Packet, outputs: &mut Outputs) {
+        let mut found = Found::default();
+        let mut run = Run {
+            tables: &mut self.overlay,
+            connections: &mut self.connections,
+            found: &mut found,
+        };
+        run.table(Table(0), packet, 0);
+        for (port, packet) in found.outputs {
+            if let Some(tunnel) = self.tunnels.iter().find(|tunnel| tunnel.number == port) {
+                // A droplet that is not a neighbour is asked for, and the packet is lost.
+                let frame = tunnel::put_together(&packet, tunnel, self.host, &self.neighbours);
+                outputs.extend(frame.map(|frame| Outcome::Forward {
+                    port: Port::Uplink,
+                    frame,
+                }));
+            } else if let Ok(number) = u16::try_from(port.0.wrapping_sub(1)) {
+                outputs.push(Outcome::Forward {
+                    port: Port::Endpoint(EndpointPort(number)),
+                    frame: packet.frame,
+                });
+            }
+        }
+    }
+}
+
+fn sorted(rules: &[Rule]) -> Tables {
+    let mut tables = Tables::new();
+    for rule in rules {
+        tables.entry(rule.table).or_default().push(rule.clone());
+    }
+    for rules in tables.values_mut() {
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
+    }
+    tables
+}
+
+#[derive(Default)]
+struct Found {
+    outputs: Vec<(PortNumber, Packet)>,
+}
+
+/// One packet's way through one bridge.
+struct Run<'a> {
+    tables: &'a mut Tables,
+    connections: &'a mut Connections,
+    found: &'a mut Found,
+}
+
+impl Run<'_> {
+    /// Looks the packet up, and returns it as the rule's actions leave it.
+    fn table(&mut self, table: Table, packet: Packet, depth: u32) -> Packet {
+        let matching = |rule: &&Rule| matches(&rule.matches, &packet);
+        let rule = self
+            .tables
+            .get(&table)
+            .and_then(|rules| rules.iter().find(matching));
+        match rule {
+            Some(rule) if depth < MAX_DEPTH => {
+                let actions = rule.actions.clone();
+                self.actions(&actions, packet, depth)
+            }
+            _ => packet,
+        }
+    }
+
+    fn actions(&mut self, actions: &[Action], mut packet: Packet, depth: u32) -> Packet {
+        for action in actions {
+            match action {
+                Action::Output(port) => self.output(*port, &packet),
+                Action::Set { to, value } => packet.write(*to, *value),
+                Action::Move { from, to } => {
+                    let value = packet.read(*from);
+                    packet.write(*to, value);
+                }
+                Action::Delete(field) => packet.delete(*field),
+                Action::Resubmit(table) => packet = self.table(*table, packet, depth + 1),
+                Action::Learn(learn) => self.learn(learn, &packet),
+                Action::Ct(ct) => {
+                    let tracked = self.connections.process(ct, &packet);
+                    if let Some(table) = ct.table {
+                        // A copy goes on; this one goes on as it was.
+                        self.table(table, tracked, 0);
+                    }
+                }
+                // Which one a switch picks is its own business.
+                Action::Multipath(pick) => packet.write(pick.to, Value::ZERO),
+                Action::Controller { .. } | Action::Queue(_) => {}
+            }
+        }
+        packet
+    }
+
+    fn output(&mut self, port: PortNumber, packet: &Packet) {
+        let came_by = packet.read(Field::InPort.whole()).low_u64();
+        // A switch sends no packet back by itself, unless it is told to by IN_PORT.
+        if port == PortNumber::IN_PORT {
+            let port = PortNumber(came_by as u32);
+            self.found.outputs.push((port, packet.clone()));
+        } else if u64::from(port.0) != came_by {
+            self.found.outputs.push((port, packet.clone()));
+        }
+    }
+
+    fn learn(&mut self, learn: &crate::flow::Learn, packet: &Packet) {
+        let value = |source: &LearnSource| match source {
+            LearnSource::Packet(slice) => packet.read(*slice),
+            LearnSource::Constant(value) => *value,
+        };
+        let mut rule = Rule {
+            table: learn.table,
+            priority: learn.priority,
+            cookie: learn.cookie,
+            idle_timeout: learn.idle_timeout,
+            hard_timeout: learn.hard_timeout,
+            matches: Match::all(),
+            actions: Vec::new(),
+        };
+        for spec in &learn.specs {
+            match spec {
+                LearnSpec::Match { at, value: from } => {
+                    rule.matches = rule.matches.with_slice(*at, value(from));
+                }
+                LearnSpec::Load { to, value: from } => rule.actions.push(Action::Set {
+                    to: *to,
+                    value: value(from),
+                }),
+            }
+        }
+        let rules = self.tables.entry(rule.table).or_default();
+        rules.retain(|other| (other.priority, &other.matches) != (rule.priority, &rule.matches));
+        let at = rules.partition_point(|other| other.priority >= rule.priority);
+        rules.insert(at, rule);
+    }
+}
+
+fn matches(matches: &Match, packet: &Packet) -> bool {
+    matches.fields().all(|(field, masked)| {
+        let present = packet.has(field);
+        let value = packet.read(field.whole());
+        // Of an option that is not there no bit can be asked for, not even whether it is zero.
+        (present || !matches!(field, Field::Option(_))) && value & masked.mask == masked.value
+    })
+}
+
+/// Bits of a slice, right-aligned.
+fn bits(value: Value, slice: Slice) -> Value {
+    value >> slice.from & Value::ones(slice.bits)
+}

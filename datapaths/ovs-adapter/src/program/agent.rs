@@ -1,0 +1,98 @@
+//! Frames that leave an endpoint.
+
+use super::{
+    Action, Builder, Field, Match, NAMESPACE, POD, RETURN, SCALED, Tunnel, Value, cookie,
+    endpoint_port, label, priority, register, resubmit, return_to, table, type_of_service,
+};
+use std::collections::BTreeSet;
+use topologies::provision::Attachment;
+
+pub(super) fn add(builder: &mut Builder<'_>) {
+    for attachment in &builder.provision.attachments {
+        classify(builder, attachment);
+    }
+    let found = |tos: u8| {
+        Match::all()
+            .with(register::FOUND, 1u8)
+            .with(register::TOS, tos)
+    };
+    builder.add(
+        table::AGENT,
+        priority::GENERAL,
+        Match::all(),
+        vec![
+            resubmit(table::DIRECT),
+            resubmit(table::PICK),
+            resubmit(table::AGENT_SEND),
+        ],
+    );
+    let classes: BTreeSet<u8> = builder
+        .provision
+        .attachments
+        .iter()
+        .map(|attachment| type_of_service(attachment.class))
+        .collect();
+    let own = builder.provision.host.ip.to_bits();
+    for tos in classes {
+        builder.add_counted(
+            table::AGENT_SEND,
+            priority::GENERAL,
+            cookie::ENCAPSULATED,
+            found(tos),
+            vec![Action::Output(Tunnel::of_class(tos).number)],
+        );
+    }
+    // The droplet itself is the next hop: the packet goes on as if it had come from there.
+    builder.add_counted(
+        table::AGENT_SEND,
+        priority::SPECIAL,
+        cookie::ENCAPSULATED,
+        Match::all()
+            .with(register::FOUND, 1u8)
+            .with(Field::TunnelDst, own),
+        vec![
+            Action::set(Field::TunnelSrc, own),
+            Action::set(Field::InPort, 0u8),
+            Action::set(register::FOUND, 0u8),
+            resubmit(table::ARP),
+            resubmit(table::INGRESS),
+        ],
+    );
+}
+
+/// What the agent of an endpoint knows goes into the packet's metadata.
+fn classify(builder: &mut Builder<'_>, attachment: &Attachment) {
+    let group = builder.group(&attachment.bouncers);
+    let host = builder.provision.host;
+    let metadata = |src: Field, dst: Field| {
+        vec![
+            Action::copy(src, register::SRC),
+            Action::copy(dst, register::DST),
+            Action::set(Field::TunnelId, attachment.vni.get()),
+            Action::set(RETURN, return_to(host)),
+            Action::set(SCALED, Value::ZERO),
+            Action::set(POD, label(attachment.pod_label)),
+            Action::set(NAMESPACE, label(attachment.namespace_label)),
+            Action::set(register::TOS, type_of_service(attachment.class)),
+            Action::set(register::GROUP, group),
+            resubmit(table::EGRESS),
+        ]
+    };
+    let port = Match::all().with(Field::InPort, endpoint_port(attachment.port).0);
+    builder.add(
+        table::CLASSIFY,
+        priority::GENERAL,
+        port.clone().with(Field::EthType, super::IPV4),
+        metadata(Field::IpSrc, Field::IpDst),
+    );
+    for operation in [1u16, 2] {
+        builder.add(
+            table::CLASSIFY,
+            priority::GENERAL,
+            port.clone()
+                .with(Field::EthType, super::ARP)
+                .with(Field::ArpOperation, operation),
+            metadata(Field::ArpSenderIp, Field::ArpTargetIp),
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! Direct paths: those that are known from the start, and how others are learned.
+
+use super::{
+    Action, Builder, Field, IDLE_TIMEOUT, Match, RETURN, RETURN_IP, RETURN_MAC, cookie, in_vpc,
+    mac, priority, register, table,
+};
+use crate::flow::{Learn, LearnSource, LearnSpec};
+
+pub(super) fn add(builder: &mut Builder<'_>) {
+    let provision = builder.provision;
+    for path in &provision.direct_paths {
+        let actions = vec![
+            Action::set(Field::TunnelDst, path.host.ip.to_bits()),
+            Action::Set {
+                to: register::HOST_MAC,
+                value: mac(path.host.mac),
+            },
+            Action::set(register::FOUND, 1u8),
+        ];
+        builder.add_counted(
+            table::DIRECT,
+            priority::GENERAL,
+            cookie::GIVEN_PATH,
+            in_vpc(path.vni, register::DST, path.ip),
+            actions,
+        );
+    }
+    // What a table says of an endpoint goes before what packets say.
+    for endpoint in &provision.endpoints {
+        builder.add(
+            table::LEARN,
+            priority::SPECIAL,
+            in_vpc(endpoint.vni, register::SRC, endpoint.ip),
+            Vec::new(),
+        );
+    }
+    // Without the option there is nothing to learn: a rule made from what is not there would lead nowhere.
+    builder.add(
+        table::LEARN,
+        priority::GENERAL,
+        Match::all().with_present(RETURN),
+        vec![Action::Learn(learn())],
+    );
+}
+
+/// The source is reached by the host that return-to-sender names.
+fn learn() -> Learn {
+    Learn {
+        table: table::DIRECT,
+        // The same as of paths known from the start, so that it replaces them.
+        priority: priority::GENERAL,
+        cookie: cookie::LEARNED_PATH,
+        idle_timeout: IDLE_TIMEOUT,
+        hard_timeout: 0,
+        specs: vec![
+            LearnSpec::Match {
+                at: Field::TunnelId.whole(),
+                value: LearnSource::Packet(Field::TunnelId.whole()),
+            },
+            LearnSpec::Match {
+                at: register::DST.whole(),
+                value: LearnSource::Packet(register::SRC.whole()),
+            },
+            LearnSpec::Load {
+                to: Field::TunnelDst.whole(),
+                value: LearnSource::Packet(RETURN_IP),
+            },
+            LearnSpec::Load {
+                to: register::HOST_MAC,
+                value: LearnSource::Packet(RETURN_MAC),
+            },
+            LearnSpec::Load {
+                to: register::FOUND.whole(),
+                value: LearnSource::Constant(1u8.into()),
+            },
+        ],
+    }
+}

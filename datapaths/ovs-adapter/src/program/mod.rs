@@ -1,0 +1,509 @@
+//! From what a droplet must know to the rules of a switch: the *proactive* pipeline.
+//!
+//! Everything is in the rules before the first packet comes. Direct paths are learned in the switch, by
+//! `learn()`, from the return-to-sender option of packets that arrive.
+//!
+//! There are two bridges. [`underlay`] holds the uplink; its own interface has the droplet's underlay address,
+//! which makes the switch take Geneve packets apart and put them together. The overlay bridge holds endpoints
+//! and the tunnel ports:
+//!
+//! ```text
+//!      endpoint                                     tunnel (a Geneve packet without its outer headers)
+//!         │                                            │
+//!    ┌────▼─────────────── CLASSIFY ───────────────────▼────┐  IPv4 and ARP; others end here
+//!    │ VNI, options, labels, class     source, destination  │
+//!    └────┬────────────────────────────────────────────┬────┘
+//!       POLICY (ct)                                 POLICY (ct)      ARP: answered for endpoints
+//!         │                                            │             that are hosted elsewhere
+//!       AGENT ──► DIRECT ──► PICK a bouncer        ENDPOINT ── hosted here ──► LEARN ──► deliver
+//!         │          if there is no direct path        │
+//!         │                                            ├── hosted elsewhere ──► SEND
+//!         ▼                                            │
+//!      AGENT_SEND ── the next host is this ──►         └── unknown ──► DIRECT, ROUTE: the network's
+//!         │             droplet: ENDPOINT                  bouncers (LEARN, OWN) or the VPC's dividers
+//!         ▼                                                   ▼
+//!      tunnel                                               SEND ──► tunnel
+//! ```
+//!
+//! `resubmit` calls a table and comes back, so tables serve as functions; what they return is in registers
+//! ([`register`]). IPv4 and ARP share all tables behind CLASSIFY: both have their addresses in registers.
+//!
+//! Three properties of the switch shape the rules:
+//!
+//! - Options that arrived leave again unless they are changed, but the switch caches the *first* packet's and
+//!   gives them to all that follow, unless a rule looked at them. So SEND reads every option that it passes on.
+//! - A packet's option must have the length that the TLV table says, or the packet is refused. Mizar writes an
+//!   option that says nothing with type and length zero, so that type must not be in the table. What is to say
+//!   nothing is sent as [`BLANK`], which keeps the others at their places.
+//! - Outer time to live and type of service cannot be matched or set. The first is the inner packet's, by the
+//!   tunnel's configuration; for the second there is a tunnel port for each class.
+
+mod agent;
+mod arp;
+mod learning;
+mod policy;
+mod route;
+mod transit;
+pub mod underlay;
+
+use crate::flow::{
+    Action, Cookie, Field, Match, OPTION_LENGTHS, PortNumber, Priority, Rule, Slice, Table, Value,
+};
+use crate::openflow::TlvMapping;
+use mizar_wire::{Ipv4, Mac, Vni};
+use std::collections::{BTreeMap, BTreeSet};
+use topologies::provision::{
+    Class, DirectPath, EndpointPort, Host, Priority as Urgency, Provision,
+};
+
+/// The tables of the overlay bridge.
+pub mod table {
+    use crate::flow::Table;
+    /// Where every packet begins.
+    pub const CLASSIFY: Table = Table(0);
+    /// Policy for what an endpoint sends.
+    pub const EGRESS: Table = Table(10);
+    /// The same, behind connection tracking.
+    pub const EGRESS_TRACKED: Table = Table(11);
+    /// Policy for what arrives.
+    pub const INGRESS: Table = Table(12);
+    /// The same, behind connection tracking.
+    pub const INGRESS_TRACKED: Table = Table(13);
+    /// Policies that allow protocol and port.
+    pub const BY_PORT: Table = Table(14);
+    /// Policies that name the sender's pod label.
+    pub const BY_POD: Table = Table(15);
+    /// Policies that name the label of the sender's namespace.
+    pub const BY_NAMESPACE: Table = Table(16);
+    /// Policies that name both labels.
+    pub const BY_BOTH: Table = Table(17);
+    /// Policies that name a prefix.
+    pub const BY_PREFIX: Table = Table(18);
+    /// Policies that name a prefix with exceptions.
+    pub const BY_PREFIX_UNLESS: Table = Table(19);
+    /// The exceptions.
+    pub const EXCEPT: Table = Table(20);
+    /// Whether a policy is in all sets that it must be in.
+    pub const ALLOWED: Table = Table(21);
+    /// Behind what labels allow.
+    pub const LABELLED: Table = Table(22);
+    /// What becomes of judged packets that an endpoint sends.
+    pub const EGRESS_JUDGED: Table = Table(23);
+    /// What becomes of judged packets that arrive.
+    pub const INGRESS_JUDGED: Table = Table(24);
+    /// Behind egress policy: where to.
+    pub const AGENT: Table = Table(30);
+    /// Out of the tunnel port of the class.
+    pub const AGENT_SEND: Table = Table(31);
+    /// Answers ARP requests for endpoints that are hosted elsewhere.
+    pub const ARP: Table = Table(40);
+    /// Endpoints.
+    pub const ENDPOINT: Table = Table(41);
+    /// Networks and VPCs.
+    pub const ROUTE: Table = Table(42);
+    /// Writes a host into return-to-sender.
+    pub const RETURN_TO: Table = Table(43);
+    /// Direct paths.
+    pub const DIRECT: Table = Table(50);
+    /// Learns one.
+    pub const LEARN: Table = Table(51);
+    /// Picks a member of a group.
+    pub const PICK: Table = Table(52);
+    /// The member of a group with a number.
+    pub const MEMBER: Table = Table(53);
+    /// Out of the tunnel port, with every option in its place.
+    pub const SEND: Table = Table(60);
+    /// Return-to-sender.
+    pub const SEND_RETURN: Table = Table(61);
+    /// The scaled-endpoint option.
+    pub const SEND_SCALED: Table = Table(62);
+    /// The pod's label.
+    pub const SEND_POD: Table = Table(63);
+    /// The namespace's label.
+    pub const SEND_NAMESPACE: Table = Table(64);
+}
+
+/// Priorities, from the lowest.
+pub mod priority {
+    use crate::flow::Priority;
+    /// What nothing else matches.
+    pub const MISS: Priority = Priority(0);
+    /// What nothing else of the same judgement matches.
+    pub const MISS_OF_STATE: Priority = Priority(50);
+    /// The general case.
+    pub const GENERAL: Priority = Priority(100);
+    /// A case that goes before the general one.
+    pub const SPECIAL: Priority = Priority(200);
+    /// A case that goes before that.
+    pub const FIRST: Priority = Priority(300);
+    /// A prefix of `length` bits: longer ones go first.
+    pub const fn prefix(length: u8) -> Priority {
+        Priority(400 + length as u16)
+    }
+}
+
+/// What registers hold.
+pub mod register {
+    use crate::flow::{Field, Slice};
+    /// Zone of connection tracking.
+    pub const ZONE: Slice = Field::Register(0).slice(0, 16);
+    /// Overlay address of the source: of IPv4, or ARP's sender.
+    pub const SRC: Field = Field::Register(1);
+    /// Overlay address of the destination: of IPv4, or ARP's target.
+    pub const DST: Field = Field::Register(2);
+    /// Number of a group's member.
+    pub const MEMBER: Field = Field::Register(3);
+    /// 1 once the next host is known.
+    pub const FOUND: Field = Field::Register(4);
+    /// Number of a group.
+    pub const GROUP: Field = Field::Register(5);
+    /// Type of service of the outer header.
+    pub const TOS: Field = Field::Register(6);
+    /// 1 if policy allows.
+    pub const ALLOWED: Field = Field::Register(7);
+    /// Policies by port.
+    pub const PORT_POLICIES: Field = Field::Wide(4);
+    /// Policies that a packet must have in common with those.
+    pub const POLICIES: Field = Field::Wide(5);
+    /// Exceptions from the latter.
+    pub const EXCEPTIONS: Field = Field::Wide(6);
+    /// Underlay address of a host to return to.
+    pub const HOST_IP: Field = Field::Register(13);
+    /// Its Ethernet address; also that of the host of a direct path, for who reads the table: the switch takes the
+    /// one of its own neighbour table.
+    pub const HOST_MAC: Slice = Field::Wide(7).slice(0, 48);
+    /// Scratch.
+    pub const SCRATCH: Field = Field::Wide(5);
+}
+
+/// Cookies tell rules apart in counters.
+pub mod cookie {
+    use crate::flow::Cookie;
+    /// Encapsulates what an endpoint sent.
+    pub const ENCAPSULATED: Cookie = Cookie(1);
+    /// Sends on.
+    pub const FORWARDED: Cookie = Cookie(2);
+    /// Delivers to an endpoint.
+    pub const DELIVERED: Cookie = Cookie(3);
+    /// Leaves to the stack.
+    pub const PASSED: Cookie = Cookie(4);
+    /// Refused by policy.
+    pub const DENIED: Cookie = Cookie(5);
+    /// A direct path that was there from the start.
+    pub const GIVEN_PATH: Cookie = Cookie(6);
+    /// A direct path that was learned.
+    pub const LEARNED_PATH: Cookie = Cookie(7);
+}
+
+/// An option that says nothing, in the place of return-to-sender: its type is none of Mizar's.
+pub const BLANK: Field = Field::Option(0);
+/// Return-to-sender.
+pub const RETURN: Field = Field::Option(1);
+/// Scaled endpoint.
+pub const SCALED: Field = Field::Option(2);
+/// Label of the pod.
+pub const POD: Field = Field::Option(3);
+/// Label of the namespace.
+pub const NAMESPACE: Field = Field::Option(4);
+
+/// Type of [`BLANK`].
+pub const BLANK_TYPE: u8 = 0x4e;
+
+/// Underlay address in [`RETURN`].
+pub(crate) const RETURN_IP: Slice = RETURN.slice(56, 32);
+/// Ethernet address in [`RETURN`].
+pub(crate) const RETURN_MAC: Slice = RETURN.slice(8, 48);
+
+/// Seconds that a learned direct path stays without a packet that confirms it.
+pub const IDLE_TIMEOUT: u16 = 300;
+
+const IPV4: u16 = 0x0800;
+const ARP: u16 = 0x0806;
+
+/// The highest VNI that may be used: those above are taken by tunnel ports that only send.
+const LAST_VNI: u32 = 0x00ff_feff;
+
+/// The TLV table: which option is which field, in the order in which they leave.
+pub fn options() -> Vec<TlvMapping> {
+    let types = [
+        BLANK_TYPE,
+        mizar_wire::geneve::RETURN_TO_SENDER,
+        mizar_wire::geneve::SCALED_ENDPOINT,
+        mizar_wire::geneve::POD_LABEL,
+        mizar_wire::geneve::NAMESPACE_LABEL,
+    ];
+    (0..)
+        .zip(types)
+        .map(|(index, kind)| TlvMapping {
+            index,
+            class: mizar_wire::geneve::CLASS.get(),
+            kind,
+            length: OPTION_LENGTHS[usize::from(index)],
+        })
+        .collect()
+}
+
+/// What the proactive pipeline cannot do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// A VNI that is taken.
+    #[error("VNI {0} is taken by a tunnel port; use one below 16776960")]
+    Vni(u32),
+    /// An endpoint port beyond what the switch numbers.
+    #[error("{0} endpoint ports are more than the switch has numbers for")]
+    Ports(usize),
+}
+
+/// The rules of one droplet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Of the overlay bridge.
+    pub overlay: Vec<Rule>,
+    /// Of the underlay bridge.
+    pub underlay: Vec<Rule>,
+    /// Tunnel ports.
+    pub tunnels: Vec<Tunnel>,
+    /// Droplets whose Ethernet address the switch must know, each once.
+    pub neighbours: Vec<Host>,
+}
+
+/// A tunnel port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Its number.
+    pub number: PortNumber,
+    /// Type of service of the outer header.
+    pub tos: u8,
+    /// The VNI that it receives; all that no other receives if there is none.
+    pub receives: Option<u32>,
+}
+
+impl Tunnel {
+    /// The port that receives, and by which transit sends.
+    pub const TRANSIT: Self = Self {
+        number: PortNumber(0xfd00),
+        tos: 0,
+        receives: None,
+    };
+
+    /// The port by which agents send what has this type of service.
+    pub const fn of_class(tos: u8) -> Self {
+        Self {
+            number: PortNumber(0xfd00 + 1 + tos as u32),
+            tos,
+            // One that nobody may use: the switch wants ports of the same kind to differ in it.
+            receives: Some(LAST_VNI + 1 + tos as u32),
+        }
+    }
+}
+
+/// The number of the port of an endpoint.
+pub fn endpoint_port(port: EndpointPort) -> PortNumber {
+    PortNumber(1 + u32::from(port.0))
+}
+
+/// Type of service by which an agent marks a class. Mizar forgot best effort with medium priority, which
+/// therefore falls to its default.
+fn type_of_service(class: (Class, Urgency)) -> u8 {
+    let dscp = match class {
+        (Class::Premium, Urgency::High) | (Class::BestEffort, Urgency::Medium) => 10,
+        (Class::Premium, Urgency::Medium) => 20,
+        (Class::Premium, Urgency::Low) => 30,
+        (Class::Expedited, Urgency::High) => 46,
+        (Class::Expedited, Urgency::Medium) => 32,
+        (Class::Expedited, Urgency::Low) => 24,
+        (Class::BestEffort, Urgency::High) => 16,
+        (Class::BestEffort, Urgency::Low) => 8,
+    };
+    dscp << 2
+}
+
+impl Program {
+    /// The rules by which a droplet with these tables forwards.
+    ///
+    /// # Errors
+    /// [`Unsupported`], where the tables hold what the pipeline cannot do.
+    pub fn proactive(provision: &Provision) -> Result<Self, Unsupported> {
+        check(provision)?;
+        let mut builder = Builder::new(provision);
+        agent::add(&mut builder);
+        transit::add(&mut builder);
+        arp::add(&mut builder);
+        route::add(&mut builder);
+        learning::add(&mut builder);
+        policy::add(&mut builder);
+        let classes: BTreeSet<u8> = provision
+            .attachments
+            .iter()
+            .map(|attachment| type_of_service(attachment.class))
+            .collect();
+        let tunnels = std::iter::once(Tunnel::TRANSIT)
+            .chain(classes.into_iter().map(Tunnel::of_class))
+            .collect();
+        Ok(Self {
+            overlay: builder.rules,
+            underlay: underlay::rules(provision.host),
+            tunnels,
+            neighbours: neighbours(provision),
+        })
+    }
+}
+
+/// The droplets that tables and direct paths name. What tables say goes first.
+fn neighbours(provision: &Provision) -> Vec<Host> {
+    let paths = provision.direct_paths.iter().map(|path| path.host);
+    let mut known = BTreeSet::new();
+    provision
+        .substrate
+        .iter()
+        .copied()
+        .chain(paths)
+        .filter(|host| known.insert(host.ip.to_bits()))
+        .collect()
+}
+
+fn check(provision: &Provision) -> Result<(), Unsupported> {
+    let vnis = provision
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.vni)
+        .chain(provision.attachments.iter().map(|attached| attached.vni))
+        .chain(provision.networks.iter().map(|network| network.vni))
+        .chain(provision.vpcs.iter().map(|vpc| vpc.vni));
+    for vni in vnis {
+        if vni.get() > LAST_VNI {
+            return Err(Unsupported::Vni(vni.get()));
+        }
+    }
+    let last = provision.attachments.iter().map(|attached| attached.port.0);
+    let last = usize::from(last.max().unwrap_or(0));
+    if last >= 0xfd00 {
+        return Err(Unsupported::Ports(last + 1));
+    }
+    Ok(())
+}
+
+/// Collects rules.
+struct Builder<'a> {
+    provision: &'a Provision,
+    substrate: BTreeMap<u32, Mac>,
+    groups: BTreeMap<Vec<u32>, u32>,
+    rules: Vec<Rule>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(provision: &'a Provision) -> Self {
+        Self {
+            provision,
+            substrate: provision
+                .substrate
+                .iter()
+                .map(|host| (host.ip.to_bits(), host.mac))
+                .collect(),
+            groups: BTreeMap::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, table: Table, priority: Priority, matches: Match, actions: Vec<Action>) {
+        self.add_counted(table, priority, Cookie::default(), matches, actions);
+    }
+
+    fn add_counted(
+        &mut self,
+        table: Table,
+        priority: Priority,
+        cookie: Cookie,
+        matches: Match,
+        actions: Vec<Action>,
+    ) {
+        self.rules.push(Rule {
+            table,
+            priority,
+            cookie,
+            idle_timeout: 0,
+            hard_timeout: 0,
+            matches,
+            actions,
+        });
+    }
+
+    /// Whether the Ethernet address of the droplet with this underlay address is known.
+    fn is_resolved(&self, ip: Ipv4) -> bool {
+        self.substrate.contains_key(&ip.to_bits())
+    }
+
+    /// The number of a group of droplets; the rules to pick a member are added with its first use.
+    fn group(&mut self, members: &[Ipv4]) -> u32 {
+        let key: Vec<u32> = members.iter().map(|ip| ip.to_bits()).collect();
+        if let Some(number) = self.groups.get(&key) {
+            return *number;
+        }
+        let number = self.groups.len() as u32 + 1;
+        self.groups.insert(key, number);
+        route::add_group(self, number, members);
+        number
+    }
+}
+
+/// The direct path that a rule of [`table::DIRECT`] is.
+pub fn direct_path(rule: &Rule) -> Option<DirectPath> {
+    let asked = |field: Field| rule.matches.get(field).map(|masked| masked.value.low_u64());
+    let written = |to: Slice| {
+        rule.actions.iter().find_map(|action| match action {
+            Action::Set { to: at, value } if *at == to => Some(*value),
+            _ => None,
+        })
+    };
+    let address = |bits: u64| Ipv4::from_octets((bits as u32).to_be_bytes());
+    Some(DirectPath {
+        vni: Vni::new(asked(Field::TunnelId)? as u32)?,
+        ip: address(asked(register::DST)?),
+        host: Host {
+            ip: address(written(Field::TunnelDst.whole())?.low_u64()),
+            mac: Mac::new(written(register::HOST_MAC)?.bytes()),
+        },
+    })
+}
+
+/// An address within a VPC, of which one is in a register.
+fn in_vpc(vni: Vni, address: Field, ip: Ipv4) -> Match {
+    Match::all()
+        .with(Field::TunnelId, vni.get())
+        .with(address, ip.to_bits())
+}
+
+/// The mask of a prefix of `length` bits.
+fn prefix_mask(length: u8) -> Value {
+    Value::from(u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0))
+}
+
+fn resubmit(table: Table) -> Action {
+    Action::Resubmit(table)
+}
+
+fn mac(mac: Mac) -> Value {
+    Value::from_bytes(&mac.octets())
+}
+
+/// Writes `host` into return-to-sender, whether it is set or not, as Mizar does.
+fn name_host(host: Host) -> [Action; 3] {
+    [
+        Action::set(register::HOST_IP, host.ip.to_bits()),
+        Action::Set {
+            to: register::HOST_MAC,
+            value: mac(host.mac),
+        },
+        resubmit(table::RETURN_TO),
+    ]
+}
+
+/// The content of a return-to-sender option that names this host.
+fn return_to(host: Host) -> Value {
+    Value::from(host.ip.to_bits()) << RETURN_IP.from | mac(host.mac) << RETURN_MAC.from
+}
+
+/// A label as it lies in its option.
+fn label(label: u32) -> u32 {
+    label.swap_bytes()
+}
