@@ -2,6 +2,8 @@
 
 use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
+use datapath_openflow::OpenFlow;
+use datapath_ovs_xdp::OvsXdp;
 use datapath_reference::Reference;
 
 /// A datapath, and whether it is measured when none is named.
@@ -27,6 +29,8 @@ pub fn all() -> Vec<Entry> {
             }),
             false,
         ),
+        entry(Box::new(OpenFlow), true),
+        entry(Box::new(OvsXdp), true),
     ]
 }
 

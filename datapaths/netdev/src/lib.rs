@@ -1,4 +1,4 @@
-//! Network devices of the lab: namespaces, veth pairs, offloads and threaded NAPI.
+//! Network devices of the lab: namespaces, veth pairs, offloads, threaded NAPI, and sockets for whole frames.
 //!
 //! Namespaces here have no name: they live as long as a file descriptor of this process, and the kernel
 //! takes them down, with every device inside, however the process ends.
@@ -7,11 +7,13 @@ mod awake;
 mod ethtool;
 mod link;
 mod namespace;
+mod packet;
 mod thread;
 
 pub use awake::Awake;
-pub use link::{Interface, create_veth};
+pub use link::{Interface, create_veth, set_up_with_address};
 pub use namespace::Namespace;
+pub use packet::PacketSocket;
 pub use thread::{Cpu, CpuTime, Tid, Urgency, allowed_cpus, pin_current_thread};
 
 use std::io;

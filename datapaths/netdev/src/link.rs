@@ -69,6 +69,38 @@ impl Interface {
     }
 }
 
+/// Sets a device of `namespace` up and gives it an IPv4 address with a prefix of `length` bits.
+///
+/// # Errors
+/// Where there is no such device, or the kernel refuses.
+pub fn set_up_with_address(
+    namespace: &Namespace,
+    name: &str,
+    address: std::net::Ipv4Addr,
+    length: u8,
+) -> Result<(), Error> {
+    namespace.run(|| {
+        on_netlink(async |handle| {
+            let index = find(&handle, name).await?;
+            let doing = || format!("giving {name} the address {address}/{length}");
+            handle
+                .address()
+                .add(index, address.into(), length)
+                .execute()
+                .await
+                .map_err(|e| netlink(doing(), e))?;
+            let up = LinkUnspec::new_with_index(index).up().build();
+            let doing = || format!("setting {name} up");
+            handle
+                .link()
+                .set(up)
+                .execute()
+                .await
+                .map_err(|e| netlink(doing(), e))
+        })
+    })?
+}
+
 /// Makes a veth pair with one end in each namespace, both up, with this MTU in bytes, and with every
 /// offload off: a datapath must see the frames as they are on a wire.
 ///

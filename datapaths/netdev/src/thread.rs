@@ -61,6 +61,24 @@ impl Tid {
         Self(unsafe { libc::gettid() })
     }
 
+    /// The threads of a process.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn of_process(pid: u32) -> Result<Vec<Self>, Error> {
+        let path = format!("/proc/{pid}/task");
+        let tasks =
+            std::fs::read_dir(&path).map_err(|e| Error::io(format!("reading {path}"), e))?;
+        let number = |task: std::fs::DirEntry| task.file_name().to_str()?.parse().ok();
+        Ok(tasks.flatten().filter_map(number).map(Self).collect())
+    }
+
+    /// The thread's name; empty where it is gone.
+    pub fn name(self) -> String {
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", self.0)).unwrap_or_default();
+        name.trim_end().to_owned()
+    }
+
     /// Kernel threads whose name begins with `prefix`.
     pub(crate) fn kernel_threads(prefix: &str) -> impl Iterator<Item = Self> {
         std::fs::read_dir("/proc")

@@ -77,6 +77,9 @@ pub enum Error {
         /// What it says.
         reason: String,
     },
+    /// A device of the droplet could not be set up.
+    #[error(transparent)]
+    Device(#[from] netdev::Error),
     /// An interface was accepted by the database but could not be opened.
     #[error("Open vSwitch cannot open interface {name}: {reason}")]
     Interface {

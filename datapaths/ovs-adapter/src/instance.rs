@@ -4,8 +4,8 @@ use crate::Error;
 use crate::database::Database;
 use crate::installation::Installation;
 use crate::jsonrpc::Connection;
-use crate::process::Process;
-use netdev::Namespace;
+use crate::process::{Place, Process};
+use netdev::{Cpu, Namespace};
 use serde_json::json;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -35,13 +35,15 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts the programs of `installation`, with `ovs-vswitchd` in `namespace` and this `other_config`.
+    /// Starts the programs of `installation`, with `ovs-vswitchd` in `namespace`, on `cpu` with all its threads if there
+    /// is one, and with this `other_config`.
     ///
     /// # Errors
     /// Where one does not start, with the last lines of its log.
     pub fn start(
         installation: &Installation,
         namespace: &Namespace,
+        cpu: Option<Cpu>,
         other_config: &[(&str, &str)],
     ) -> Result<Self, Error> {
         remove_orphans(&std::env::temp_dir());
@@ -62,7 +64,8 @@ impl Instance {
             .arg(flag("pidfile=", &at("db.pid")))
             .arg(flag("log-file=", &at("db.log")))
             .args(["--no-chdir", "-vconsole:off"]);
-        let ovsdb_server = Process::start("ovsdb-server", command, None, &at("db.log"))?;
+        let ovsdb_server =
+            Process::start("ovsdb-server", command, Place::default(), &at("db.log"))?;
         ovsdb_server.until(START, || listens(&socket))?;
         Database::connect(&socket)?.initialise(other_config)?;
 
@@ -78,7 +81,11 @@ impl Instance {
             .as_fd()
             .try_clone_to_owned()
             .map_err(Error::io("duplicating a namespace's descriptor"))?;
-        let vswitchd = Process::start("ovs-vswitchd", command, Some(namespace), &at("v.log"))?;
+        let place = Place {
+            namespace: Some(namespace),
+            cpu,
+        };
+        let vswitchd = Process::start("ovs-vswitchd", command, place, &at("v.log"))?;
         vswitchd.until(START, || listens(&control))?;
         Ok(Self {
             vswitchd,

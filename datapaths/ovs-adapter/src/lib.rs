@@ -5,6 +5,7 @@
 //! speak the two protocols by which it is configured, OVSDB (RFC 7047) and appctl.
 
 pub mod database;
+pub mod droplet;
 pub mod error;
 pub mod flow;
 pub mod installation;

@@ -1,6 +1,7 @@
 //! A child process that lives no longer than this process wants it to.
 
 use crate::Error;
+use netdev::Cpu;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,15 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(5);
 /// Lines of a log that an error shows.
 const LOG_LINES: usize = 12;
+
+/// Where a child runs; anywhere by default.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// Its network namespace.
+    pub namespace: Option<OwnedFd>,
+    /// The processor that all its threads start on.
+    pub cpu: Option<Cpu>,
+}
 
 /// A child, and the thread that keeps it. Dropping it kills the child.
 ///
@@ -35,9 +45,10 @@ impl Process {
     pub fn start(
         name: &'static str,
         mut command: Command,
-        namespace: Option<OwnedFd>,
+        place: Place,
         log: &Path,
     ) -> Result<Self, Error> {
+        let Place { namespace, cpu } = place;
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -57,6 +68,15 @@ impl Process {
                     && libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) != 0
                 {
                     return Err(std::io::Error::last_os_error());
+                }
+                if let Some(Cpu(cpu)) = cpu {
+                    let mut set: libc::cpu_set_t = std::mem::zeroed();
+                    if cpu < libc::CPU_SETSIZE as usize {
+                        libc::CPU_SET(cpu, &mut set);
+                    }
+                    if libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) != 0 {
+                        return Err(std::io::Error::last_os_error());
+                    }
                 }
             }
             Ok(())
@@ -187,7 +207,13 @@ mod tests {
     fn sleep(seconds: &str) -> Process {
         let mut command = Command::new("sleep");
         command.arg(seconds);
-        Process::start("sleep", command, None, Path::new("/nonexistent")).unwrap()
+        Process::start(
+            "sleep",
+            command,
+            Place::default(),
+            Path::new("/nonexistent"),
+        )
+        .unwrap()
     }
 
     fn is_alive(pid: u32) -> bool {
@@ -219,7 +245,8 @@ mod tests {
     #[test]
     fn what_cannot_start_is_told() {
         let command = Command::new("/nonexistent/program");
-        let error = Process::start("program", command, None, Path::new("/x")).unwrap_err();
+        let error =
+            Process::start("program", command, Place::default(), Path::new("/x")).unwrap_err();
         assert!(error.to_string().starts_with("starting program"), "{error}");
     }
 }

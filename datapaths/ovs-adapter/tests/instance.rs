@@ -42,7 +42,7 @@ fn main() {
 
 fn start(namespace: &Namespace) -> Result<Instance, Failed> {
     let installation = Installation::find(Flavour::Stock)?;
-    Ok(Instance::start(&installation, namespace, &[])?)
+    Ok(Instance::start(&installation, namespace, None, &[])?)
 }
 
 fn is_alive(pid: u32) -> bool {
@@ -148,7 +148,7 @@ fn broken() -> Result<(), Failed> {
     let mut installation = Installation::find(Flavour::Stock)?;
     // A program that takes other arguments, and so ends at once.
     installation.vswitchd = installation.ovsdb_server.clone();
-    let said = Instance::start(&installation, &namespace, &[])
+    let said = Instance::start(&installation, &namespace, None, &[])
         .err()
         .ok_or("no error")?
         .to_string();

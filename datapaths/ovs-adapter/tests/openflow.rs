@@ -65,7 +65,7 @@ impl Switch {
     fn start() -> Result<Self, Failed> {
         let namespace = Namespace::new()?;
         let installation = Installation::find(Flavour::Stock)?;
-        let instance = Instance::start(&installation, &namespace, &[])?;
+        let instance = Instance::start(&installation, &namespace, None, &[])?;
         instance.database()?.add_bridge(&BRIDGE, &[])?;
         let mut connection = Connection::open(&instance.management_socket("br0"))?;
         connection.set_tlv_table(&mappings())?;

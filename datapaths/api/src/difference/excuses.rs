@@ -17,7 +17,8 @@ pub fn holds(difference: Difference, provision: &Provision, port: Port, frame: &
         Difference::OuterTimeToLive => is_spent(provision, port, frame),
         Difference::Neighbours => {
             port == Port::Uplink
-                && return_host(frame).is_some_and(|host| !is_known(provision, host))
+                && (return_host(frame).is_some_and(|host| !is_known(provision, host))
+                    || claims_address(provision, frame))
         }
         Difference::ScaledEndpoints => {
             let is_scaled = |address: Ipv4| {
@@ -227,6 +228,16 @@ fn return_host(frame: &[u8]) -> Option<(Ipv4, mizar_wire::Mac)> {
 
 fn is_known(provision: &Provision, (ip, mac): (Ipv4, mizar_wire::Mac)) -> bool {
     provision.mac_of(ip) == Some(mac)
+}
+
+/// Whether the frame comes from a known droplet by another Ethernet address: a switch would believe it.
+fn claims_address(provision: &Provision, frame: &[u8]) -> bool {
+    let ethernet = header::<ethernet::Header>(frame, 0);
+    let ip = header::<ipv4::Header>(frame, ethernet::LEN);
+    ethernet.zip(ip).is_some_and(|(ethernet, ip)| {
+        let known = provision.mac_of(ip.src);
+        is_overlay(provision, frame) && known.is_some_and(|mac| mac != ethernet.src)
+    })
 }
 
 fn is_modify(frame: &[u8], port: Port) -> bool {

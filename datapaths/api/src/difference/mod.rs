@@ -72,7 +72,7 @@ impl Difference {
                  down, and a packet whose time is spent is sent on"
             }
             Self::OuterTypeOfService => {
-                "the outer ECN bits are the inner packet's, as RFC 6040 wants them; bouncers and dividers send with \
+                "the outer ECN bits are the inner packet's, ECT(0) for CE; bouncers and dividers send with \
                  DSCP 0, and do not know the mark of low priority"
             }
             Self::OuterHeadersAnew => {
@@ -99,7 +99,8 @@ impl Difference {
             }
             Self::Neighbours => {
                 "the Ethernet address of the next droplet comes from the switch's neighbour table, not from \
-                 return-to-sender; a droplet that is not in it is asked for by ARP, and first packets are lost"
+                 return-to-sender; it learns from ARP and from packets that arrive; a droplet that is not in it is asked \
+                 for, and first packets are lost; a packet that would go to this very droplet ends here"
             }
             Self::Tracking => {
                 "where policy applies, the switch tracks connections by its own rules: fragments, and packets with \
@@ -141,6 +142,16 @@ pub fn allow(
         (Expected::Dropped(_), Outcome::Dropped { why, .. })
             if declared(Difference::RefusalKind) =>
         {
+            Expected::Dropped(*why)
+        }
+        (
+            Expected::Forward {
+                port: Port::Uplink,
+                frame,
+            }
+            | Expected::ToStack { frame },
+            Outcome::Dropped { why, .. },
+        ) if declared(Difference::Neighbours) && outer::is_to(provision.host, &frame) => {
             Expected::Dropped(*why)
         }
         (

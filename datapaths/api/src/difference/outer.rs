@@ -40,6 +40,11 @@ pub fn is_from(host: Host, frame: &[u8]) -> bool {
     frame.len() >= INNER && frame.get(SRC..SRC + 4) == Some(&host.ip.octets()[..])
 }
 
+/// Whether a frame carries outer headers that name `host` as source and destination.
+pub fn is_to(host: Host, frame: &[u8]) -> bool {
+    is_from(host, frame) && frame.get(DST..DST + 4) == Some(&host.ip.octets()[..])
+}
+
 /// `wanted`, with what `got` may lawfully have in its place.
 pub fn allow(
     differences: &[Difference],
@@ -68,10 +73,11 @@ pub fn allow(
                 put(&mut wanted, TTL, &[inner_ttl]);
             }
             Difference::OuterTypeOfService => {
-                let ecn = if is_ipv4(&wanted) {
-                    byte(&wanted, INNER + 14 + 1) & 3
-                } else {
-                    0
+                let ecn = match byte(&wanted, INNER + 14 + 1) & 3 {
+                    _ if !is_ipv4(&wanted) => 0,
+                    // "Congestion experienced" becomes ECT(0).
+                    3 => 2,
+                    ecn => ecn,
                 };
                 let dscp = if is_hop { 0 } else { byte(&wanted, TOS) & !3 };
                 put(&mut wanted, TOS, &[dscp | ecn]);

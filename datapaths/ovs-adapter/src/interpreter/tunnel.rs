@@ -64,7 +64,10 @@ pub fn put_together(
 ) -> Option<Vec<u8>> {
     let read = |field: Field| packet.read(field.whole()).low_u64();
     let next = Ipv4::from_octets((read(Field::TunnelDst) as u32).to_be_bytes());
-    let next = neighbours.iter().find(|neighbour| neighbour.ip == next)?;
+    // A switch sends nothing to itself by the wire.
+    let next = neighbours
+        .iter()
+        .find(|neighbour| neighbour.ip == next && next != host.ip)?;
     let mut options = Vec::new();
     for known in program::options() {
         let field = Field::Option(known.index);
@@ -81,11 +84,12 @@ pub fn put_together(
     }
     let is_ip = read(Field::EthType) == 0x0800;
     let ttl = if is_ip { read(Field::IpTtl) as u8 } else { 64 };
-    // RFC 6040: the outer header has the inner one's ECN bits.
-    let ecn = packet
-        .frame
-        .get(15)
-        .map_or(0, |tos| if is_ip { tos & 3 } else { 0 });
+    // `tnl_port_send` of OVS's ofproto/tunnel.c: the inner packet's ECN bits, but never "congestion experienced".
+    let ecn = match packet.frame.get(15).map_or(0, |tos| tos & 3) {
+        _ if !is_ip => 0,
+        3 => 2,
+        ecn => ecn,
+    };
     let udp_length = udp::LEN + geneve::LEN + options.len() + packet.frame.len();
     let mut ip = ipv4::Header {
         version_ihl: ipv4::VERSION_IHL,

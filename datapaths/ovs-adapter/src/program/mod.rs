@@ -30,8 +30,9 @@
 //!
 //! Three properties of the switch shape the rules:
 //!
-//! - Options that arrived leave again unless they are changed, but the switch caches the *first* packet's and
-//!   gives them to all that follow, unless a rule looked at them. So SEND reads every option that it passes on.
+//! - Options that arrived leave again unless they are changed, and survive `ct()`; but the switch caches those of the
+//!   *first* packet and gives them to all that follow, unless a rule looked at them before. So every option is looked
+//!   at, in the tables LOOK, before a packet is sent on or tracked.
 //! - A packet's option must have the length that the TLV table says, or the packet is refused. Mizar writes an
 //!   option that says nothing with type and length zero, so that type must not be in the table. What is to say
 //!   nothing is sent as [`BLANK`], which keeps the others at their places.
@@ -113,14 +114,14 @@ pub mod table {
     pub const MEMBER: Table = Table(53);
     /// Out of the tunnel port, with every option in its place.
     pub const SEND: Table = Table(60);
-    /// Return-to-sender.
-    pub const SEND_RETURN: Table = Table(61);
-    /// The scaled-endpoint option.
-    pub const SEND_SCALED: Table = Table(62);
-    /// The pod's label.
-    pub const SEND_POD: Table = Table(63);
-    /// The namespace's label.
-    pub const SEND_NAMESPACE: Table = Table(64);
+    /// Looks at return-to-sender, which is or becomes one of two options.
+    pub const LOOK_RETURN: Table = Table(61);
+    /// Looks at the scaled-endpoint option.
+    pub const LOOK_SCALED: Table = Table(62);
+    /// Looks at the pod's label.
+    pub const LOOK_POD: Table = Table(63);
+    /// Looks at the namespace's label.
+    pub const LOOK_NAMESPACE: Table = Table(64);
 }
 
 /// Priorities, from the lowest.
@@ -191,6 +192,8 @@ pub mod cookie {
     pub const DENIED: Cookie = Cookie(5);
     /// A direct path that was there from the start.
     pub const GIVEN_PATH: Cookie = Cookie(6);
+    /// Of rules that belong to no program.
+    pub const UNCOUNTED: Cookie = Cookie(0xffff);
     /// A direct path that was learned.
     pub const LEARNED_PATH: Cookie = Cookie(7);
 }
@@ -484,6 +487,16 @@ fn resubmit(table: Table) -> Action {
 
 fn mac(mac: Mac) -> Value {
     Value::from_bytes(&mac.octets())
+}
+
+/// Looks at all options.
+fn look_at_options() -> [Action; 4] {
+    [
+        resubmit(table::LOOK_RETURN),
+        resubmit(table::LOOK_SCALED),
+        resubmit(table::LOOK_POD),
+        resubmit(table::LOOK_NAMESPACE),
+    ]
 }
 
 /// Writes `host` into return-to-sender, whether it is set or not, as Mizar does.

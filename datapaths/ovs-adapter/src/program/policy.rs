@@ -9,8 +9,8 @@
 //! Only endpoints to which policy applies in any direction are tracked: of others no packet is denied.
 
 use super::{
-    Action, Builder, Field, Match, NAMESPACE, POD, Table, Value, cookie, in_vpc, label, priority,
-    register, resubmit, table,
+    Action, Builder, Field, Match, NAMESPACE, POD, Table, Value, cookie, in_vpc, label,
+    look_at_options, priority, register, resubmit, table,
 };
 use crate::flow::{Ct, Priority, Slice, Source, ct_state};
 use mizar_wire::{Ipv4, Vni};
@@ -130,7 +130,7 @@ fn track(builder: &mut Builder<'_>, direction: Direction, vni: u32, ip: u32, zon
             .with(end, ip)
             .with(Field::EthType, super::IPV4)
             .with(Field::IpProto, protocol);
-        let actions = vec![
+        let actions = look_at_options().into_iter().chain([
             Action::Set {
                 to: Direction::AT,
                 value: direction.bit().into(),
@@ -145,14 +145,14 @@ fn track(builder: &mut Builder<'_>, direction: Direction, vni: u32, ip: u32, zon
                 table: Some(tracked),
                 mark: None,
             }),
-        ];
+        ]);
         // With either end policed both rules match, and do the same.
         let priority = if end == register::SRC {
             priority::SPECIAL
         } else {
             priority::GENERAL
         };
-        builder.add(from, priority, matches, actions);
+        builder.add(from, priority, matches, actions.collect());
     }
 }
 
@@ -210,7 +210,8 @@ fn sentence(builder: &mut Builder<'_>, direction: Direction) {
             table: None,
             mark: Some(mark),
         });
-        let valid = state(0, ct_state::INVALID);
+        // `ct()` wants to know what it gets.
+        let valid = state(0, ct_state::INVALID).with(Field::EthType, super::IPV4);
         let actions = std::iter::once(remember).chain(on.clone()).collect();
         builder.add_counted(judged, priority::GENERAL, counted, so(valid), actions);
         // What cannot be tracked is judged and not remembered.

@@ -3,7 +3,7 @@
 
 use super::{
     Action, BLANK, Builder, Field, Match, NAMESPACE, POD, RETURN, RETURN_IP, RETURN_MAC, SCALED,
-    Tunnel, Value, cookie, name_host, priority, register, resubmit, table,
+    Tunnel, Value, cookie, look_at_options, name_host, priority, register, resubmit, table,
 };
 use crate::flow::{Multipath, Slice};
 use mizar_wire::Ipv4;
@@ -114,19 +114,16 @@ fn send(builder: &mut Builder<'_>) {
         priority::GENERAL,
         cookie::FORWARDED,
         Match::all().with(register::FOUND, 1u8),
-        vec![
-            resubmit(table::SEND_RETURN),
-            resubmit(table::SEND_SCALED),
-            resubmit(table::SEND_POD),
-            resubmit(table::SEND_NAMESPACE),
-            Action::Output(Tunnel::TRANSIT.number),
-        ],
+        look_at_options()
+            .into_iter()
+            .chain([Action::Output(Tunnel::TRANSIT.number)])
+            .collect(),
     );
     for (table, option, missing) in [
-        (table::SEND_RETURN, RETURN, Some(BLANK)),
-        (table::SEND_SCALED, SCALED, Some(SCALED)),
-        (table::SEND_POD, POD, None),
-        (table::SEND_NAMESPACE, NAMESPACE, None),
+        (table::LOOK_RETURN, RETURN, Some(BLANK)),
+        (table::LOOK_SCALED, SCALED, Some(SCALED)),
+        (table::LOOK_POD, POD, None),
+        (table::LOOK_NAMESPACE, NAMESPACE, None),
     ] {
         let present = Match::all().with_present(option);
         builder.add(table, priority::GENERAL, present, look_at(option));

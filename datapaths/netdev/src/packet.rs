@@ -1,0 +1,142 @@
+//! Whole frames in and out of a device: packet(7).
+
+use crate::{Error, Interface, Namespace};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// `PACKET_OUTGOING` of include/uapi/linux/if_packet.h: a frame that this machine sends.
+const OUTGOING: u8 = 4;
+/// Room for the longest frame.
+const LONGEST: usize = 65_536;
+
+/// A socket that sends frames out of one device, and receives those that come in by it.
+#[derive(Debug)]
+pub struct PacketSocket {
+    fd: OwnedFd,
+    device: String,
+}
+
+impl PacketSocket {
+    /// A socket at `interface`.
+    ///
+    /// # Errors
+    /// Where the kernel refuses (it needs `CAP_NET_RAW`).
+    pub fn at(interface: &Interface) -> Result<Self, Error> {
+        Self::at_device(interface.namespace(), interface.name())
+    }
+
+    /// A socket at a device of `namespace`.
+    ///
+    /// # Errors
+    /// Where there is no such device, or the kernel refuses.
+    pub fn at_device(namespace: &Namespace, device: &str) -> Result<Self, Error> {
+        let doing = || format!("opening a packet socket at {device}");
+        let name =
+            std::ffi::CString::new(device).map_err(|_| Error::NoInterface(device.to_owned()))?;
+        let fd = namespace.run(|| {
+            let protocol = (libc::ETH_P_ALL as u16).to_be();
+            let flags = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+            // SAFETY: has no preconditions.
+            let fd = unsafe { libc::socket(libc::AF_PACKET, flags, protocol.into()) };
+            if fd < 0 {
+                return Err(Error::last(doing()));
+            }
+            // SAFETY: a descriptor that was just made.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            // SAFETY: a name that ends with a zero byte.
+            let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+            if index == 0 {
+                return Err(Error::NoInterface(device.to_owned()));
+            }
+            // SAFETY: all fields may be zero.
+            let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+            address.sll_family = libc::AF_PACKET as u16;
+            address.sll_protocol = protocol;
+            address.sll_ifindex = index as i32;
+            // SAFETY: an address of the length that is given.
+            let bound = unsafe {
+                libc::bind(
+                    fd.as_raw_fd(),
+                    (&raw const address).cast(),
+                    size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+                )
+            };
+            if bound == 0 {
+                Ok(fd)
+            } else {
+                Err(Error::last(doing()))
+            }
+        })??;
+        let device = device.to_owned();
+        Ok(Self { fd, device })
+    }
+
+    /// Sends one frame.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, as with one longer than the device carries.
+    pub fn send(&self, frame: &[u8]) -> Result<(), Error> {
+        // SAFETY: a buffer of the length that is given.
+        let sent =
+            unsafe { libc::send(self.fd.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        if sent < 0 {
+            return Err(Error::last(format!("sending a frame by {}", self.device)));
+        }
+        Ok(())
+    }
+
+    /// The next frame that came in, if there is one.
+    ///
+    /// # Errors
+    /// Where the device is gone.
+    pub fn receive(&self) -> Result<Option<Vec<u8>>, Error> {
+        let mut frame = vec![0; LONGEST];
+        loop {
+            // SAFETY: all fields may be zero.
+            let mut from: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+            let mut len = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            // SAFETY: buffers of the lengths that are given.
+            let received = unsafe {
+                libc::recvfrom(
+                    self.fd.as_raw_fd(),
+                    frame.as_mut_ptr().cast(),
+                    frame.len(),
+                    0,
+                    (&raw mut from).cast(),
+                    &raw mut len,
+                )
+            };
+            if received < 0 {
+                let error = std::io::Error::last_os_error();
+                return match error.kind() {
+                    std::io::ErrorKind::WouldBlock => Ok(None),
+                    std::io::ErrorKind::Interrupted => continue,
+                    _ => Err(Error::io(format!("receiving from {}", self.device), error)),
+                };
+            }
+            if from.sll_pkttype != OUTGOING {
+                frame.truncate(received as usize);
+                return Ok(Some(frame));
+            }
+        }
+    }
+
+    /// The next frame that comes in; `None` if there is none within `patience`.
+    ///
+    /// # Errors
+    /// Where the device is gone.
+    pub fn wait(&self, patience: Duration) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(frame) = self.receive()? {
+            return Ok(Some(frame));
+        }
+        let mut wanted = libc::pollfd {
+            fd: self.fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let timeout = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: one valid entry. What goes wrong shows in the next call.
+        unsafe { libc::poll(&raw mut wanted, 1, timeout) };
+        self.receive()
+    }
+}

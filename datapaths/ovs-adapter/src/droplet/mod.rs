@@ -1,0 +1,91 @@
+//! A droplet that an Open vSwitch forwards for.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `switch` | bridges, ports, addresses and neighbours of an instance |
+//! | `injection` | devices and sockets around a droplet without ports, to feed it single frames |
+//! | `counters` | what rules and the switch's caches counted |
+//! | `running` | the droplet itself |
+
+mod counters;
+mod injection;
+mod running;
+mod switch;
+
+use crate::program::Program;
+use crate::{Flavour, Installation};
+use datapath_api::{Datapath, DropletPorts, Error, Missing, PortType, Running};
+use netdev::Cpu;
+use running::Droplet;
+use topologies::provision::Provision;
+
+/// How a switch has its ports on Linux devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Io {
+    /// AF_PACKET sockets, served by the main thread: what a stock install does with a device.
+    Packet,
+    /// AF_XDP sockets, polled by a thread of their own.
+    Xdp,
+}
+
+impl Io {
+    /// The interface's type in the database.
+    pub const fn interface_type(self) -> &'static str {
+        match self {
+            Self::Packet => "",
+            Self::Xdp => "afxdp",
+        }
+    }
+}
+
+/// What is missing to run an Open vSwitch of `flavour` here.
+pub fn probe(flavour: Flavour) -> Vec<Missing> {
+    let installed = Installation::find(flavour).err().map(|error| {
+        let remedy = format!("apt-get install {}", flavour.package());
+        Missing::new(error.to_string(), remedy)
+    });
+    installed.into_iter().chain(Missing::privileges()).collect()
+}
+
+/// Version of the installation, for people.
+pub fn version(flavour: Flavour) -> String {
+    Installation::find(flavour).map_or_else(
+        |_| "Open vSwitch, not found".to_owned(),
+        |found| format!("Open vSwitch {}, OpenFlow 1.4", found.version),
+    )
+}
+
+/// Installs a droplet on veth ports, or on devices of its own where it has none.
+///
+/// # Errors
+/// Where the switch does not start, or refuses something, with its reason.
+pub fn install(
+    datapath: &dyn Datapath,
+    io: Io,
+    ports: DropletPorts,
+    provision: &Provision,
+    cpu: Cpu,
+) -> Result<Box<dyn Running>, Error> {
+    let installation = Installation::find(Flavour::Stock)?;
+    let program = Program::proactive(provision).map_err(|e| Error::Capacity(e.to_string()))?;
+    let droplet = match ports {
+        DropletPorts::Detached => Droplet::detached(&installation, io, provision, program)?,
+        DropletPorts::Veth(ports) => {
+            Droplet::attached(&installation, io, &ports, provision, program, cpu)?
+        }
+        other => {
+            return Err(Error::Ports {
+                datapath: datapath.name(),
+                supported: PortType::Veth,
+                given: other.port_type(),
+            });
+        }
+    };
+    Ok(Box::new(droplet))
+}
+
+impl From<crate::Error> for Error {
+    fn from(error: crate::Error) -> Self {
+        Self::failed("Open vSwitch", error)
+    }
+}

@@ -1,0 +1,248 @@
+//! Bridges, ports, addresses and neighbours of an instance.
+
+use super::Io;
+use crate::database::{Bridge, Port};
+use crate::flow::{Action, Field, Match, PortNumber, Priority, Rule, Table};
+use crate::openflow::{Change, Connection};
+use crate::program::{self, Program, Tunnel, endpoint_port, underlay};
+use crate::{Error, Installation, Instance};
+use datapath_api::VethPorts;
+use netdev::{Cpu, set_up_with_address};
+use std::time::{Duration, Instant};
+use topologies::provision::{EndpointPort, Host};
+
+/// The bridge with the uplink. Its own interface has the droplet's underlay address.
+pub const UNDERLAY: &str = "br-phy";
+/// The bridge with endpoints and tunnels.
+const OVERLAY: &str = "br-int";
+/// Seconds after which the switch forgets a neighbour: the most that it takes.
+const NEIGHBOUR_AGE: u64 = 3600;
+/// A table that no rule sends packets to.
+const UNREACHED: Table = Table(250);
+/// How long the switch may take to notice an address.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// When neighbours are told again.
+const TELL_AGAIN: Duration = Duration::from_secs(NEIGHBOUR_AGE / 3);
+
+/// An instance that forwards by a program.
+pub struct Switch {
+    pub instance: Instance,
+    pub overlay: Connection,
+    pub underlay: Connection,
+    neighbours: Vec<Host>,
+    told: Instant,
+}
+
+impl Switch {
+    /// Starts an instance with its ports on `ports`, on `cpu` if one is given, and loads `program`. `probes` adds the
+    /// rules that [`super::injection`] needs.
+    pub fn start(
+        installation: &Installation,
+        io: Io,
+        ports: &VethPorts,
+        host: Host,
+        program: &Program,
+        cpu: Option<Cpu>,
+        probes: bool,
+    ) -> Result<Self, Error> {
+        let mask = cpu.map(|Cpu(cpu)| format!("{:#x}", 1u128 << cpu));
+        let mut other_config = Vec::new();
+        if let Some(mask) = &mask {
+            other_config.push(("pmd-cpu-mask", mask.as_str()));
+        }
+        let instance = Instance::start(installation, &ports.namespace, cpu, &other_config)?;
+        add_bridges(&instance, io, ports, host, program)?;
+        set_up_with_address(&ports.namespace, UNDERLAY, host.ip.into(), 0)?;
+        // Every droplet is a neighbour: there is one wire.
+        add_route(&instance)?;
+        instance.control("tnl/neigh/aging", &[&NEIGHBOUR_AGE.to_string()])?;
+        let mut overlay = Connection::open(&instance.management_socket(OVERLAY))?;
+        let mut underlay = Connection::open(&instance.management_socket(UNDERLAY))?;
+        overlay.set_tlv_table(&program::options())?;
+        let (mut over, mut under) = (program.overlay.clone(), program.underlay.clone());
+        if probes {
+            over.push(marker());
+            under.push(marker());
+            under.push(mute());
+        }
+        let add = |rules: Vec<Rule>| rules.into_iter().map(Change::Add).collect::<Vec<_>>();
+        overlay.change_atomically(&add(over))?;
+        underlay.change_atomically(&add(under))?;
+        let mut switch = Self {
+            instance,
+            overlay,
+            underlay,
+            neighbours: program.neighbours.clone(),
+            told: Instant::now(),
+        };
+        switch.tell_neighbours()?;
+        Ok(switch)
+    }
+
+    /// Has the switch look at all cached flows now: they report what they counted and end if rules changed. It does so
+    /// by itself twice a second; a changed rule, even one that no packet reaches, makes it begin at once.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        let rule = Rule {
+            table: UNREACHED,
+            ..rule(Match::all(), Vec::new())
+        };
+        self.overlay.change(&Change::Add(rule))?;
+        self.overlay.barrier()?;
+        self.instance.control("revalidator/wait", &[])?;
+        Ok(())
+    }
+
+    /// Empties the cache of flows.
+    pub fn forget_flows(&self) -> Result<(), Error> {
+        self.instance.control("revalidator/purge", &[]).map(|_| ())
+    }
+
+    fn tell_neighbours(&mut self) -> Result<(), Error> {
+        for Host { ip, mac } in &self.neighbours {
+            let arguments = [UNDERLAY, &ip.to_string(), &mac.to_string()];
+            self.instance.control("tnl/neigh/set", &arguments)?;
+        }
+        self.told = Instant::now();
+        Ok(())
+    }
+
+    /// Tells neighbours again before the switch forgets them.
+    pub fn keep_neighbours(&mut self) -> Result<(), Error> {
+        if self.told.elapsed() > TELL_AGAIN {
+            self.tell_neighbours()?;
+        }
+        Ok(())
+    }
+}
+
+/// The switch takes the route only once it has noticed the interface's address.
+fn add_route(instance: &Instance) -> Result<(), Error> {
+    let began = Instant::now();
+    loop {
+        match instance.control("ovs/route/add", &["0.0.0.0/0", UNDERLAY]) {
+            Err(Error::Control { .. }) if began.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            result => return result.map(|_| ()),
+        }
+    }
+}
+
+fn add_bridges(
+    instance: &Instance,
+    io: Io,
+    ports: &VethPorts,
+    host: Host,
+    program: &Program,
+) -> Result<(), Error> {
+    let mut database = instance.database()?;
+    let hardware = host.mac.to_string();
+    let device = |name, number: PortNumber| Port {
+        name,
+        interface_type: io.interface_type(),
+        options: &[],
+        // A port has a number below `OFPP_MAX`, which fits.
+        number: number.0 as u16,
+    };
+    database.add_bridge(
+        &Bridge {
+            name: UNDERLAY,
+            datapath_type: "netdev",
+            other_config: &[("hwaddr", &hardware)],
+        },
+        &[device(ports.uplink.name(), underlay::UPLINK)],
+    )?;
+    let address = host.ip.to_string();
+    let tunnels: Vec<(Tunnel, String, Vec<(&str, String)>)> = program
+        .tunnels
+        .iter()
+        .map(|tunnel| {
+            (
+                *tunnel,
+                format!("geneve{}", tunnel.number.0),
+                options(tunnel, &address),
+            )
+        })
+        .collect();
+    let borrowed: Vec<Vec<(&str, &str)>> = tunnels
+        .iter()
+        .map(|(_, _, options)| {
+            options
+                .iter()
+                .map(|(key, value)| (*key, value.as_str()))
+                .collect()
+        })
+        .collect();
+    let endpoints = (0u16..)
+        .zip(&ports.endpoints)
+        .map(|(number, port)| device(port.name(), endpoint_port(EndpointPort(number))));
+    let tunnels = tunnels
+        .iter()
+        .zip(&borrowed)
+        .map(|((tunnel, name, _), options)| Port {
+            name,
+            interface_type: "geneve",
+            options,
+            number: tunnel.number.0 as u16,
+        });
+    let all: Vec<Port<'_>> = endpoints.chain(tunnels).collect();
+    let bridge = Bridge {
+        name: OVERLAY,
+        datapath_type: "netdev",
+        other_config: &[],
+    };
+    database.add_bridge(&bridge, &all)
+}
+
+/// Options of a tunnel's interface: ovs-vswitchd.conf.db(5), "Tunnel Options".
+fn options<'a>(tunnel: &Tunnel, address: &str) -> Vec<(&'a str, String)> {
+    let mut options = vec![
+        ("remote_ip", "flow".to_owned()),
+        ("local_ip", address.to_owned()),
+        ("ttl", "inherit".to_owned()),
+        ("df_default", "false".to_owned()),
+        ("csum", "false".to_owned()),
+    ];
+    if tunnel.tos != 0 {
+        options.push(("tos", format!("{:#x}", tunnel.tos)));
+    }
+    match tunnel.receives {
+        None => options.push(("key", "flow".to_owned())),
+        Some(vni) => {
+            options.push(("in_key", vni.to_string()));
+            options.push(("out_key", "flow".to_owned()));
+        }
+    }
+    options
+}
+
+/// EtherType for local experiments (IEEE 802, clause 9.2.4): of frames that mark where others end.
+pub const MARKER: u16 = 0x88b5;
+
+/// Sends a marker back by the port that it came by.
+fn marker() -> Rule {
+    rule(
+        Match::all().with(Field::EthType, MARKER),
+        vec![Action::Output(PortNumber::IN_PORT)],
+    )
+}
+
+/// Keeps what the stack has to say from the wire: it may say it at any time.
+fn mute() -> Rule {
+    let own_arp = Match::all()
+        .with(Field::InPort, PortNumber::LOCAL.0)
+        .with(Field::EthType, 0x0806u16);
+    rule(own_arp, Vec::new())
+}
+
+fn rule(matches: Match, actions: Vec<Action>) -> Rule {
+    Rule {
+        table: Table(0),
+        priority: Priority(u16::MAX),
+        cookie: program::cookie::UNCOUNTED,
+        idle_timeout: 0,
+        hard_timeout: 0,
+        matches,
+        actions,
+    }
+}

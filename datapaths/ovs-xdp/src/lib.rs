@@ -1,0 +1,51 @@
+//! The same rules as `openflow` on the same Open vSwitch, with its ports on AF_XDP sockets that a thread of the switch
+//! polls. All of it is in `ovs-adapter`.
+
+use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
+use netdev::Cpu;
+use ovs_adapter::droplet::{self, Io};
+use ovs_adapter::{DIFFERENCES, Flavour};
+use topologies::provision::Provision;
+
+/// See the module's documentation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OvsXdp;
+
+impl Datapath for OvsXdp {
+    fn name(&self) -> &'static str {
+        "ovs-xdp"
+    }
+
+    fn summary(&self) -> &'static str {
+        "the same rules on a stock Open vSwitch with AF_XDP ports and a polling thread"
+    }
+
+    fn native_ports(&self) -> PortType {
+        PortType::Veth
+    }
+
+    fn version(&self) -> String {
+        droplet::version(Flavour::Stock)
+    }
+
+    fn probe(&self) -> Vec<Missing> {
+        droplet::probe(Flavour::Stock)
+    }
+
+    fn declared_differences(&self) -> &'static [Difference] {
+        DIFFERENCES
+    }
+
+    fn polls_busily(&self) -> bool {
+        true
+    }
+
+    fn install(
+        &self,
+        ports: DropletPorts,
+        provision: &Provision,
+        cpu: Cpu,
+    ) -> Result<Box<dyn Running>, Error> {
+        droplet::install(self, Io::Xdp, ports, provision, cpu)
+    }
+}
