@@ -16,6 +16,8 @@ pub struct Tid(libc::pid_t);
 pub enum Urgency {
     /// Work that may take a whole processor.
     Busy,
+    /// Work that lets all other here go first.
+    Ordinary,
     /// Work that comes and goes, and waits for no other.
     Prompt,
     /// The same that frees the place another such thread needs, so that the other waits for it.
@@ -125,7 +127,7 @@ impl Tid {
     pub fn prioritise(self, urgency: Urgency) -> Result<(), Error> {
         // A new thread inherits the policy of the one that made it, so the policy is set in any case.
         let (policy, priority) = match urgency {
-            Urgency::Busy => (libc::SCHED_OTHER, 0),
+            Urgency::Ordinary | Urgency::Busy => (libc::SCHED_OTHER, 0),
             Urgency::Prompt => (libc::SCHED_FIFO, 1),
             Urgency::Sink => (libc::SCHED_FIFO, 2),
             Urgency::Idle => (libc::SCHED_FIFO, 3),

@@ -162,8 +162,9 @@ impl Deployed {
         } = self.placement;
         let cpus = [own, tester, sinks];
         let at_seconds = run_began.elapsed().as_secs_f64();
-        let (stolen_before, before) = (steal(&cpus), self.threads_time());
+        // Outside of what is timed: reading them may take a while.
         let counters_before = self.running.counters().ok();
+        let (stolen_before, before) = (steal(&cpus), self.threads_time());
         let report = match self.tester.trial(meter.load, meter.duration, meter.latency) {
             Ok(report) => report,
             Err(error) => {

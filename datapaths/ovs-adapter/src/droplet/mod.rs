@@ -15,7 +15,7 @@ mod switch;
 use crate::program::Program;
 use crate::{Flavour, Installation};
 use datapath_api::{Datapath, DropletPorts, Error, Missing, PortType, Running};
-use netdev::Cpu;
+use netdev::{Cpu, Urgency};
 use running::Droplet;
 use topologies::provision::Provision;
 
@@ -34,6 +34,16 @@ impl Io {
         match self {
             Self::Packet => "",
             Self::Xdp => "afxdp",
+        }
+    }
+
+    /// How urgent the kernel's part of receiving is, on the processor that the switch forwards on. To a thread that
+    /// sleeps while there is nothing to do it gives way, or too many frames would leave the thread no time for any;
+    /// before one that never sleeps it must go, or it would not get to run at all.
+    const fn receives(self) -> Urgency {
+        match self {
+            Self::Packet => Urgency::Ordinary,
+            Self::Xdp => Urgency::Prompt,
         }
     }
 }

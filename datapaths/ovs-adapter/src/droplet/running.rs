@@ -67,8 +67,7 @@ impl Droplet {
             thread.prioritise(Urgency::Busy)?;
         }
         for interface in interfaces() {
-            // Not before the switch, which would never get to read what these fill its queues with.
-            threads.extend(interface.thread_napi(cpu, Urgency::Busy)?);
+            threads.extend(interface.thread_napi(cpu, io.receives())?);
         }
         Ok(Self {
             switch,
