@@ -2,7 +2,7 @@
 
 use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
-use datapath_openflow::OpenFlow;
+use datapath_openflow::{Control, OpenFlow};
 use datapath_ovs_xdp::OvsXdp;
 use datapath_reference::Reference;
 
@@ -29,7 +29,18 @@ pub fn all() -> Vec<Entry> {
             }),
             false,
         ),
-        entry(Box::new(OpenFlow), true),
+        entry(
+            Box::new(OpenFlow {
+                control: Control::Proactive,
+            }),
+            true,
+        ),
+        entry(
+            Box::new(OpenFlow {
+                control: Control::Reactive,
+            }),
+            true,
+        ),
         entry(Box::new(OvsXdp), true),
     ]
 }

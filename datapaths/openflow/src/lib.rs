@@ -4,21 +4,35 @@
 
 use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::Cpu;
+use ovs_adapter::Flavour;
+pub use ovs_adapter::droplet::Control;
 use ovs_adapter::droplet::{self, Io};
-use ovs_adapter::{DIFFERENCES, Flavour};
 use topologies::provision::Provision;
 
 /// See the module's documentation.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OpenFlow;
+#[derive(Debug, Clone, Copy)]
+pub struct OpenFlow {
+    /// Who decides, and when.
+    pub control: Control,
+}
 
 impl Datapath for OpenFlow {
     fn name(&self) -> &'static str {
-        "openflow"
+        match self.control {
+            Control::Proactive => "openflow",
+            Control::Reactive => "openflow-reactive",
+        }
     }
 
     fn summary(&self) -> &'static str {
-        "Mizar as OpenFlow rules on a stock Open vSwitch, AF_PACKET ports (proactive)"
+        match self.control {
+            Control::Proactive => {
+                "Mizar as OpenFlow rules on a stock Open vSwitch, AF_PACKET ports (proactive)"
+            }
+            Control::Reactive => {
+                "the core decides about first packets and adds OpenFlow rules, AF_PACKET ports (reactive)"
+            }
+        }
     }
 
     fn native_ports(&self) -> PortType {
@@ -34,7 +48,7 @@ impl Datapath for OpenFlow {
     }
 
     fn declared_differences(&self) -> &'static [Difference] {
-        DIFFERENCES
+        self.control.differences()
     }
 
     fn install(
@@ -43,6 +57,6 @@ impl Datapath for OpenFlow {
         provision: &Provision,
         cpu: Cpu,
     ) -> Result<Box<dyn Running>, Error> {
-        droplet::install(self, Io::Packet, ports, provision, cpu)
+        droplet::install(self, (Io::Packet, self.control), ports, provision, cpu)
     }
 }

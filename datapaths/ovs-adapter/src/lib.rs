@@ -15,6 +15,7 @@ mod jsonrpc;
 pub mod openflow;
 mod process;
 pub mod program;
+pub mod reactive;
 
 use datapath_api::Difference;
 
@@ -32,6 +33,20 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference::Neighbours,
     Difference::Tracking,
     Difference::ScaledEndpoints,
+];
+
+/// Where packets that the core decides about differ from Mizar's: in what the switch does to them afterwards.
+pub const REACTIVE_DIFFERENCES: &[Difference] = &[
+    Difference::OuterSourcePort,
+    Difference::OuterTimeToLive,
+    Difference::OuterTypeOfService,
+    Difference::OuterHeadersAnew,
+    Difference::EmptyOptions,
+    Difference::NoShaping,
+    Difference::RefusalKind,
+    Difference::Parsing,
+    Difference::Neighbours,
+    Difference::InnerChecksums,
 ];
 
 pub use database::Database;

@@ -3,8 +3,8 @@
 
 use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::Cpu;
-use ovs_adapter::droplet::{self, Io};
-use ovs_adapter::{DIFFERENCES, Flavour};
+use ovs_adapter::Flavour;
+use ovs_adapter::droplet::{self, Control, Io};
 use topologies::provision::Provision;
 
 /// See the module's documentation.
@@ -33,7 +33,7 @@ impl Datapath for OvsXdp {
     }
 
     fn declared_differences(&self) -> &'static [Difference] {
-        DIFFERENCES
+        Control::Proactive.differences()
     }
 
     fn polls_busily(&self) -> bool {
@@ -46,6 +46,6 @@ impl Datapath for OvsXdp {
         provision: &Provision,
         cpu: Cpu,
     ) -> Result<Box<dyn Running>, Error> {
-        droplet::install(self, Io::Xdp, ports, provision, cpu)
+        droplet::install(self, (Io::Xdp, Control::Proactive), ports, provision, cpu)
     }
 }

@@ -34,6 +34,9 @@ pub fn holds(difference: Difference, provision: &Provision, port: Port, frame: &
                 && inner_ip(frame, port)
                     .is_some_and(|ip| ip.is_fragment() || has_wrong_checksum(frame, port, ip))
         }
+        Difference::InnerChecksums => {
+            inner_ip(frame, port).is_some_and(|ip| ip.checksum != ip.expected_checksum())
+        }
         Difference::BouncerChoice => {
             is_addressed(provision, port, frame) && has_unequal_choices(provision)
         }

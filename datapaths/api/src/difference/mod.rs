@@ -38,6 +38,8 @@ pub enum Difference {
     Neighbours,
     /// Connections, as the switch tracks them.
     Tracking,
+    /// Wrong checksums of inner headers.
+    InnerChecksums,
     /// Messages by which flows to scaled endpoints are rewritten.
     ScaledEndpoints,
 }
@@ -57,6 +59,7 @@ impl Difference {
             Self::Parsing => "unusual packets",
             Self::Neighbours => "neighbours",
             Self::Tracking => "connection tracking",
+            Self::InnerChecksums => "inner checksums",
             Self::ScaledEndpoints => "scaled endpoints",
         }
     }
@@ -106,6 +109,9 @@ impl Difference {
                 "where policy applies, the switch tracks connections by its own rules: fragments, and packets with \
                  wrong checksums or outside the TCP window, are judged without their connection, and a reply over UDP \
                  shares the judgement on the first packet, where Mizar asks policy anew"
+            }
+            Self::InnerChecksums => {
+                "where a flow is rewritten, an inner IPv4 checksum that came in wrong stays wrong; Mizar mends it"
             }
             Self::ScaledEndpoints => {
                 "flows to scaled endpoints are not rewritten; modify messages are passed on"

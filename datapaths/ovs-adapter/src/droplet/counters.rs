@@ -5,10 +5,12 @@ use crate::Error;
 use crate::flow::Cookie;
 use crate::openflow::{Connection, Filter};
 use crate::program::cookie;
+use crate::reactive::Kind;
+use crate::reactive::controller::Controller;
 use datapath_api::Counters;
 
-/// Reads all counters.
-pub fn read(switch: &mut Switch) -> Result<Counters, Error> {
+/// What the rules of the proactive program counted.
+pub fn of_program(switch: &mut Switch) -> Result<Counters, Error> {
     // Rules count what cached flows report, which they do now and then, and now.
     switch.settle()?;
     let overlay = &mut switch.overlay;
@@ -24,6 +26,34 @@ pub fn read(switch: &mut Switch) -> Result<Counters, Error> {
             .into_iter()
             .collect(),
     })
+}
+
+/// What the controller and the rules of its flows counted. A rule that was deleted takes its count with it.
+pub fn of_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters, Error> {
+    switch.settle()?;
+    let overlay = &mut switch.overlay;
+    let mut count = |kind: Kind| -> Result<u64, Error> {
+        let filter = Filter {
+            cookie_mask: Kind::MASK,
+            ..Filter::all().with_cookie(kind.cookie())
+        };
+        Ok(overlay.aggregate(&filter)?.packets + controller.handled(kind))
+    };
+    let mut counters = Counters {
+        encapsulated: count(Kind::Encapsulated)?,
+        forwarded: count(Kind::Forwarded)?,
+        delivered: count(Kind::Delivered)?,
+        refused: controller.refused(),
+        ..Counters::default()
+    };
+    let denied = count(Kind::Denied)?;
+    if denied > 0 {
+        counters
+            .refused
+            .push(("denied by a rule".to_owned(), denied));
+    }
+    counters.passed = packets(&mut switch.underlay, cookie::PASSED)?;
+    Ok(counters)
 }
 
 fn packets(connection: &mut Connection, cookie: Cookie) -> Result<u64, Error> {

@@ -1,8 +1,8 @@
 //! Devices and sockets around a droplet without ports, to feed it single frames and see what becomes of them.
 //!
-//! Nothing here depends on time. A frame is followed by a marker, which the switch sends back by the port it came
-//! by. A port's frames are handled in order, in batches; so when a marker comes back that was sent after an earlier
-//! one had come back, the batch with the frame is through.
+//! Nothing here depends on time. A frame is followed by a marker by the same port, which the switch sends back; when
+//! it is back the switch has handled the frame. Then a second one goes by a port of its own: to the controller and
+//! back, if there is one, which handles what it gets in order; and by now the batch with the frame is through.
 
 use super::switch::{MARKER, UNDERLAY};
 use datapath_api::{Error, Outcome, VethPorts, Why};
@@ -28,6 +28,7 @@ const ETHERTYPE: usize = 12;
 
 /// The devices of a droplet that has no ports of its own.
 pub struct Devices {
+    /// The last endpoint port is for markers.
     pub ports: VethPorts,
     ends: Vec<(Port, netdev::Interface)>,
 }
@@ -51,7 +52,7 @@ impl Devices {
             .iter()
             .filter_map(|endpoint| Some(endpoint.port?.0));
         let count = attached.chain(hosted).max().map_or(0, |last| last + 1);
-        let endpoints = (0..count)
+        let endpoints = (0..=count)
             .map(|number| pair(Port::Endpoint(EndpointPort(number)), &format!("e{number}")))
             .collect::<Result<_, _>>()?;
         let ports = VethPorts {
@@ -102,7 +103,8 @@ impl Injector {
         }
         self.socket(port)?.send(frame)?;
         let mut seen = Vec::new();
-        for _ in 0..2 {
+        let probe = self.sockets.last().map_or(port, |(probe, _)| *probe);
+        for port in [port, probe] {
             self.mark(port, &mut seen)?;
         }
         for (port, socket) in &self.sockets {

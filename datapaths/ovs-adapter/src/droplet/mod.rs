@@ -12,11 +12,10 @@ mod injection;
 mod running;
 mod switch;
 
-use crate::program::Program;
-use crate::{Flavour, Installation};
-use datapath_api::{Datapath, DropletPorts, Error, Missing, PortType, Running};
+use crate::{DIFFERENCES, Flavour, Installation, REACTIVE_DIFFERENCES};
+use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::{Cpu, Urgency};
-use running::Droplet;
+use running::{Droplet, Plan};
 use topologies::provision::Provision;
 
 /// How a switch has its ports on Linux devices.
@@ -48,6 +47,25 @@ impl Io {
     }
 }
 
+/// Who decides, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// All is in the rules from the start: see [`crate::program`].
+    Proactive,
+    /// The core decides about first packets: see [`crate::reactive`].
+    Reactive,
+}
+
+impl Control {
+    /// Where packets differ from Mizar's.
+    pub const fn differences(self) -> &'static [Difference] {
+        match self {
+            Self::Proactive => DIFFERENCES,
+            Self::Reactive => REACTIVE_DIFFERENCES,
+        }
+    }
+}
+
 /// What is missing to run an Open vSwitch of `flavour` here.
 pub fn probe(flavour: Flavour) -> Vec<Missing> {
     let installed = Installation::find(flavour).err().map(|error| {
@@ -71,18 +89,20 @@ pub fn version(flavour: Flavour) -> String {
 /// Where the switch does not start, or refuses something, with its reason.
 pub fn install(
     datapath: &dyn Datapath,
-    io: Io,
+    (io, control): (Io, Control),
     ports: DropletPorts,
     provision: &Provision,
     cpu: Cpu,
 ) -> Result<Box<dyn Running>, Error> {
-    let installation = Installation::find(Flavour::Stock)?;
-    let program = Program::proactive(provision).map_err(|e| Error::Capacity(e.to_string()))?;
+    let plan = Plan {
+        installation: Installation::find(Flavour::Stock)?,
+        io,
+        control,
+        provision,
+    };
     let droplet = match ports {
-        DropletPorts::Detached => Droplet::detached(&installation, io, provision, program)?,
-        DropletPorts::Veth(ports) => {
-            Droplet::attached(&installation, io, &ports, provision, program, cpu)?
-        }
+        DropletPorts::Detached => Droplet::detached(&plan)?,
+        DropletPorts::Veth(ports) => Droplet::attached(&plan, &ports, cpu)?,
         other => {
             return Err(Error::Ports {
                 datapath: datapath.name(),

@@ -1,18 +1,29 @@
 //! The droplet itself.
 
 use super::injection::{Devices, Injector};
-use super::switch::Switch;
-use super::{Io, counters};
+use super::switch::{Switch, send_back};
+use super::{Control, Io, counters};
 use crate::Installation;
 use crate::openflow::Filter;
 use crate::program::{self, Program, table};
+use crate::reactive::{self, controller::Controller};
 use datapath_api::{Counters, Error, Outcome, Running, VethPorts};
+use mizar_tables::{Entries, Native};
 use netdev::{Cpu, Tid, Urgency};
 use topologies::provision::{DirectPath, Port, Provision};
 
+/// What a droplet shall be.
+pub struct Plan<'a> {
+    pub installation: Installation,
+    pub io: Io,
+    pub control: Control,
+    pub provision: &'a Provision,
+}
+
 /// A droplet that an Open vSwitch forwards for.
 pub struct Droplet {
-    // Before the devices it has its ports on.
+    // In the order of being dropped: who talks to the switch, the switch, the devices it has its ports on.
+    controller: Option<Controller>,
     switch: Switch,
     injector: Option<Injector>,
     threads: Vec<Tid>,
@@ -20,23 +31,11 @@ pub struct Droplet {
 
 impl Droplet {
     /// A droplet without ports, on devices of its own.
-    pub fn detached(
-        installation: &Installation,
-        io: Io,
-        provision: &Provision,
-        program: Program,
-    ) -> Result<Self, Error> {
-        let devices = Devices::new(provision)?;
-        let switch = Switch::start(
-            installation,
-            io,
-            &devices.ports,
-            provision.host,
-            &program,
-            None,
-            true,
-        )?;
+    pub fn detached(plan: &Plan<'_>) -> Result<Self, Error> {
+        let devices = Devices::new(plan.provision)?;
+        let (switch, controller) = start(plan, &devices.ports, None)?;
         Ok(Self {
+            controller,
             switch,
             injector: Some(Injector::new(devices)?),
             threads: Vec::new(),
@@ -44,32 +43,29 @@ impl Droplet {
     }
 
     /// A droplet on veth ports, with all its work on `cpu`.
-    pub fn attached(
-        installation: &Installation,
-        io: Io,
-        ports: &VethPorts,
-        provision: &Provision,
-        program: Program,
-        cpu: Cpu,
-    ) -> Result<Self, Error> {
+    pub fn attached(plan: &Plan<'_>, ports: &VethPorts, cpu: Cpu) -> Result<Self, Error> {
         let interfaces = || ports.endpoints.iter().chain([&ports.uplink]);
-        if io == Io::Packet {
+        if plan.io == Io::Packet {
             // What is sent to a veth by redirect needs a NAPI instance there, which no XDP program brings here.
             for interface in interfaces() {
                 interface.enable_napi()?;
             }
         }
-        let host = provision.host;
-        let switch = Switch::start(installation, io, ports, host, &program, Some(cpu), false)?;
+        let (switch, controller) = start(plan, ports, Some(cpu))?;
         let mut threads = Tid::of_process(switch.instance.pid())?;
+        if let Some(tid) = controller.as_ref().and_then(Controller::tid) {
+            tid.pin(cpu)?;
+            threads.push(tid);
+        }
         for thread in &threads {
             // Those that forward, among them.
             thread.prioritise(Urgency::Busy)?;
         }
         for interface in interfaces() {
-            threads.extend(interface.thread_napi(cpu, io.receives())?);
+            threads.extend(interface.thread_napi(cpu, plan.io.receives())?);
         }
         Ok(Self {
+            controller,
             switch,
             injector: None,
             threads,
@@ -77,13 +73,59 @@ impl Droplet {
     }
 }
 
+/// Starts a switch on `ports`, and its controller if it has one. Markers are answered if there is no `cpu`.
+fn start(
+    plan: &Plan<'_>,
+    ports: &VethPorts,
+    cpu: Option<Cpu>,
+) -> Result<(Switch, Option<Controller>), Error> {
+    let provision = plan.provision;
+    let capacity = |text: String| Error::Capacity(text);
+    let (program, marker) = match plan.control {
+        Control::Proactive => (Program::proactive(provision), send_back()),
+        Control::Reactive => (reactive::program(provision), reactive::marker()),
+    };
+    let program = program.map_err(|e| capacity(e.to_string()))?;
+    let switch = Switch::start(
+        &plan.installation,
+        plan.io,
+        ports,
+        provision.host,
+        &program,
+        cpu,
+        cpu.is_none().then_some(marker),
+    )?;
+    let controller = match plan.control {
+        Control::Proactive => None,
+        Control::Reactive => {
+            let entries = Entries::encode(provision).map_err(|e| capacity(e.to_string()))?;
+            let tables = Native::new(&entries);
+            Some(Controller::start(
+                &switch.controller_socket(),
+                provision,
+                tables,
+            )?)
+        }
+    };
+    Ok((switch, controller))
+}
+
 impl Running for Droplet {
     fn counters(&mut self) -> Result<Counters, Error> {
         self.switch.keep_neighbours()?;
-        Ok(counters::read(&mut self.switch)?)
+        match &self.controller {
+            None => Ok(counters::of_program(&mut self.switch)?),
+            Some(controller) => {
+                controller.check()?;
+                Ok(counters::of_flows(&mut self.switch, controller)?)
+            }
+        }
     }
 
     fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
+        if let Some(controller) = &self.controller {
+            return Ok(controller.direct_paths());
+        }
         let rules = self.switch.overlay.rules(&Filter::table(table::DIRECT))?;
         Ok(rules
             .iter()
@@ -110,6 +152,10 @@ impl Running for Droplet {
     }
 
     fn stop(self: Box<Self>) -> Result<(), Error> {
-        Ok(self.switch.instance.check()?)
+        self.switch.instance.check()?;
+        match &self.controller {
+            Some(controller) => Ok(controller.check()?),
+            None => Ok(()),
+        }
     }
 }

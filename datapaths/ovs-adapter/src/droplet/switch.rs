@@ -8,6 +8,7 @@ use crate::program::{self, Program, Tunnel, endpoint_port, underlay};
 use crate::{Error, Installation, Instance};
 use datapath_api::VethPorts;
 use netdev::{Cpu, set_up_with_address};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use topologies::provision::{EndpointPort, Host};
 
@@ -34,8 +35,8 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Starts an instance with its ports on `ports`, on `cpu` if one is given, and loads `program`. `probes` adds the
-    /// rules that [`super::injection`] needs.
+    /// Starts an instance with its ports on `ports`, on `cpu` if one is given, and loads `program`. `marker` is what
+    /// the overlay bridge does with a marker, where [`super::injection`] sends some.
     pub fn start(
         installation: &Installation,
         io: Io,
@@ -43,7 +44,7 @@ impl Switch {
         host: Host,
         program: &Program,
         cpu: Option<Cpu>,
-        probes: bool,
+        marker: Option<Action>,
     ) -> Result<Self, Error> {
         let mask = cpu.map(|Cpu(cpu)| format!("{:#x}", 1u128 << cpu));
         let mut other_config = Vec::new();
@@ -60,9 +61,9 @@ impl Switch {
         let mut underlay = Connection::open(&instance.management_socket(UNDERLAY))?;
         overlay.set_tlv_table(&program::options())?;
         let (mut over, mut under) = (program.overlay.clone(), program.underlay.clone());
-        if probes {
-            over.push(marker());
-            under.push(marker());
+        if let Some(action) = marker {
+            over.push(on_marker(action));
+            under.push(on_marker(send_back()));
             under.push(mute());
         }
         let add = |rules: Vec<Rule>| rules.into_iter().map(Change::Add).collect::<Vec<_>>();
@@ -90,6 +91,11 @@ impl Switch {
         self.overlay.barrier()?;
         self.instance.control("revalidator/wait", &[])?;
         Ok(())
+    }
+
+    /// Where a controller of the overlay bridge connects to.
+    pub fn controller_socket(&self) -> PathBuf {
+        self.instance.management_socket(OVERLAY)
     }
 
     /// Empties the cache of flows.
@@ -219,12 +225,13 @@ fn options<'a>(tunnel: &Tunnel, address: &str) -> Vec<(&'a str, String)> {
 /// EtherType for local experiments (IEEE 802, clause 9.2.4): of frames that mark where others end.
 pub const MARKER: u16 = 0x88b5;
 
-/// Sends a marker back by the port that it came by.
-fn marker() -> Rule {
-    rule(
-        Match::all().with(Field::EthType, MARKER),
-        vec![Action::Output(PortNumber::IN_PORT)],
-    )
+/// Sends a packet back by the port that it came by.
+pub fn send_back() -> Action {
+    Action::Output(PortNumber::IN_PORT)
+}
+
+fn on_marker(action: Action) -> Rule {
+    rule(Match::all().with(Field::EthType, MARKER), vec![action])
 }
 
 /// Keeps what the stack has to say from the wire: it may say it at any time.

@@ -5,6 +5,7 @@
 
 mod action;
 mod field;
+pub(crate) mod packet;
 mod rule;
 mod value;
 

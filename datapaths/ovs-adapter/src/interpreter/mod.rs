@@ -5,18 +5,15 @@
 //! when `ct()` takes a packet for a reply, and what goes into an outer header. It has no cache, so it knows nothing
 //! of what a switch remembers wrongly; tests on a real one are for that.
 
-mod packet;
 mod tracking;
 mod tunnel;
 
-use crate::flow::{
-    Action, Field, LearnSource, LearnSpec, Match, PortNumber, Rule, Slice, Table, Value,
-};
-use crate::program::{self, Program, Tunnel, endpoint_port, underlay};
-use packet::Packet;
+use crate::flow::packet::Packet;
+use crate::flow::{Action, Field, LearnSource, LearnSpec, Match, PortNumber, Rule, Table, Value};
+use crate::program::{self, Program, Tunnel, endpoint_at, endpoint_port, underlay};
 use std::collections::BTreeMap;
 use topologies::oracle::{Outcome, Why};
-use topologies::provision::{DirectPath, EndpointPort, Host, Port};
+use topologies::provision::{DirectPath, Host, Port};
 use tracking::Connections;
 
 /// How deep tables may call each other (`MAX_DEPTH` of OVS's `ofproto/ofproto-dpif-xlate.c`).
@@ -117,9 +114,9 @@ impl Interpreter {
                     port: Port::Uplink,
                     frame,
                 }));
-            } else if let Ok(number) = u16::try_from(port.0.wrapping_sub(1)) {
+            } else if let Some(port) = endpoint_at(port) {
                 outputs.push(Outcome::Forward {
-                    port: Port::Endpoint(EndpointPort(number)),
+                    port: Port::Endpoint(port),
                     frame: packet.frame,
                 });
             }
@@ -244,9 +241,4 @@ fn matches(matches: &Match, packet: &Packet) -> bool {
         // Of an option that is not there no bit can be asked for, not even whether it is zero.
         (present || !matches!(field, Field::Option(_))) && value & masked.mask == masked.value
     })
-}
-
-/// Bits of a slice, right-aligned.
-fn bits(value: Value, slice: Slice) -> Value {
-    value >> slice.from & Value::ones(slice.bits)
 }

@@ -1,6 +1,6 @@
 //! Connections, as `ct()` knows them.
 
-use super::packet::Packet;
+use crate::flow::packet::Packet;
 use crate::flow::{Ct, Field, Source, Value, ct_state};
 use std::collections::HashMap;
 

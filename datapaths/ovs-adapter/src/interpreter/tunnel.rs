@@ -1,6 +1,6 @@
 //! Outer headers, as the switch takes them apart and puts them together.
 
-use super::packet::Packet;
+use crate::flow::packet::Packet;
 use crate::flow::{Field, Value};
 use crate::program::{self, Tunnel};
 use mizar_wire::geneve::{self, OptionHeader};

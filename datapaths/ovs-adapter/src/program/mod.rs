@@ -220,8 +220,8 @@ pub(crate) const RETURN_MAC: Slice = RETURN.slice(8, 48);
 /// Seconds that a learned direct path stays without a packet that confirms it.
 pub const IDLE_TIMEOUT: u16 = 300;
 
-const IPV4: u16 = 0x0800;
-const ARP: u16 = 0x0806;
+pub(crate) const IPV4: u16 = 0x0800;
+pub(crate) const ARP: u16 = 0x0806;
 
 /// The highest VNI that may be used: those above are taken by tunnel ports that only send.
 const LAST_VNI: u32 = 0x00ff_feff;
@@ -244,6 +244,23 @@ pub fn options() -> Vec<TlvMapping> {
             length: OPTION_LENGTHS[usize::from(index)],
         })
         .collect()
+}
+
+/// Drops inner packets whose IPv4 header the switch cannot read: all its fields read as zero then.
+pub(crate) fn malformed() -> Rule {
+    Rule {
+        table: table::CLASSIFY,
+        priority: priority::FIRST,
+        cookie: Cookie::default(),
+        idle_timeout: 0,
+        hard_timeout: 0,
+        matches: Match::all()
+            .with(Field::EthType, IPV4)
+            .with(Field::IpProto, 0u8)
+            .with(Field::IpSrc, 0u32)
+            .with(Field::IpDst, 0u32),
+        actions: Vec::new(),
+    }
 }
 
 /// What the proactive pipeline cannot do.
@@ -305,6 +322,12 @@ pub fn endpoint_port(port: EndpointPort) -> PortNumber {
     PortNumber(1 + u32::from(port.0))
 }
 
+/// The endpoint port with this number, if it is one.
+pub fn endpoint_at(port: PortNumber) -> Option<EndpointPort> {
+    let number = u16::try_from(port.0.checked_sub(1)?).ok()?;
+    (port < Tunnel::TRANSIT.number).then_some(EndpointPort(number))
+}
+
 /// Type of service by which an agent marks a class. Mizar forgot best effort with medium priority, which
 /// therefore falls to its default.
 fn type_of_service(class: (Class, Urgency)) -> u8 {
@@ -329,6 +352,7 @@ impl Program {
     pub fn proactive(provision: &Provision) -> Result<Self, Unsupported> {
         check(provision)?;
         let mut builder = Builder::new(provision);
+        builder.rules.push(malformed());
         agent::add(&mut builder);
         transit::add(&mut builder);
         arp::add(&mut builder);

@@ -1,7 +1,6 @@
 //! A packet and its fields.
 
-use super::bits;
-use crate::flow::{Field, PortNumber, Slice, Value, fragment};
+use super::{Field, PortNumber, Slice, Value, fragment};
 use std::collections::BTreeMap;
 
 const IPV4: u16 = 0x0800;
@@ -182,4 +181,9 @@ impl Packet {
             _ => None,
         }
     }
+}
+
+/// Bits of a slice, right-aligned.
+fn bits(value: Value, slice: Slice) -> Value {
+    value >> slice.from & Value::ones(slice.bits)
 }

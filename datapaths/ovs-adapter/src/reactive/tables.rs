@@ -1,0 +1,110 @@
+//! The core's tables, with an eye on what changes in them.
+
+use mizar_core::Tables;
+use mizar_core::established::Established;
+use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
+use mizar_core::tables::{
+    CidrKey, Endpoint, EndpointKey, Enforced, Group, Host, LabelKey, PortKey,
+};
+use mizar_tables::Native;
+use mizar_wire::geneve::FlowTarget;
+use mizar_wire::{Ipv4, Vni};
+
+/// Tables, and the destinations about which they say something new.
+pub struct Watched<'a> {
+    pub tables: &'a mut Native,
+    /// VNI and overlay address.
+    pub changed: &'a mut Vec<(Vni, Ipv4)>,
+}
+
+impl Watched<'_> {
+    fn note(&mut self, flow: &FlowKey) {
+        self.changed.push((flow.vni(), flow.dst()));
+    }
+}
+
+impl Tables for Watched<'_> {
+    fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
+        if let Some(vni) = Vni::new(key.vni()) {
+            self.changed.push((vni, key.ip()));
+        }
+        self.tables.set_direct_path(key, host);
+    }
+
+    fn set_forward_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
+        self.note(flow);
+        self.tables.set_forward_flow(flow, target);
+    }
+
+    fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
+        self.note(flow);
+        self.tables.set_reverse_flow(flow, target);
+    }
+
+    fn droplet(&self) -> Host {
+        self.tables.droplet()
+    }
+
+    fn endpoint(&self, key: &EndpointKey) -> Option<Endpoint> {
+        self.tables.endpoint(key)
+    }
+
+    fn member(&self, index: u32) -> Option<Host> {
+        self.tables.member(index)
+    }
+
+    fn network(&self, key: &EndpointKey) -> Option<Group> {
+        self.tables.network(key)
+    }
+
+    fn vpc(&self, vni: Vni) -> Option<Group> {
+        self.tables.vpc(vni)
+    }
+
+    fn direct_path(&mut self, key: &EndpointKey) -> Option<Host> {
+        self.tables.direct_path(key)
+    }
+
+    fn connection(&mut self, key: &ConnectionKey) -> Option<Connection> {
+        self.tables.connection(key)
+    }
+
+    fn set_connection(&mut self, key: &ConnectionKey, connection: &Connection) {
+        self.tables.set_connection(key, connection);
+    }
+
+    fn forward_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
+        self.tables.forward_flow(flow)
+    }
+
+    fn reverse_flow(&mut self, flow: &FlowKey) -> Option<FlowTarget> {
+        self.tables.reverse_flow(flow)
+    }
+
+    fn enforced(&self, key: &EndpointKey) -> Enforced {
+        self.tables.enforced(key)
+    }
+
+    fn port_policies(&self, key: &PortKey) -> u64 {
+        self.tables.port_policies(key)
+    }
+
+    fn cidr_policies(&self, key: &CidrKey) -> u64 {
+        self.tables.cidr_policies(key)
+    }
+
+    fn label_policies(&self, key: &LabelKey) -> u64 {
+        self.tables.label_policies(key)
+    }
+
+    fn epoch(&self) -> Option<u32> {
+        // Rules are the cache here.
+        None
+    }
+
+    fn established(&mut self, _: u32) -> Option<&mut Established> {
+        None
+    }
+
+    fn begin_epoch(&mut self) {}
+}
