@@ -13,7 +13,10 @@ const INNER: usize = OPTIONS + geneve::OPTIONS_LEN;
 pub fn holds(difference: Difference, provision: &Provision, port: Port, frame: &[u8]) -> bool {
     let is_policed = !provision.ingress.is_empty() || !provision.egress.is_empty();
     match difference {
-        Difference::Parsing => is_unusual(provision, port, frame),
+        Difference::Parsing => {
+            is_unusual(provision, port, frame)
+                || is_policed && inner_ip(frame, port).is_some_and(|ip| ip.src == ip.dst)
+        }
         Difference::OuterTimeToLive => is_spent(provision, port, frame),
         Difference::Neighbours => {
             port == Port::Uplink
@@ -238,7 +241,11 @@ fn claims_address(provision: &Provision, frame: &[u8]) -> bool {
     let ethernet = header::<ethernet::Header>(frame, 0);
     let ip = header::<ipv4::Header>(frame, ethernet::LEN);
     ethernet.zip(ip).is_some_and(|(ethernet, ip)| {
-        let known = provision.mac_of(ip.src);
+        let by_path = provision.direct_paths.iter().map(|path| path.host);
+        let known = provision.mac_of(ip.src).or_else(|| {
+            let mut paths = by_path.filter(|host| host.ip == ip.src);
+            paths.next().map(|host| host.mac)
+        });
         is_overlay(provision, frame) && known.is_some_and(|mac| mac != ethernet.src)
     })
 }

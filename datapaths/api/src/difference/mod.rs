@@ -98,7 +98,8 @@ impl Difference {
             }
             Self::Parsing => {
                 "the switch's parser decides about packets that an agent never makes: lengths that disagree, headers \
-                 cut off, VLAN tags, other Geneve flags or options, checksums outside, other Ethernet destinations"
+                 cut off, VLAN tags, other Geneve flags or options, checksums outside, other Ethernet destinations, \
+                 and, where policy applies, what an endpoint sends to itself"
             }
             Self::Neighbours => {
                 "the Ethernet address of the next droplet comes from the switch's neighbour table, not from \

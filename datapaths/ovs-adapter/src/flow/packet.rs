@@ -1,6 +1,7 @@
 //! A packet and its fields.
 
-use super::{Field, PortNumber, Slice, Value, fragment};
+use super::{Field, Match, PortNumber, Slice, Value, fragment};
+use mizar_wire::checksum::Change;
 use std::collections::BTreeMap;
 
 const IPV4: u16 = 0x0800;
@@ -31,6 +32,16 @@ impl Packet {
     pub fn arrived_at(mut self, port: PortNumber) -> Self {
         self.metadata.insert(Field::InPort, port.0.into());
         self
+    }
+
+    /// What is not in the frame, as a packet-in carries it: what is zero is left out.
+    pub fn metadata(&self) -> Match {
+        let fields = self.metadata.iter();
+        fields
+            .filter(|(field, value)| matches!(field, Field::Option(_)) || !value.is_zero())
+            .fold(Match::all(), |metadata, (field, value)| {
+                metadata.with(*field, *value)
+            })
     }
 
     /// Whether it has a field at all. Of a switch's own fields only options may be absent.
@@ -75,7 +86,10 @@ impl Packet {
         let mask = Value::ones(slice.bits) << slice.from;
         let value = self.value(slice.field) & !mask | value << slice.from & mask;
         match (self.place(slice.field), slice.field) {
-            (Some(Some((at, len))), _) => self.write_frame(at, &value.to_vec(len)),
+            (Some(Some((at, len))), field) => {
+                self.mend_checksums(field, value);
+                self.write_frame(at, &value.to_vec(len));
+            }
             (Some(None), _) => {}
             (None, Field::Wide(number)) => {
                 let halves = [(2 * number, value >> 32), (2 * number + 1, value)];
@@ -87,6 +101,42 @@ impl Packet {
             (None, field) => {
                 self.metadata.insert(field, value);
             }
+        }
+    }
+
+    /// Keeps checksums as right, or as wrong, as they were when a field that they cover becomes `value`.
+    fn mend_checksums(&mut self, field: Field, value: Value) {
+        let (old, new) = (self.value(field).low_u64(), value.low_u64());
+        let is_address = matches!(field, Field::IpSrc | Field::IpDst);
+        let is_port = matches!(
+            field,
+            Field::TcpSrc | Field::TcpDst | Field::UdpSrc | Field::UdpDst
+        );
+        if !(is_address || is_port) {
+            return;
+        }
+        // Checksums are sums of words as they lie in memory.
+        let change = if is_address {
+            Change::new().word((old as u32).swap_bytes(), (new as u32).swap_bytes())
+        } else {
+            Change::new().half((old as u16).swap_bytes(), (new as u16).swap_bytes())
+        };
+        let places = [
+            self.ip().filter(|_| is_address).map(|ip| ip + 10),
+            self.transport(TCP, 20).map(|tcp| tcp + 16),
+            self.transport(UDP, 8).map(|udp| udp + 6),
+        ];
+        for (index, at) in places.into_iter().enumerate() {
+            let Some(at) = at else { continue };
+            let sum = self.half(at);
+            let is_udp = index == 2;
+            // RFC 768: zero means no checksum; a computed zero is sent as all ones.
+            if is_udp && sum == 0 {
+                continue;
+            }
+            let sum = change.apply(sum.swap_bytes()).swap_bytes();
+            let sum = if is_udp && sum == 0 { 0xffff } else { sum };
+            self.write_frame(at, &sum.to_be_bytes());
         }
     }
 

@@ -9,8 +9,12 @@ mod tracking;
 mod tunnel;
 
 use crate::flow::packet::Packet;
-use crate::flow::{Action, Field, LearnSource, LearnSpec, Match, PortNumber, Rule, Table, Value};
+use crate::flow::{
+    Action, Cookie, Field, LearnSource, LearnSpec, Masked, Match, PortNumber, Rule, Table, Value,
+};
+use crate::openflow::{Change, Filter, PacketIn};
 use crate::program::{self, Program, Tunnel, endpoint_at, endpoint_port, underlay};
+use crate::reactive::core::Core;
 use std::collections::BTreeMap;
 use topologies::oracle::{Outcome, Why};
 use topologies::provision::{DirectPath, Host, Port};
@@ -28,6 +32,7 @@ pub struct Interpreter {
     underlay: Tables,
     overlay: Tables,
     connections: Connections,
+    controller: Option<Core>,
 }
 
 /// Rules by table, the highest priority first.
@@ -46,6 +51,16 @@ impl Interpreter {
             underlay: sorted(&program.underlay),
             overlay: sorted(&program.overlay),
             connections: Connections::default(),
+            controller: None,
+        }
+    }
+
+    /// The same with a controller.
+    #[must_use]
+    pub fn with_controller(self, core: Core) -> Self {
+        Self {
+            controller: Some(core),
+            ..self
         }
     }
 
@@ -65,8 +80,11 @@ impl Interpreter {
         })
     }
 
-    /// What table DIRECT says, in no order.
+    /// What the controller knows, or table DIRECT says, in no order.
     pub fn direct_paths(&self) -> Vec<DirectPath> {
+        if let Some(core) = &self.controller {
+            return core.direct_paths();
+        }
         let rules = self.overlay.get(&program::table::DIRECT);
         rules
             .into_iter()
@@ -90,11 +108,23 @@ impl Interpreter {
                 continue;
             }
             match tunnel::take_apart(&packet.frame, self.host, &self.tunnels) {
-                Some(inner) => self.overlay(inner, outputs),
+                Some(inner) => {
+                    self.learn_neighbour(&packet.frame);
+                    self.overlay(inner, outputs);
+                }
                 None => outputs.push(Outcome::ToStack {
                     frame: packet.frame,
                 }),
             }
+        }
+    }
+
+    /// A switch believes who a tunnel packet says it comes from (`terminate_native_tunnel` of OVS's
+    /// ofproto/ofproto-dpif-xlate.c).
+    fn learn_neighbour(&mut self, frame: &[u8]) {
+        if let Some(sender) = tunnel::sender(frame) {
+            self.neighbours.retain(|known| known.ip != sender.ip);
+            self.neighbours.push(sender);
         }
     }
 
@@ -106,7 +136,50 @@ impl Interpreter {
             found: &mut found,
         };
         run.table(Table(0), packet, 0);
-        for (port, packet) in found.outputs {
+        self.leave(found.outputs, outputs);
+        for (packet, userdata) in found.packet_ins {
+            self.ask_controller(&packet, userdata, outputs);
+        }
+    }
+
+    /// Sends a packet to the controller, and does what it says.
+    fn ask_controller(&mut self, packet: &Packet, userdata: Vec<u8>, outputs: &mut Outputs) {
+        let packet_in = PacketIn {
+            frame: packet.frame.clone(),
+            metadata: packet.metadata(),
+            userdata,
+            table: Table(0),
+            cookie: Cookie::default(),
+        };
+        let Some(core) = &mut self.controller else {
+            return;
+        };
+        let answer = core.answer(&packet_in);
+        for change in answer.changes {
+            match change {
+                Change::Add(rule) => add(&mut self.overlay, rule),
+                Change::Delete(filter) => {
+                    for rules in self.overlay.values_mut() {
+                        rules.retain(|rule| !is_meant(&filter, rule));
+                    }
+                }
+                Change::DeleteStrict { .. } => {}
+            }
+        }
+        if let Some((frame, actions)) = answer.packet_out {
+            let mut found = Found::default();
+            let mut run = Run {
+                tables: &mut self.overlay,
+                connections: &mut self.connections,
+                found: &mut found,
+            };
+            run.actions(&actions, Packet::new(&frame), 0);
+            self.leave(found.outputs, outputs);
+        }
+    }
+
+    fn leave(&mut self, found: Vec<(PortNumber, Packet)>, outputs: &mut Outputs) {
+        for (port, packet) in found {
             if let Some(tunnel) = self.tunnels.iter().find(|tunnel| tunnel.number == port) {
                 // A droplet that is not a neighbour is asked for, and the packet is lost.
                 let frame = tunnel::put_together(&packet, tunnel, self.host, &self.neighbours);
@@ -138,6 +211,8 @@ fn sorted(rules: &[Rule]) -> Tables {
 #[derive(Default)]
 struct Found {
     outputs: Vec<(PortNumber, Packet)>,
+    /// With userdata.
+    packet_ins: Vec<(Packet, Vec<u8>)>,
 }
 
 /// One packet's way through one bridge.
@@ -185,7 +260,12 @@ impl Run<'_> {
                 }
                 // Which one a switch picks is its own business.
                 Action::Multipath(pick) => packet.write(pick.to, Value::ZERO),
-                Action::Controller { .. } | Action::Queue(_) => {}
+                Action::Controller { userdata } => {
+                    self.found
+                        .packet_ins
+                        .push((packet.clone(), userdata.clone()));
+                }
+                Action::Queue(_) => {}
             }
         }
         packet
@@ -227,11 +307,28 @@ impl Run<'_> {
                 }),
             }
         }
-        let rules = self.tables.entry(rule.table).or_default();
-        rules.retain(|other| (other.priority, &other.matches) != (rule.priority, &rule.matches));
-        let at = rules.partition_point(|other| other.priority >= rule.priority);
-        rules.insert(at, rule);
+        add(self.tables, rule);
     }
+}
+
+/// Whether a rule is one of those that a filter means: it asks for all that the filter asks for.
+fn is_meant(filter: &Filter, rule: &Rule) -> bool {
+    let asks = |(field, wanted): (Field, Masked)| {
+        rule.matches.get(field).is_some_and(|asked| {
+            asked.mask & wanted.mask == wanted.mask && asked.value & wanted.mask == wanted.value
+        })
+    };
+    filter.table.is_none_or(|table| table == rule.table)
+        && rule.cookie.0 & filter.cookie_mask == filter.cookie.0
+        && filter.matches.fields().all(asks)
+}
+
+/// Adds a rule, in the place of one that matches the same if there is one.
+fn add(tables: &mut Tables, rule: Rule) {
+    let rules = tables.entry(rule.table).or_default();
+    rules.retain(|other| (other.priority, &other.matches) != (rule.priority, &rule.matches));
+    let at = rules.partition_point(|other| other.priority >= rule.priority);
+    rules.insert(at, rule);
 }
 
 fn matches(matches: &Match, packet: &Packet) -> bool {

@@ -55,6 +55,16 @@ pub fn take_apart(frame: &[u8], host: Host, tunnels: &[Tunnel]) -> Option<Packet
     Some(packet)
 }
 
+/// The droplet that a frame comes from, by its outer headers.
+pub fn sender(frame: &[u8]) -> Option<Host> {
+    let (ethernet, rest) = ethernet::Header::read_from_prefix(frame).ok()?;
+    let (ip, _) = ipv4::Header::read_from_prefix(rest).ok()?;
+    Some(Host {
+        ip: ip.src,
+        mac: ethernet.src,
+    })
+}
+
 /// The frame that leaves by the uplink, if the next droplet is a neighbour.
 pub fn put_together(
     packet: &Packet,

@@ -19,6 +19,7 @@
 //! whole return-to-sender option, so that a packet that says something new about its sender comes here as well.
 
 pub mod controller;
+pub mod core;
 mod frame;
 mod rules;
 mod tables;

@@ -117,7 +117,13 @@ fn actions(came: &Packet, became: &Became) -> Vec<Action> {
         }
         actions.push(Action::set(Field::TunnelDst, after(Field::TunnelDst)));
     }
-    actions.push(Action::Output(port));
+    // A switch sends a packet back where it came from only if it is told in these words.
+    let back = came.read(Field::InPort.whole()) == Value::from(port.0);
+    actions.push(Action::Output(if back {
+        PortNumber::IN_PORT
+    } else {
+        port
+    }));
     actions
 }
 

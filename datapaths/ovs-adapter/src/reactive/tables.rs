@@ -15,11 +15,15 @@ pub struct Watched<'a> {
     pub tables: &'a mut Native,
     /// VNI and overlay address.
     pub changed: &'a mut Vec<(Vni, Ipv4)>,
+    /// Of these, sources whose host is another than before.
+    pub moved: &'a mut Vec<(Vni, Ipv4)>,
+    /// Source and destination of flows that are rewritten from now on.
+    pub rewritten: &'a mut Vec<(Ipv4, Ipv4)>,
 }
 
 impl Watched<'_> {
     fn note(&mut self, flow: &FlowKey) {
-        self.changed.push((flow.vni(), flow.dst()));
+        self.rewritten.push((flow.src(), flow.dst()));
     }
 }
 
@@ -27,6 +31,9 @@ impl Tables for Watched<'_> {
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
         if let Some(vni) = Vni::new(key.vni()) {
             self.changed.push((vni, key.ip()));
+            if self.tables.direct_path(key).is_some() {
+                self.moved.push((vni, key.ip()));
+            }
         }
         self.tables.set_direct_path(key, host);
     }

@@ -1,0 +1,395 @@
+//! The core as a controller: what becomes of a packet-in.
+
+use super::rules::{self, Became};
+use super::tables::Watched;
+use super::{Kind, SENT, frame, reason};
+use crate::flow::packet::Packet;
+use crate::flow::{Action, Cookie, Field, Match, PortNumber, Table};
+use crate::openflow::{Change, Filter, PacketIn};
+use crate::program::{IPV4, RETURN, SCALED, Tunnel, endpoint_at, endpoint_port};
+use mizar_core::frame::Slice;
+use mizar_core::reason::{Reason, Refusal};
+use mizar_core::verdict::{Agent, Changes, Transit, Via};
+use mizar_core::{Tables, agent, apply, transit};
+use mizar_tables::Native;
+use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::{Ipv4, Vni, ethernet, ipv4};
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+use topologies::provision::{DirectPath, EndpointPort, Host};
+use zerocopy::FromBytes;
+
+/// A flow's rule is not sent again within this time: its first packets come here one after another before the
+/// switch has it.
+const AGAIN: Duration = Duration::from_millis(200);
+/// Flows that are remembered for that, at the most.
+const REMEMBERED: usize = 65_536;
+
+/// What the core knows, and what it did.
+#[derive(Debug, Clone)]
+pub struct Core {
+    tables: Native,
+    host: Host,
+    /// Packets that went through here, by [`Kind`].
+    handled: [u64; Kind::ALL.len() + 1],
+    /// Refused packets by reason.
+    refused: [u64; Reason::COUNT],
+    /// Cookies of rules that were sent.
+    installed: HashSet<u64>,
+    sent: HashMap<Vec<u8>, Instant>,
+    /// Whether any flow was ever rewritten.
+    rewrites: bool,
+}
+
+/// What one packet taught; see [`Watched`].
+#[derive(Debug, Default)]
+struct News {
+    changed: Vec<(Vni, Ipv4)>,
+    moved: Vec<(Vni, Ipv4)>,
+    rewritten: Vec<(Ipv4, Ipv4)>,
+}
+
+/// What the switch shall do about a packet-in, in this order.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Changes of its rules.
+    pub changes: Vec<Change>,
+    /// A packet to be sent, and how.
+    pub packet_out: Option<(Vec<u8>, Vec<Action>)>,
+}
+
+/// A frame in memory that the core accepts, with room in front for outer headers.
+struct Memory {
+    // Twice as aligned as the core asks for.
+    words: Vec<u32>,
+    from: usize,
+    len: usize,
+}
+
+impl Memory {
+    /// Room in front: outer headers, and two bytes so that what is inside is aligned as well.
+    const ROOM: usize = ENCAPSULATION_LEN + 2;
+
+    fn new(frame: &[u8]) -> Self {
+        let mut words = vec![0; (Self::ROOM + frame.len()).div_ceil(4)];
+        let bytes = zerocopy::IntoBytes::as_mut_bytes(words.as_mut_slice());
+        if let Some(place) = bytes.get_mut(Self::ROOM..Self::ROOM + frame.len()) {
+            place.copy_from_slice(frame);
+        }
+        Self {
+            words,
+            from: Self::ROOM,
+            len: frame.len(),
+        }
+    }
+
+    /// Makes room for outer headers part of the frame.
+    fn grow(&mut self) {
+        self.from -= ENCAPSULATION_LEN;
+        self.len += ENCAPSULATION_LEN;
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        let bytes = zerocopy::IntoBytes::as_mut_bytes(self.words.as_mut_slice());
+        bytes
+            .get_mut(self.from..self.from + self.len)
+            .unwrap_or_default()
+    }
+}
+
+impl Core {
+    /// The core of the droplet `host` with these tables.
+    pub fn new(tables: Native, host: Host) -> Self {
+        Self {
+            tables,
+            host,
+            handled: [0; Kind::ALL.len() + 1],
+            refused: [0; Reason::COUNT],
+            installed: HashSet::new(),
+            sent: HashMap::new(),
+            rewrites: false,
+        }
+    }
+
+    /// The direct paths, in no order.
+    pub fn direct_paths(&self) -> Vec<DirectPath> {
+        let paths = self.tables.direct_paths();
+        paths
+            .filter_map(|(key, host)| {
+                Some(DirectPath {
+                    vni: Vni::new(key.vni())?,
+                    ip: key.ip(),
+                    host: Host {
+                        ip: host.ip(),
+                        mac: host.mac(),
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// Packets that went through here and became this.
+    pub fn handled(&self, kind: Kind) -> u64 {
+        self.handled.get(kind as usize).copied().unwrap_or_default()
+    }
+
+    /// Packets that were refused, by reason; only reasons that occurred.
+    pub fn refused(&self) -> Vec<(String, u64)> {
+        Reason::ALL
+            .iter()
+            .zip(self.refused)
+            .filter(|(_, count)| *count > 0)
+            .map(|(reason, count)| (reason.text().to_owned(), count))
+            .collect()
+    }
+
+    /// Answers a packet-in.
+    pub fn answer(&mut self, packet: &PacketIn) -> Answer {
+        let port = PortNumber(frame::metadata(packet, Field::InPort).low_u64() as u32);
+        match packet.userdata.first() {
+            Some(&reason::MARKER) => Answer {
+                packet_out: Some((packet.frame.clone(), vec![Action::Output(port)])),
+                ..Answer::default()
+            },
+            Some(&reason::SENT) => self.sent(packet, port),
+            Some(&reason::ARRIVED) => self.arrived(packet),
+            _ => Answer::default(),
+        }
+    }
+
+    /// A frame left the endpoint at `port`.
+    fn sent(&mut self, packet: &PacketIn, port: PortNumber) -> Answer {
+        let mut news = News::default();
+        let attachment = endpoint_at(port).map_or_else(Default::default, |EndpointPort(number)| {
+            self.tables.attachment(number.into())
+        });
+        let mut memory = Memory::new(&packet.frame);
+        let droplet = self.tables.droplet();
+        let verdict = match Slice::new(memory.bytes()) {
+            Ok(slice) => {
+                let mut tables = Watched {
+                    tables: &mut self.tables,
+                    changed: &mut news.changed,
+                    moved: &mut news.moved,
+                    rewritten: &mut news.rewritten,
+                };
+                agent::decide(&slice, &attachment, &mut tables)
+            }
+            Err(_) => Agent::Refuse(Reason::NoRoom),
+        };
+        let became = match verdict {
+            Agent::Refuse(reason) => Err(reason),
+            Agent::Encapsulate(plan) => {
+                memory.grow();
+                let applied = Slice::new(memory.bytes())
+                    .ok()
+                    .and_then(|mut slice| apply::encapsulate(&mut slice, &droplet, &plan));
+                let class = Tunnel::of_class(plan.tos).number;
+                match (applied, plan.via) {
+                    (None, _) => Err(Reason::NoRoom),
+                    (Some(()), Via::Transit) => self.transit(&mut memory, &mut news),
+                    (Some(()), _) => leaves(&mut memory, Kind::Encapsulated, class),
+                }
+            }
+        };
+        let vni = Vni::new(attachment.vni).unwrap_or_default();
+        self.carry_out(packet, SENT, vni, became, news)
+    }
+
+    /// A packet arrived by the tunnel.
+    fn arrived(&mut self, packet: &PacketIn) -> Answer {
+        let mut news = News::default();
+        let mut memory = Memory::new(&frame::with_outer_headers(packet, self.host));
+        let became = self.transit(&mut memory, &mut news);
+        let vni = frame::metadata(packet, Field::TunnelId).low_u64() as u32;
+        let has = |option: Field| packet.metadata.get(option).is_some();
+        let table = super::arrived(has(RETURN), has(SCALED));
+        let vni = Vni::new(vni).unwrap_or_default();
+        self.carry_out(packet, table, vni, became, news)
+    }
+
+    fn transit(&mut self, memory: &mut Memory, news: &mut News) -> Result<Became, Reason> {
+        let mut changes = Changes::default();
+        let mut slice = Slice::new(memory.bytes()).map_err(|_| Reason::NoRoom)?;
+        let mut tables = Watched {
+            tables: &mut self.tables,
+            changed: &mut news.changed,
+            moved: &mut news.moved,
+            rewritten: &mut news.rewritten,
+        };
+        match transit::decide(&slice, &mut tables, &mut changes) {
+            Transit::Refuse(reason) => Err(reason),
+            // Outer headers are made here, so they are the overlay's.
+            Transit::Pass => Err(Reason::UnsupportedProtocol),
+            Transit::Forward { next, .. } => {
+                apply::forward(&mut slice, &next, &changes).ok_or(Reason::NoRoom)?;
+                leaves(memory, Kind::Forwarded, Tunnel::TRANSIT.number)
+            }
+            Transit::Deliver { port } => {
+                apply::deliver(&mut slice, &changes).ok_or(Reason::NoRoom)?;
+                let inner = memory.bytes().get(changes.inner_at..).unwrap_or_default();
+                let port = u16::try_from(port).map_err(|_| Reason::NotAttached)?;
+                Ok(Became {
+                    kind: Kind::Delivered,
+                    packet: Packet::new(inner),
+                    port: Some(endpoint_port(EndpointPort(port))),
+                })
+            }
+        }
+    }
+
+    /// Deletes rules that no longer hold, adds one for the packet's flow, and sends the packet on.
+    fn carry_out(
+        &mut self,
+        input: &PacketIn,
+        table: Table,
+        vni: Vni,
+        became: Result<Became, Reason>,
+        news: News,
+    ) -> Answer {
+        let mut answer = Answer::default();
+        for (vni, ip) in &news.changed {
+            self.delete_rules(&mut answer.changes, *vni, *ip);
+        }
+        let ip = || Match::all().with(Field::EthType, IPV4);
+        self.rewrites |= !news.rewritten.is_empty();
+        let rewrites = self.rewrites;
+        // Rules that take packets with the old host for nothing new. A rewritten packet may come from an address that
+        // is not its own, so with such all of the VPC go.
+        let moved = news.moved.iter().map(|(vni, src)| {
+            let of_vpc = ip().with(Field::TunnelId, vni.get());
+            if rewrites {
+                of_vpc
+            } else {
+                of_vpc.with(Field::IpSrc, src.to_bits())
+            }
+        });
+        // Rules from before the flow was rewritten, or for another rewrite.
+        let rewritten = news.rewritten.iter().map(|(src, dst)| {
+            ip().with(Field::IpSrc, src.to_bits())
+                .with(Field::IpDst, dst.to_bits())
+        });
+        for matches in moved.chain(rewritten) {
+            let filter = Filter {
+                matches,
+                ..Filter::all()
+            };
+            answer.changes.push(Change::Delete(filter));
+            self.sent.clear();
+        }
+        let became = match became {
+            Ok(became) => became,
+            Err(reason) => {
+                if let Some(count) = self.refused.get_mut(reason as usize) {
+                    *count += 1;
+                }
+                if reason.refusal() == Refusal::Drop || !is_denial(reason) {
+                    return answer;
+                }
+                Became {
+                    kind: Kind::Denied,
+                    packet: Packet::new(&input.frame),
+                    port: None,
+                }
+            }
+        };
+        if let Some(count) = self.handled.get_mut(became.kind as usize) {
+            *count += 1;
+        }
+        let is_modified = is_modify_message(input) || carries_modify_message(&became);
+        let destination = destination(&became.packet);
+        // What this very packet taught: the next one of its flow is decided about in another way.
+        let flow = addresses(&input.frame);
+        let is_old = destination.is_some_and(|ip| news.changed.contains(&(vni, ip)))
+            || flow.is_some_and(|flow| news.rewritten.contains(&flow));
+        if !is_modified && !is_old && !self.was_sent(table, input) {
+            let cookie = destination
+                .map(|ip| key(became.kind, vni, ip))
+                .unwrap_or_default();
+            let came = rules::came(input);
+            if let Some(rule) = rules::rule(table, &came, &became, Cookie(cookie)) {
+                self.installed.insert(cookie);
+                answer.changes.push(Change::Add(rule));
+            }
+        }
+        let actions = rules::packet_out(&became);
+        answer.packet_out = (!actions.is_empty()).then_some((became.packet.frame, actions));
+        answer
+    }
+
+    /// Whether a rule for the packet's flow was sent a moment ago.
+    fn was_sent(&mut self, table: Table, input: &PacketIn) -> bool {
+        let mut key = vec![table.0];
+        for field in [Field::InPort, Field::TunnelId, RETURN] {
+            key.extend(frame::metadata(input, field).to_vec(usize::from(field.bits() / 8)));
+        }
+        key.extend_from_slice(input.frame.get(..TRANSPORT_PORTS).unwrap_or(&input.frame));
+        let now = Instant::now();
+        if self.sent.len() >= REMEMBERED {
+            self.sent.retain(|_, sent| sent.elapsed() < AGAIN);
+        }
+        let before = self.sent.insert(key, now);
+        before.is_some_and(|sent| now.duration_since(sent) < AGAIN)
+    }
+
+    fn delete_rules(&mut self, changes: &mut Vec<Change>, vni: Vni, ip: Ipv4) {
+        for kind in Kind::ALL {
+            let cookie = key(kind, vni, ip);
+            if self.installed.remove(&cookie) {
+                let filter = Filter::all().with_cookie(Cookie(cookie));
+                changes.push(Change::Delete(filter));
+                self.sent.clear();
+            }
+        }
+    }
+}
+
+/// Bytes of a frame up to where ports end, if its IPv4 header has no options.
+const TRANSPORT_PORTS: usize = ethernet::LEN + ipv4::LEN + 4;
+
+fn key(kind: Kind, vni: Vni, ip: Ipv4) -> u64 {
+    kind.cookie().0 | u64::from(vni.get()) << 32 | u64::from(ip.to_bits())
+}
+
+/// The address that a packet is forwarded by.
+fn destination(packet: &Packet) -> Option<Ipv4> {
+    addresses(&packet.frame).map(|(_, dst)| dst)
+}
+
+/// Source and destination of an inner frame.
+fn addresses(frame: &[u8]) -> Option<(Ipv4, Ipv4)> {
+    let (ip, _) = ipv4::Header::read_from_prefix(frame.get(ethernet::LEN..)?).ok()?;
+    Some((ip.src, ip.dst))
+}
+
+fn leaves(memory: &mut Memory, kind: Kind, port: PortNumber) -> Result<Became, Reason> {
+    Ok(Became {
+        kind,
+        packet: frame::leaving(memory.bytes()).ok_or(Reason::NoRoom)?,
+        port: Some(port),
+    })
+}
+
+fn is_denial(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::IngressDenied
+            | Reason::EgressDenied
+            | Reason::IngressReplyDenied
+            | Reason::EgressReplyDenied
+    )
+}
+
+/// Whether the packet tells this droplet to rewrite its flow: the next such packet may say something else.
+fn is_modify_message(input: &PacketIn) -> bool {
+    is_modify(frame::metadata(input, SCALED))
+}
+
+/// Whether it leaves as such a message: the source's host will not send another of this flow.
+fn carries_modify_message(became: &Became) -> bool {
+    is_modify(became.packet.read(SCALED.whole()))
+}
+
+fn is_modify(option: crate::flow::Value) -> bool {
+    (option >> 216).low_u64() == u64::from(mizar_wire::geneve::MODIFY)
+}

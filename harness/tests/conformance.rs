@@ -1,0 +1,68 @@
+//! Every datapath that can run here against the golden vectors and the oracle, through the same seam as the program
+//! uses. What is missing is reported, and its tests are ignored.
+
+use harness::registry;
+use harness::verify::{self, Report};
+use libtest_mimic::{Arguments, Failed, Trial};
+use topologies::catalogue;
+use topologies::topology::Parameters;
+use topologies::vectors::{self, VectorsError};
+
+/// Flows and endpoints of a topology's corpus.
+const SIZE: u32 = 64;
+
+fn main() -> Result<(), VectorsError> {
+    let vectors = vectors::parse(vectors::BUILT_IN)?;
+    let mut trials = Vec::new();
+    for entry in registry::all() {
+        let name = entry.datapath.name();
+        let missing = entry.datapath.probe();
+        for missing in &missing {
+            eprintln!("{name} is ignored: needs {missing}");
+        }
+        let mut add = |what: String, check: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
+            let trial = Trial::test(format!("{name}::{what}"), check);
+            trials.push(trial.with_ignored_flag(!missing.is_empty()));
+        };
+        let own = vectors.clone();
+        add(
+            "golden_vectors".to_owned(),
+            Box::new(move || golden_vectors(name, &own)),
+        );
+        for topology in catalogue::ENTRIES {
+            add(
+                topology.name.to_owned(),
+                Box::new(move || corpus(name, &topology)),
+            );
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn datapath(name: &str) -> Result<Box<dyn datapath_api::Datapath>, Failed> {
+    let mut found = registry::select(&[name.to_owned()])?;
+    Ok(found.pop().ok_or("it is gone")?)
+}
+
+fn golden_vectors(name: &str, vectors: &[vectors::Vector]) -> Result<(), Failed> {
+    let report = verify::vectors::replay(datapath(name)?.as_ref(), vectors);
+    // What is declared to differ takes some out, and must not take most.
+    judge(report, vectors.len() as u64 / 2)
+}
+
+fn corpus(name: &str, topology: &catalogue::Entry) -> Result<(), Failed> {
+    let topology = topology.load(Parameters::new(SIZE, SIZE)?)?;
+    let report = verify::oracle::check(datapath(name)?.as_ref(), &topology, SIZE);
+    judge(report, u64::from(SIZE))
+}
+
+fn judge(report: Report, at_least: u64) -> Result<(), Failed> {
+    let text = |report: &Report| {
+        let failures = report.failures.iter().take(5).map(ToString::to_string);
+        failures.collect::<Vec<_>>().join("\n")
+    };
+    if !report.is_clean() || !report.skipped.is_empty() || report.passed < at_least {
+        return Err(format!("{report}, at least {at_least} expected\n{}", text(&report)).into());
+    }
+    Ok(())
+}
