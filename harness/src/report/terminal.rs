@@ -7,11 +7,11 @@ use super::units;
 use crate::record::Rate;
 
 /// Columns of the whole.
-const COLUMNS: usize = 100;
+const COLUMNS: usize = 104;
 
 /// Columns of each field and whether it holds numbers.
 const FIELDS: [(&str, usize, bool); 7] = [
-    ("datapath", 16, false),
+    ("datapath", 20, false),
     ("NDR Mpps", 23, true),
     ("PDR Mpps", 23, true),
     ("ceiling", 9, true),

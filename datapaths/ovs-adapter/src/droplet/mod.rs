@@ -12,8 +12,11 @@ mod injection;
 mod running;
 mod switch;
 
+use crate::flow::Rule;
 use crate::{DIFFERENCES, Flavour, Installation, REACTIVE_DIFFERENCES};
-use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
+use datapath_api::{
+    Datapath, Difference, DropletPorts, Error, Missing, PortType, Running, VethPorts,
+};
 use netdev::{Cpu, Urgency};
 use running::{Droplet, Plan};
 use topologies::provision::Provision;
@@ -99,6 +102,7 @@ pub fn install(
         io,
         control,
         provision,
+        rules: None,
     };
     let droplet = match ports {
         DropletPorts::Detached => Droplet::detached(&plan)?,
@@ -112,6 +116,27 @@ pub fn install(
         }
     };
     Ok(Box::new(droplet))
+}
+
+/// Installs a droplet on veth ports whose overlay bridge has these rules and no others: to measure a program against.
+///
+/// # Errors
+/// See [`install`].
+pub fn install_rules(
+    io: Io,
+    ports: &VethPorts,
+    provision: &Provision,
+    rules: Vec<Rule>,
+    cpu: Cpu,
+) -> Result<Box<dyn Running>, Error> {
+    let plan = Plan {
+        installation: Installation::find(Flavour::Stock)?,
+        io,
+        control: Control::Proactive,
+        provision,
+        rules: Some(rules),
+    };
+    Ok(Box::new(Droplet::attached(&plan, ports, cpu)?))
 }
 
 impl From<crate::Error> for Error {

@@ -4,6 +4,7 @@ use super::injection::{Devices, Injector};
 use super::switch::{Switch, send_back};
 use super::{Control, Io, counters};
 use crate::Installation;
+use crate::flow::Rule;
 use crate::openflow::Filter;
 use crate::program::{self, Program, table};
 use crate::reactive::{self, controller::Controller};
@@ -18,6 +19,8 @@ pub struct Plan<'a> {
     pub io: Io,
     pub control: Control,
     pub provision: &'a Provision,
+    /// Rules of the overlay bridge instead of the program's.
+    pub rules: Option<Vec<Rule>>,
 }
 
 /// A droplet that an Open vSwitch forwards for.
@@ -85,7 +88,10 @@ fn start(
         Control::Proactive => (Program::proactive(provision), send_back()),
         Control::Reactive => (reactive::program(provision), reactive::marker()),
     };
-    let program = program.map_err(|e| capacity(e.to_string()))?;
+    let mut program = program.map_err(|e| capacity(e.to_string()))?;
+    if let Some(rules) = &plan.rules {
+        program.overlay.clone_from(rules);
+    }
     let switch = Switch::start(
         &plan.installation,
         plan.io,
