@@ -15,6 +15,7 @@ mod jsonrpc;
 pub mod openflow;
 mod process;
 pub mod program;
+pub mod statistics;
 
 use datapath_api::Difference;
 

@@ -293,6 +293,11 @@ fn since(now: &Counted, before: &Counted) -> Counted {
         passed: now.passed - before.passed,
         shaped: now.shaped - before.shaped,
         refused,
+        switch: now
+            .switch
+            .as_ref()
+            .zip(before.switch.as_ref())
+            .and_then(|(now, before)| now.since(before)),
     }
 }
 

@@ -11,6 +11,7 @@ use datapath_api::Counters;
 pub fn read(switch: &mut Switch) -> Result<Counters, Error> {
     // Rules count what cached flows report, which they do now and then, and now.
     switch.settle()?;
+    let inside = switch.tally.read(&switch.instance)?;
     let overlay = &mut switch.overlay;
     let denied = packets(overlay, cookie::DENIED)?;
     Ok(Counters {
@@ -23,6 +24,7 @@ pub fn read(switch: &mut Switch) -> Result<Counters, Error> {
             .then(|| ("denied by policy".to_owned(), denied))
             .into_iter()
             .collect(),
+        switch: inside,
     })
 }
 
