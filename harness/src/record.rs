@@ -4,7 +4,7 @@
 //! something is known, so that a failure later loses nothing. Tables, statistics and pictures are derived
 //! from the two. Rates are in frames per second, times in nanoseconds unless a name says otherwise.
 
-pub use datapath_api::{Counters, Missing, PortType};
+pub use datapath_api::{Counters, Cycles, Missing, PortType, SwitchCounters};
 use serde::{Deserialize, Serialize};
 
 /// Version of the two files' schema; grows with every change that older readers would misread.

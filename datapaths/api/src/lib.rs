@@ -9,11 +9,13 @@ mod error;
 mod missing;
 mod ports;
 pub mod ring;
+mod switch;
 
 pub use difference::Difference;
 pub use error::Error;
 pub use missing::Missing;
 pub use ports::{DropletPorts, PortType, VethPorts};
+pub use switch::{Cycles, SwitchCounters};
 
 use netdev::{Cpu, Tid};
 use serde::{Deserialize, Serialize};
@@ -91,7 +93,7 @@ pub trait Running: Send {
 }
 
 /// What a droplet counted, in frames.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counters {
     /// Encapsulated by the agent.
     pub encapsulated: u64,
@@ -105,6 +107,9 @@ pub struct Counters {
     pub shaped: u64,
     /// Refused, by reason; only reasons that occurred.
     pub refused: Vec<(String, u64)>,
+    /// What a switch counted inside, if one forwards and what it says can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchCounters>,
 }
 
 impl Counters {

@@ -174,5 +174,6 @@ pub fn counters(ebpf: &Ebpf) -> Result<Counters, Error> {
         passed: count(Reason::COUNT + 3)?,
         shaped: count(Reason::COUNT + 4)?,
         refused,
+        switch: None,
     })
 }

@@ -16,6 +16,7 @@ pub mod openflow;
 mod process;
 pub mod program;
 pub mod reactive;
+pub mod statistics;
 
 use datapath_api::Difference;
 

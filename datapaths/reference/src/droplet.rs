@@ -173,6 +173,7 @@ impl Droplet {
             passed: self.passed,
             shaped: self.shaped,
             refused,
+            switch: None,
         }
     }
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::compose::repeat;
+use super::compose::{repeat, share};
 use super::figures::{Cell, Check, Figures, Group, ScenarioFigures};
+use super::inside::{self, Inside};
 use super::latency::LatencyFigure;
 use super::lead::Lead;
 use crate::record::Rate;
@@ -92,9 +93,25 @@ fn cell(cell: &Cell<'_>) -> Value {
         "fastest_trial": cell.fastest(),
         "null_forward": cell.null_forward(),
         "polls_busily": cell.polls_busily(),
+        "inside_the_switch": inside::of(cell).map(inside_the_switch),
         "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),
         "refused_frames": cell.refused,
         "repeated_trials": cell.repeated,
+    })
+}
+
+/// What a switch counted in one trial.
+fn inside_the_switch(inside: Inside<'_>) -> Value {
+    let counted = inside.counted;
+    json!({
+        "rate_fps": inside.rate,
+        "within_pdr_loss": inside.within_loss,
+        "counted": counted,
+        "emc_share": share(counted.emc_hits, counted),
+        "smc_share": share(counted.smc_hits, counted),
+        "megaflow_share": share(counted.megaflow_hits, counted),
+        "upcall_share": share(counted.misses(), counted),
+        "cycles_per_packet": counted.cycles_per_packet(),
     })
 }
 

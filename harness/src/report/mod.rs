@@ -13,6 +13,7 @@ mod document;
 mod figures;
 mod folder;
 mod html;
+mod inside;
 mod json;
 mod latency;
 mod lead;

@@ -276,23 +276,29 @@ fn endpoint_ports(provision: &Provision, workload: &Workload) -> u16 {
         .map_or(0, |last| last + 1)
 }
 
+/// What was counted between two readings. A counter may have lost what it counted for a rule that is gone.
 fn since(now: &Counted, before: &Counted) -> Counted {
     let refused = now
         .refused
         .iter()
         .filter_map(|(reason, count)| {
             let earlier = before.refused.iter().find(|(known, _)| known == reason);
-            let grown = count - earlier.map_or(0, |(_, count)| *count);
+            let grown = count.saturating_sub(earlier.map_or(0, |(_, count)| *count));
             (grown > 0).then(|| (reason.clone(), grown))
         })
         .collect();
     Counted {
-        encapsulated: now.encapsulated - before.encapsulated,
-        forwarded: now.forwarded - before.forwarded,
-        delivered: now.delivered - before.delivered,
-        passed: now.passed - before.passed,
-        shaped: now.shaped - before.shaped,
+        encapsulated: now.encapsulated.saturating_sub(before.encapsulated),
+        forwarded: now.forwarded.saturating_sub(before.forwarded),
+        delivered: now.delivered.saturating_sub(before.delivered),
+        passed: now.passed.saturating_sub(before.passed),
+        shaped: now.shaped.saturating_sub(before.shaped),
         refused,
+        switch: now
+            .switch
+            .as_ref()
+            .zip(before.switch.as_ref())
+            .and_then(|(now, before)| now.since(before)),
     }
 }
 

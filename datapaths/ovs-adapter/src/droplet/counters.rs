@@ -13,6 +13,7 @@ use datapath_api::Counters;
 pub fn of_program(switch: &mut Switch) -> Result<Counters, Error> {
     // Rules count what cached flows report, which they do now and then, and now.
     switch.settle()?;
+    let inside = switch.tally.read(&switch.instance)?;
     let overlay = &mut switch.overlay;
     let denied = packets(overlay, cookie::DENIED)?;
     Ok(Counters {
@@ -25,12 +26,14 @@ pub fn of_program(switch: &mut Switch) -> Result<Counters, Error> {
             .then(|| ("denied by policy".to_owned(), denied))
             .into_iter()
             .collect(),
+        switch: inside,
     })
 }
 
 /// What the controller and the rules of its flows counted. A rule that was deleted takes its count with it.
 pub fn of_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters, Error> {
     switch.settle()?;
+    let inside = switch.tally.read(&switch.instance)?;
     let overlay = &mut switch.overlay;
     let mut count = |kind: Kind| -> Result<u64, Error> {
         let filter = Filter {
@@ -44,6 +47,7 @@ pub fn of_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters
         forwarded: count(Kind::Forwarded)?,
         delivered: count(Kind::Delivered)?,
         refused: controller.refused(),
+        switch: inside,
         ..Counters::default()
     };
     let denied = count(Kind::Denied)?;

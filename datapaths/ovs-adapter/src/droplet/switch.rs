@@ -5,6 +5,7 @@ use crate::database::{Bridge, Port};
 use crate::flow::{Action, Field, Match, PortNumber, Priority, Rule, Table};
 use crate::openflow::{Change, Connection};
 use crate::program::{self, Program, Tunnel, endpoint_port, underlay};
+use crate::statistics::Tally;
 use crate::{Error, Installation, Instance};
 use datapath_api::VethPorts;
 use netdev::{Cpu, set_up_with_address};
@@ -30,6 +31,8 @@ pub struct Switch {
     pub instance: Instance,
     pub overlay: Connection,
     pub underlay: Connection,
+    /// What threads and caches counted.
+    pub tally: Tally,
     neighbours: Vec<Host>,
     told: Instant,
 }
@@ -73,6 +76,7 @@ impl Switch {
             instance,
             overlay,
             underlay,
+            tally: Tally::default(),
             neighbours: program.neighbours.clone(),
             told: Instant::now(),
         };

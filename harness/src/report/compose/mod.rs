@@ -3,6 +3,7 @@
 mod about;
 mod answer;
 mod cells;
+mod inside;
 mod scenario;
 
 use super::document::{Block, Span, plain};
@@ -12,6 +13,7 @@ use super::text;
 
 pub(super) use about::repeat;
 pub(super) use cells::null_forward;
+pub(super) use inside::share;
 
 /// The report's title.
 pub(super) fn title(figures: &Figures<'_>) -> String {

@@ -5,7 +5,7 @@ use crate::report::figures::{Cell, Check, Figures, Group, ScenarioFigures};
 use crate::report::plots::{GroupPictures, Picture};
 use crate::report::{text, units};
 
-use super::cells;
+use super::{cells, inside};
 
 /// Adds everything about `group`.
 pub(super) fn add_group<'a>(
@@ -78,6 +78,12 @@ fn add<'a>(
     ]));
     out.push(Block::Table(throughput(scenario)));
     out.extend(processor_time(scenario).map(Block::Table));
+    if let Some(table) = inside::table(scenario) {
+        out.push(Block::Table(table));
+        out.push(Block::Paragraph(plain(
+            "Shares are those of all lookups in a cache; a packet is looked up again after a tunnel header was taken off. An upcall is a lookup that no cache answered, and goes to the slow path; one that failed lost its packet, or left no flow behind. Cycles are those of rounds that found packets, of threads that poll.",
+        )));
+    }
     differences(out, scenario);
     out.extend(refused(scenario).map(Block::Table));
     let (loss, latency): (Vec<_>, Vec<_>) = pictures

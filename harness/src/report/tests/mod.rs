@@ -5,6 +5,7 @@ mod fixture;
 mod folder;
 mod forms;
 mod hostile;
+mod inside;
 mod lead;
 mod warnings;
 mod words;

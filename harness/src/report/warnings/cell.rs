@@ -3,7 +3,7 @@
 use crate::record::{PortType, Purpose, Rate, ResultRecord, TrialRecord};
 use crate::report::figures::{Cell, Check, HELD_ABOVE};
 use crate::report::latency::missing;
-use crate::report::{text, units};
+use crate::report::{inside, text, units};
 
 /// What concerns one datapath in one scenario, to be put behind their names.
 pub(super) fn of(cell: &Cell<'_>) -> Vec<String> {
@@ -54,6 +54,7 @@ pub(super) fn of(cell: &Cell<'_>) -> Vec<String> {
         }
     }
     fastest(cell, &mut out);
+    upcalls(cell, &mut out);
     latency(cell, &mut out);
     disturbed(cell, &mut out);
     damaged(cell, &mut out);
@@ -87,6 +88,23 @@ fn fastest(cell: &Cell<'_>, out: &mut Vec<String>) {
             " seems to take less processor time per frame than a null forward: one of the two was disturbed, or ran so far from its limit that it woke for single frames. Do not compare the two."
                 .to_owned(),
         );
+    }
+}
+
+/// What the slow path of a switch had to do with PDR.
+fn upcalls(cell: &Cell<'_>, out: &mut Vec<String>) {
+    let misses = inside::misses(cell);
+    if misses.failed > 0 {
+        out.push(format!(
+            ": in the trials that decided PDR {} of the switch failed: the slow path could not keep up, or its table of flows was full, and frames were lost or missed the caches again. PDR shows that, not what the caches carry. Use fewer flows, or a longer profile, in which flows are installed once.",
+            text::count(misses.failed, "upcall", "upcalls")
+        ));
+    }
+    if let Some(share) = misses.many() {
+        out.push(format!(
+            ": in the trials that decided PDR {} of all lookups missed the switch's caches and went to its slow path. PDR shows how fast it sets up flows rather than how fast it forwards.",
+            units::percent(share)
+        ));
     }
 }
 

@@ -1,0 +1,88 @@
+//! What a switch counted inside, next to the figures that it explains.
+
+use crate::record::{Counters, Purpose, SwitchCounters, TrialRecord};
+
+use super::figures::Cell;
+use super::latency::loss_ratio;
+
+/// What PDR allows where a result does not say it.
+const LOSS: f64 = 0.005;
+/// With more misses than this share of its lookups a switch was busy with its slow path.
+const MANY_MISSES: f64 = 0.01;
+
+/// What a switch counted in one trial.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inside<'a> {
+    /// Frames that came back per second.
+    pub rate: f64,
+    /// Whether the trial kept to PDR's loss.
+    pub within_loss: bool,
+    /// The counters.
+    pub counted: &'a SwitchCounters,
+}
+
+/// Misses in the trials at the bounds of PDR.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Misses {
+    /// Lookups.
+    pub lookups: u64,
+    /// Of these, misses.
+    pub misses: u64,
+    /// Of these, the ones without an answer or a flow.
+    pub failed: u64,
+}
+
+impl Misses {
+    /// Share of lookups that were misses, if it is worth a warning.
+    pub(super) fn many(self) -> Option<f64> {
+        let share = self.misses as f64 / self.lookups.max(1) as f64;
+        (share > MANY_MISSES).then_some(share)
+    }
+}
+
+/// What the switch counted in the fastest trial within PDR's loss, or in the last search trial if none kept to it.
+pub(super) fn of<'a>(cell: &Cell<'a>) -> Option<Inside<'a>> {
+    let allowed = cell.pdr().map_or(LOSS, |pdr| pdr.loss_ratio);
+    let inside = searched(cell).map(|(trial, counted)| Inside {
+        rate: trial.received as f64 / trial.duration_seconds.max(f64::MIN_POSITIVE),
+        within_loss: trial.received > 0 && loss_ratio(trial) <= allowed,
+        counted,
+    });
+    let all: Vec<_> = inside.collect();
+    all.iter()
+        .filter(|inside| inside.within_loss)
+        .max_by(|one, other| one.rate.total_cmp(&other.rate))
+        .or(all.last())
+        .copied()
+}
+
+/// Misses in the trials that decided PDR: those at its bounds.
+pub(super) fn misses(cell: &Cell<'_>) -> Misses {
+    let bounds = cell.pdr().map(|pdr| [pdr.lower, pdr.upper]);
+    let decided = |trial: &TrialRecord| {
+        bounds
+            .iter()
+            .flatten()
+            .flatten()
+            .any(|bound| (trial.load - bound).abs() <= bound * 1e-6)
+    };
+    searched(cell).filter(|(trial, _)| decided(trial)).fold(
+        Misses::default(),
+        |sum, (_, counted)| Misses {
+            lookups: sum.lookups.saturating_add(counted.lookups()),
+            misses: sum.misses.saturating_add(counted.misses()),
+            failed: sum.failed.saturating_add(counted.upcalls_failed),
+        },
+    )
+}
+
+/// Search trials of which there are such counters.
+fn searched<'a>(cell: &Cell<'a>) -> impl Iterator<Item = (&'a TrialRecord, &'a SwitchCounters)> {
+    cell.trials
+        .iter()
+        .filter(|trial| trial.purpose == Purpose::Search)
+        .filter_map(|trial| {
+            let counters: &Counters = trial.counters.as_ref()?;
+            Some((*trial, counters.switch.as_ref()?))
+        })
+}
