@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod environment;
+pub mod flow_setup;
 pub mod lab;
 pub mod profile;
 pub mod record;

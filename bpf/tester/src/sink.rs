@@ -7,14 +7,17 @@ use aya_ebpf::maps::Array;
 use aya_ebpf::programs::XdpContext;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Be32, ethernet, ipv4};
-use workload::histogram::{BUCKETS, bucket};
-use workload::{Arrival, Entry, Origin, SinkState, Stamp, WINDOW, judge};
+use workload::histogram::{BUCKETS, HISTOGRAMS, place};
+use workload::{Arrival, Entry, Origin, ROUNDS, SinkState, Stamp, WINDOW, judge};
 
 /// The number plus one that was last seen in each place of the window.
 #[map]
 static SEEN: Array<u32> = Array::with_max_entries(WINDOW, 0);
 #[map]
-static LATENCY: Array<u64> = Array::with_max_entries(BUCKETS as u32, 0);
+static LATENCY: Array<u64> = Array::with_max_entries(BUCKETS as u32 * HISTOGRAMS, 0);
+/// Frames on the direct path, by round.
+#[map]
+static DIRECT: Array<u64> = Array::with_max_entries(ROUNDS, 0);
 
 /// `None` where the port is not measured.
 #[inline(always)]
@@ -31,7 +34,7 @@ pub fn sink(ctx: &XdpContext) -> Option<()> {
     } else {
         read::<ENCAPSULATION_LEN>(ctx)
     };
-    let Some((origin, arrival, stamp)) = arrival else {
+    let Some((origin, arrival, stamp, outer_destination)) = arrival else {
         state.foreign += 1;
         return None;
     };
@@ -45,7 +48,11 @@ pub fn sink(ctx: &XdpContext) -> Option<()> {
                 // SAFETY: reads a clock.
                 let age = stamp.age(unsafe { bpf_ktime_get_ns() });
                 // SAFETY: see above; both ports' receive threads share one processor.
-                unsafe { *LATENCY.get_ptr_mut(bucket(age))? += 1 };
+                unsafe { *LATENCY.get_ptr_mut(place(number, config.latency, age))? += 1 };
+            }
+            if is_new && let Some(round) = config.direct_round(number, outer_destination) {
+                // SAFETY: see above; only the uplink's config asks.
+                unsafe { *DIRECT.get_ptr_mut(round)? += 1 };
             }
         }
     }
@@ -70,7 +77,7 @@ struct Inner {
 }
 
 #[inline(always)]
-fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Origin, Arrival, Stamp)> {
+fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Origin, Arrival, Stamp, u32)> {
     let (data, end) = (ctx.data(), ctx.data_end());
     let inner_at = data + INNER_AT + ethernet::LEN;
     // Room for the longest place of a stamp, which every frame of a workload has.
@@ -94,9 +101,11 @@ fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Origin, Arrival, Sta
     let origin = control.frame_of(stamp.number.get());
     let number = match origin {
         Origin::Trial(number) => number,
-        Origin::EarlierTrial | Origin::Unknown => return Some((origin, Arrival::Foreign, stamp)),
+        Origin::EarlierTrial | Origin::Unknown => {
+            return Some((origin, Arrival::Foreign, stamp, 0));
+        }
     };
-    let entry: &Entry = ENTRIES.get(number % control.entries)?;
+    let entry: &Entry = ENTRIES.get(control.entry_of(number))?;
     // SAFETY: the head of an entry is longer, and begins at an address divisible by eight.
     let head = unsafe {
         let at = if entry.inner_at == 0 {
@@ -113,5 +122,11 @@ fn read<const INNER_AT: usize>(ctx: &XdpContext) -> Option<(Origin, Arrival, Sta
         (&inner.ip, inner.ports.raw()),
         (&head.ip, head.ports.raw()),
     );
-    Some((origin, arrival, stamp))
+    let outer_destination = if INNER_AT == 0 {
+        0
+    } else {
+        // SAFETY: in front of the inner frame, which was compared with the end above; at an even address.
+        unsafe { (*((data + ethernet::LEN) as *const ipv4::Header)).dst.raw() }
+    };
+    Some((origin, arrival, stamp, outer_destination))
 }

@@ -37,6 +37,8 @@ pub enum Format {
 pub enum Command {
     /// Measure datapaths and write a report.
     PerDatapath(Measure),
+    /// Measure what datapaths do with flows that they have not seen before.
+    FlowSetup(FlowSetup),
     /// Check that datapaths forward as they must, without measuring.
     Verify(Verify),
     /// List datapaths and topologies.
@@ -91,6 +93,29 @@ pub struct Measure {
     /// Measure what failed verification too, and mark every figure of it.
     #[arg(long)]
     pub measure_anyway: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct FlowSetup {
+    /// Measure this datapath; may be given several times. All that are measured by default if not given.
+    #[arg(long = "datapath", value_name = "NAME")]
+    pub datapaths: Vec<String>,
+    /// Numbers of flows that are installed before, 0 to 400,000; 0, 1,000, 10,000 and 100,000 if not given, or the
+    /// first two with the profile smoke.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(0..=400_000))]
+    pub installed: Vec<u32>,
+    /// How thoroughly to measure; full is as standard.
+    #[arg(long, value_enum, default_value_t = Profile::Quick)]
+    pub profile: Profile,
+    /// Seed of everything random; a random one if not given, and recorded.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Folder of the run; results/<time> if not given.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Fail if this datapath cannot run here; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub require: Vec<String>,
 }
 
 /// Transport of inner packets.

@@ -40,19 +40,8 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
         measure_anyway: arguments.measure_anyway,
         command: command(),
     };
-    // A second signal ends the program at once: nothing of the lab outlives it.
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let flag = Arc::clone(&interrupted);
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, flag))
-            .context("installing a signal handler")?;
-    }
-    let bar: Box<dyn Progress> = if format == Format::Text {
-        Box::new(Bar::new())
-    } else {
-        Box::new(Silent)
-    };
+    let interrupted = interrupted()?;
+    let bar = progress(format);
     let summary = run::run(&plan, &folder, bar.as_ref(), &interrupted)
         .with_context(|| format!("measuring into {}", folder.display()))?;
     let written = report::write(&folder).context("writing the report")?;
@@ -66,7 +55,29 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     })
 }
 
-fn default_folder() -> PathBuf {
+/// Set by the first signal that asks to end. A second one ends the program at once: nothing of the lab outlives it.
+pub fn interrupted() -> anyhow::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let flag = Arc::clone(&interrupted);
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
+            .and_then(|_| signal_hook::flag::register(signal, flag))
+            .context("installing a signal handler")?;
+    }
+    Ok(interrupted)
+}
+
+/// A bar where people read, nothing where programs do.
+pub fn progress(format: Format) -> Box<dyn Progress> {
+    if format == Format::Text {
+        Box::new(Bar::new())
+    } else {
+        Box::new(Silent)
+    }
+}
+
+/// A folder named after the time.
+pub fn default_folder() -> PathBuf {
     let time = rfc3339(SystemTime::now()).replace(':', "");
     PathBuf::from("results").join(time)
 }
@@ -89,7 +100,8 @@ pub fn check_required(names: &[String]) -> anyhow::Result<Option<Outcome>> {
     Ok(outcome)
 }
 
-fn announce(datapaths: &[Box<dyn Datapath>]) {
+/// Says which datapaths can run here, and what the others lack.
+pub fn announce(datapaths: &[Box<dyn Datapath>]) {
     for datapath in datapaths {
         let missing = datapath.probe();
         if missing.is_empty() {
@@ -194,7 +206,7 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize) -> Scenario {
 }
 
 /// The command as a user repeats it: by cargo, since a path may lead to another build.
-fn command() -> Vec<String> {
+pub fn command() -> Vec<String> {
     let cargo = ["cargo", "run", "--bin", "bench", "--"].map(str::to_owned);
     cargo.into_iter().chain(std::env::args().skip(1)).collect()
 }

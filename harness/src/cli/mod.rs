@@ -6,6 +6,7 @@
 mod arguments;
 mod bar;
 mod doctor;
+mod flow_setup;
 mod list;
 mod measure;
 mod report;
@@ -51,12 +52,16 @@ pub fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    if !matches!(arguments.command, Command::PerDatapath(_)) {
+    if !matches!(
+        arguments.command,
+        Command::PerDatapath(_) | Command::FlowSetup(_)
+    ) {
         end_with_the_reader();
     }
     let format = arguments.format;
     let result = match arguments.command {
         Command::PerDatapath(arguments) => measure::run(&arguments, format),
+        Command::FlowSetup(arguments) => flow_setup::run(&arguments, format),
         Command::Verify(arguments) => verify::run(&arguments, format),
         Command::List => list::run(format),
         Command::Doctor => doctor::run(format),

@@ -11,6 +11,7 @@
 mod compose;
 mod document;
 mod figures;
+pub mod flow_setup;
 mod folder;
 mod html;
 mod inside;

@@ -4,7 +4,9 @@ use crate::environment::{Placement, steal};
 use crate::lab::VethLab;
 use crate::record::{Purpose, TrialRecord};
 use crate::search::{Counters, Pps, Trial};
-use crate::tester::{self, NullForward, RingTester, Tester, VethTester, Workload};
+use crate::tester::{
+    self, NullForward, Offer, Report, RingTester, Tester, VethTester, Watch, Workload,
+};
 use datapath_api::{Counters as Counted, Datapath, DropletPorts, PortType, Running, ring};
 use netdev::CpuTime;
 use std::time::{Duration, Instant};
@@ -39,6 +41,18 @@ pub struct Meter {
     pub duration: Duration,
     pub latency: bool,
     pub purpose: Purpose,
+}
+
+/// A trial with what the machine did meanwhile.
+pub struct Observation {
+    /// What the tester counted.
+    pub report: Report,
+    /// Time of the datapath's threads.
+    pub used: CpuTime,
+    /// Time that the hypervisor took.
+    pub stolen: Duration,
+    /// What disturbed the trial.
+    pub disturbed: Option<String>,
 }
 
 /// A datapath that runs, and its tester. Dropping it takes everything down.
@@ -147,6 +161,33 @@ impl Deployed {
             .fold(CpuTime::default(), |sum, time| sum + time)
     }
 
+    /// The datapath.
+    pub fn running(&mut self) -> &mut dyn Running {
+        &mut *self.running
+    }
+
+    /// Carries out `offer` and watches the machine meanwhile. Nothing is asked of the datapath, which might change
+    /// what it does.
+    pub fn observe(&mut self, offer: &Offer) -> Result<Observation, tester::Error> {
+        let Placement {
+            datapath,
+            tester,
+            sinks,
+        } = self.placement;
+        let cpus = [datapath, tester, sinks];
+        let (stolen_before, before) = (steal(&cpus), self.threads_time());
+        let report = self.tester.offer(offer)?;
+        let used = self.threads_time().since(before);
+        let stolen = steal(&cpus).saturating_sub(stolen_before);
+        let disturbed = self.disturbance(offer.duration, stolen, used.waiting, report.stalled);
+        Ok(Observation {
+            report,
+            used,
+            stolen,
+            disturbed,
+        })
+    }
+
     /// Makes one trial; `None` if it failed, with the reason in `last_error`.
     pub fn measure(
         &mut self,
@@ -155,25 +196,31 @@ impl Deployed {
         datapath: &str,
         scenario: &str,
     ) -> Option<TrialRecord> {
-        let Placement {
-            datapath: own,
-            tester,
-            sinks,
-        } = self.placement;
-        let cpus = [own, tester, sinks];
         let at_seconds = run_began.elapsed().as_secs_f64();
         // Outside of what is timed: reading them may take a while.
         let counters_before = self.running.counters().ok();
-        let (stolen_before, before) = (steal(&cpus), self.threads_time());
-        let report = match self.tester.trial(meter.load, meter.duration, meter.latency) {
-            Ok(report) => report,
+        let offer = Offer {
+            load: meter.load,
+            duration: meter.duration,
+            first_entry: 0,
+            watch: if meter.latency {
+                Watch::Latency
+            } else {
+                Watch::Counts
+            },
+        };
+        let Observation {
+            report,
+            used,
+            stolen,
+            disturbed,
+        } = match self.observe(&offer) {
+            Ok(observation) => observation,
             Err(error) => {
                 self.last_error = error.to_string();
                 return None;
             }
         };
-        let used = self.threads_time().since(before);
-        let stolen = steal(&cpus).saturating_sub(stolen_before);
         let counters = match self.running.counters() {
             Ok(counters) => counters_before.map(|before| since(&counters, &before)),
             Err(error) => {
@@ -203,7 +250,7 @@ impl Deployed {
             tester_cpu_ns: report.cpu.running.as_nanos() as u64,
             steal_ns: stolen.as_nanos() as u64,
             counters,
-            disturbed: self.disturbance(meter.duration, stolen, used.waiting, report.stalled),
+            disturbed,
             repeated: false,
         };
         Some(self.last.clone())

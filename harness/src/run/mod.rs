@@ -1,6 +1,6 @@
 //! A run: verify, find the tester's ceiling, search, take latency; interleaved over datapaths.
 
-mod deploy;
+pub(crate) mod deploy;
 mod log;
 mod progress;
 mod session;
@@ -12,7 +12,9 @@ pub use timestamp::rfc3339;
 
 use crate::environment::{Placement, describe};
 use crate::profile::{Effort, Profile};
-use crate::record::{DatapathInfo, Failure, Purpose, Record, Run, SCHEMA, Scenario, Verification};
+use crate::record::{
+    DatapathInfo, Environment, Failure, Purpose, Record, Run, SCHEMA, Scenario, Verification,
+};
 use crate::search::{ConfigError, GoalError, Pps, RateError, Search, Step};
 use crate::tester::{FrameSize, Workload};
 use crate::{search, verify};
@@ -143,6 +145,31 @@ pub fn run(
 }
 
 fn header(plan: &Plan, placement: Placement, awake: &Result<Awake, netdev::Error>) -> Run {
+    Run {
+        schema: SCHEMA,
+        started: rfc3339(std::time::SystemTime::now()),
+        command: plan.command.clone(),
+        seed: plan.seed,
+        profile: plan.profile.to_string(),
+        environment: environment(placement, awake),
+        datapaths: plan
+            .datapaths
+            .iter()
+            .map(|datapath| datapath_info(datapath.as_ref()))
+            .collect(),
+        scenarios: plan
+            .scenarios
+            .iter()
+            .map(|task| task.scenario.clone())
+            .collect(),
+    }
+}
+
+/// The machine, and whether its idle processors are kept awake.
+pub(crate) fn environment(
+    placement: Placement,
+    awake: &Result<Awake, netdev::Error>,
+) -> Environment {
     let mut environment = describe(placement);
     environment.notes.push(match awake {
         Ok(_) => "idle processors were kept awake (/dev/cpu_dma_latency)".to_owned(),
@@ -150,35 +177,23 @@ fn header(plan: &Plan, placement: Placement, awake: &Result<Awake, netdev::Error
             format!("idle processors could sleep, which costs time to wake them: {error}")
         }
     });
-    Run {
-        schema: SCHEMA,
-        started: rfc3339(std::time::SystemTime::now()),
-        command: plan.command.clone(),
-        seed: plan.seed,
-        profile: plan.profile.to_string(),
-        environment,
-        datapaths: plan
-            .datapaths
+    environment
+}
+
+/// What a run records of a datapath.
+pub(crate) fn datapath_info(datapath: &dyn Datapath) -> DatapathInfo {
+    DatapathInfo {
+        name: datapath.name().to_owned(),
+        summary: datapath.summary().to_owned(),
+        version: datapath.version(),
+        ports: datapath.native_ports(),
+        declared_differences: datapath
+            .declared_differences()
             .iter()
-            .map(|datapath| DatapathInfo {
-                name: datapath.name().to_owned(),
-                summary: datapath.summary().to_owned(),
-                version: datapath.version(),
-                ports: datapath.native_ports(),
-                declared_differences: datapath
-                    .declared_differences()
-                    .iter()
-                    .map(|difference| difference.text().to_owned())
-                    .collect(),
-                polls_busily: datapath.polls_busily(),
-                missing: datapath.probe(),
-            })
+            .map(|difference| difference.text().to_owned())
             .collect(),
-        scenarios: plan
-            .scenarios
-            .iter()
-            .map(|task| task.scenario.clone())
-            .collect(),
+        polls_busily: datapath.polls_busily(),
+        missing: datapath.probe(),
     }
 }
 

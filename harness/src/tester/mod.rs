@@ -16,6 +16,7 @@ pub use workload::{FrameSize, PortPlan, Workload};
 use crate::record::Latency;
 use crate::search::Pps;
 use ::workload::{SinkState, histogram};
+use mizar_wire::Ipv4;
 use netdev::{Cpu, CpuTime};
 use std::time::Duration;
 
@@ -50,13 +51,81 @@ pub struct TesterCpus {
     pub sinks: Cpu,
 }
 
+/// What a sink watches beside counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing.
+    Counts,
+    /// Latency of all frames.
+    Latency,
+    /// Latency of even and of odd frames, counted from zero, apart.
+    PairLatency,
+    /// Which frames leave by the uplink straight to `host`, counted by rounds of as many frames each. Rounds from
+    /// [`::workload::ROUNDS`] on are not counted.
+    DirectPath {
+        /// Frames of a round, on all ports together; at least one.
+        round: u32,
+        /// Outer destination of the direct path.
+        host: Ipv4,
+    },
+}
+
+impl Watch {
+    /// How many histograms of latency it takes.
+    fn histograms(self) -> u32 {
+        match self {
+            Self::Counts | Self::DirectPath { .. } => 0,
+            Self::Latency => 1,
+            Self::PairLatency => histogram::HISTOGRAMS,
+        }
+    }
+
+    /// What a sink is told of it: outer destination and frames of a round.
+    fn direct_path(self) -> (u32, u32) {
+        match self {
+            Self::DirectPath { round, host } => (host.raw(), round.max(1)),
+            _ => (0, 0),
+        }
+    }
+}
+
+/// What to offer in a trial.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Offer {
+    /// Frames per second.
+    pub load: Pps,
+    /// For how long.
+    pub duration: Duration,
+    /// Entry of the workload that comes first; the others follow in order, and from the last on to the first.
+    pub first_entry: u32,
+    /// What to watch.
+    pub watch: Watch,
+}
+
 /// A tester connected to a droplet.
 pub trait Tester {
-    /// Offers `load` for `duration`, waits for what is still under way, and counts.
+    /// Carries out `offer`, waits for what is still under way, and counts.
     ///
     /// # Errors
     /// Where the tester itself fails; loss is a result, not an error.
-    fn trial(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error>;
+    fn offer(&mut self, offer: &Offer) -> Result<Report, Error>;
+
+    /// Offers `load` for `duration`, from the first entry on.
+    ///
+    /// # Errors
+    /// As [`Tester::offer`].
+    fn trial(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
+        self.offer(&Offer {
+            load,
+            duration,
+            first_entry: 0,
+            watch: if latency {
+                Watch::Latency
+            } else {
+                Watch::Counts
+            },
+        })
+    }
 }
 
 /// What a tester counted in one trial.
@@ -68,8 +137,12 @@ pub struct Report {
     pub offered: u64,
     /// What came back, over all ports.
     pub arrived: SinkState,
-    /// Latency, if it was taken.
+    /// Latency, if it was taken: of all frames, or of even ones.
     pub latency: Option<Latency>,
+    /// Latency of odd frames, if it was taken apart.
+    pub odd_latency: Option<Latency>,
+    /// Frames that took the direct path, by round, if that was watched.
+    pub direct: Vec<u64>,
     /// Processor time of the tester, generator and sinks together.
     pub cpu: CpuTime,
     /// Time that the tester was ready to run and waited for other work of the machine. Only known where it is one
@@ -120,6 +193,12 @@ fn summarise(counts: &[u64]) -> Latency {
     }
 }
 
+/// Percentiles of histograms that lie one behind the other.
+fn summarise_all(counts: &[u64]) -> [Option<Latency>; 2] {
+    let mut summaries = counts.chunks(histogram::BUCKETS).map(summarise);
+    [summaries.next(), summaries.next()]
+}
+
 /// Nanoseconds of the monotonic clock.
 #[inline(always)]
 fn now() -> u64 {
@@ -135,6 +214,21 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn even_and_odd_frames_are_summarised_apart() {
+        let mut counts = vec![0; 2 * histogram::BUCKETS];
+        for number in 0..10u32 {
+            let nanoseconds = if number % 2 == 0 { 900 } else { 100 };
+            counts[histogram::place(number, 2, nanoseconds) as usize] += 1;
+        }
+        let [even, odd] = summarise_all(&counts).map(Option::unwrap);
+        assert_eq!((even.count, even.p50_ns, even.max_ns), (5, 900, 900));
+        assert_eq!((odd.count, odd.p50_ns, odd.max_ns), (5, 100, 100));
+        let [all, none] = summarise_all(&counts[..histogram::BUCKETS]);
+        assert!(all.is_some() && none.is_none());
+        assert_eq!(summarise_all(&[]), [None, None]);
+    }
 
     #[test]
     fn percentiles_are_the_smallest_value_that_covers_their_share() {

@@ -1,10 +1,10 @@
 //! The ring tester: generator and sinks in one thread of this process.
 
 use super::workload::Workload;
-use super::{Error, Report, Tester, add, now, summarise};
-use crate::search::Pps;
+use super::{Error, Offer, Report, Tester, Watch, add, now, summarise_all};
 use ::workload::{
-    Arrival, Control, Entry, Origin, Pace, SMALL_WORDS, SinkState, Stamp, WINDOW, histogram, judge,
+    Arrival, Control, Entry, Origin, Pace, ROUNDS, SMALL_WORDS, SinkConfig, SinkState, Stamp,
+    WINDOW, histogram, judge,
 };
 use datapath_api::ring::{Buffer, TesterPort};
 use mizar_wire::{Be16, ethernet, ipv4};
@@ -62,7 +62,7 @@ impl RingTester {
 }
 
 impl Tester for RingTester {
-    fn trial(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
+    fn offer(&mut self, offer: &Offer) -> Result<Report, Error> {
         let tester = &mut *self;
         // On a thread of its own, so that pinning it does not pin the program.
         let result = std::thread::scope(|scope| {
@@ -71,7 +71,7 @@ impl Tester for RingTester {
                     pin_current_thread(tester.cpu)?;
                     // An ordinary user may not, and measures with what other work leaves.
                     let _ = Tid::current().prioritise(Urgency::Busy);
-                    Trial::new(tester, load, duration, latency).run()
+                    Trial::new(tester, offer).run()
                 })
                 .join()
         });
@@ -86,22 +86,40 @@ struct Trial<'a> {
     pace: Pace,
     state: SinkState,
     seen: Vec<u32>,
-    latency: Option<Vec<u64>>,
+    config: SinkConfig,
+    /// As many histograms as are taken, one behind the other.
+    latency: Vec<u64>,
+    /// Frames on the direct path, by round.
+    direct: Vec<u64>,
 }
 
 impl<'a> Trial<'a> {
-    fn new(tester: &'a mut RingTester, load: Pps, duration: Duration, latency: bool) -> Self {
+    fn new(tester: &'a mut RingTester, offer: &Offer) -> Self {
         let entries = tester.entries.len() as u32;
-        let nanoseconds = duration.as_nanos() as u64;
-        let control = Control::new(nanoseconds, load.get(), entries, tester.first);
+        let nanoseconds = offer.duration.as_nanos() as u64;
+        let control = Control::new(nanoseconds, offer.load.get(), entries, tester.first)
+            .beginning_with(offer.first_entry);
         tester.first = control.next_first();
+        let (direct_to, round) = offer.watch.direct_path();
+        let config = SinkConfig {
+            latency: offer.watch.histograms(),
+            direct_to,
+            round,
+            ..SinkConfig::default()
+        };
+        let rounds = match offer.watch {
+            Watch::DirectPath { .. } => ROUNDS as usize,
+            _ => 0,
+        };
         Self {
             tester,
             control,
-            pace: Pace::default(),
+            pace: Pace::new(&control),
             state: SinkState::default(),
             seen: vec![0; WINDOW as usize],
-            latency: latency.then(|| vec![0; histogram::BUCKETS]),
+            config,
+            latency: vec![0; config.latency as usize * histogram::BUCKETS],
+            direct: vec![0; rounds],
         }
     }
 
@@ -122,11 +140,14 @@ impl<'a> Trial<'a> {
         let cpu = Tid::current().cpu_time()?.since(before);
         let mut arrived = SinkState::default();
         add(&mut arrived, &self.state);
+        let [latency, odd_latency] = summarise_all(&self.latency);
         Ok(Report {
             intended: self.control.frames,
             offered: self.pace.next,
             arrived,
-            latency: self.latency.as_deref().map(summarise),
+            latency,
+            odd_latency,
+            direct: self.direct,
             stalled: Some(cpu.waiting),
             cpu,
             effective: Duration::from_nanos(now() - self.pace.start),
@@ -197,7 +218,7 @@ impl<'a> Trial<'a> {
         };
         let entries = &self.tester.entries;
         let arrival = entries
-            .get(number as usize % entries.len().max(1))
+            .get(self.control.entry_of(number) as usize)
             .and_then(|entry| {
                 let head = entry.head.as_bytes();
                 let (_, head_ip, head_ports) = read(head, usize::from(entry.inner_at))?;
@@ -207,19 +228,30 @@ impl<'a> Trial<'a> {
         match arrival {
             None | Some(Arrival::Foreign) => self.state.foreign += 1,
             Some(Arrival::Corrupted) => self.state.corrupted += 1,
-            Some(Arrival::Intact) => self.count(number, frame.len(), &stamp),
+            Some(Arrival::Intact) => self.count(number, frame, inner_at, &stamp),
         }
     }
 
     #[inline(always)]
-    fn count(&mut self, number: u32, len: usize, stamp: &Stamp) {
+    fn count(&mut self, number: u32, frame: &[u8], inner_at: u32, stamp: &Stamp) {
         let seen = &mut self.seen[(number % WINDOW) as usize];
-        if !self.state.count(seen, number, len) {
+        if !self.state.count(seen, number, frame.len()) {
             return;
         }
-        if let Some(latency) = &mut self.latency {
-            let bucket = histogram::bucket(stamp.age(now())) as usize;
-            latency[bucket] += 1;
+        if self.config.latency != 0 {
+            let place = histogram::place(number, self.config.latency, stamp.age(now()));
+            if let Some(count) = self.latency.get_mut(place as usize) {
+                *count += 1;
+            }
+        }
+        if self.config.direct_to != 0
+            && inner_at != 0
+            && let Some(behind_ethernet) = frame.get(ethernet::LEN..)
+            && let Ok((outer, _)) = ipv4::Header::ref_from_prefix(behind_ethernet)
+            && let Some(round) = self.config.direct_round(number, outer.dst.raw())
+            && let Some(count) = self.direct.get_mut(round as usize)
+        {
+            *count += 1;
         }
     }
 }

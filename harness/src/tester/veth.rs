@@ -5,10 +5,9 @@
 //! processor they go first, since a frame that waits for the tester is the tester's loss.
 
 use super::workload::Workload;
-use super::{Error, Report, Tester, TesterCpus, add, now, summarise};
+use super::{Error, Offer, Report, Tester, TesterCpus, Watch, add, now, summarise_all};
 use crate::lab::VethLab;
-use crate::search::Pps;
-use ::workload::{Control, Pace, SinkConfig, SinkState, WINDOW, histogram};
+use ::workload::{Control, Pace, ROUNDS, SinkConfig, SinkState, WINDOW, histogram};
 use aya::maps::{Array, MapData};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
 use aya::{Ebpf, EbpfLoader};
@@ -100,6 +99,7 @@ impl VethTester {
                         latency: 0,
                         active: 1,
                         port: number,
+                        ..SinkConfig::default()
                     };
                     sinks.push((interface.index(), config));
                 }
@@ -127,11 +127,13 @@ impl VethTester {
         })
     }
 
-    fn reset(&mut self, control: Control, latency: bool) -> Result<(), Error> {
+    fn reset(&mut self, control: Control, watch: Watch) -> Result<(), Error> {
         fill(&self.ebpf, "CONTROL", [(0u32, control)].into_iter())?;
         self.pace
-            .set(0, Plain(Pace::default()), 0)
+            .set(0, Plain(Pace::new(&control)), 0)
             .map_err(|e| bpf_load::Error::failed("resetting PACE", &e))?;
+        let (direct_to, round) = watch.direct_path();
+        let histograms = watch.histograms();
         let sinks: Vec<_> = self
             .sinks
             .iter()
@@ -139,7 +141,10 @@ impl VethTester {
                 (
                     *index,
                     SinkConfig {
-                        latency: latency.into(),
+                        latency: histograms,
+                        // Only frames that leave by the uplink have outer headers.
+                        direct_to: if config.inner_at == 0 { 0 } else { direct_to },
+                        round,
                         ..*config
                     },
                 )
@@ -154,12 +159,12 @@ impl VethTester {
         }
         fill(&self.ebpf, "SINKS", sinks.into_iter())?;
         fill(&self.ebpf, "SEEN", zeros::<u32>(WINDOW))?;
-        if latency {
-            fill(
-                &self.ebpf,
-                "LATENCY",
-                zeros::<u64>(histogram::BUCKETS as u32),
-            )?;
+        if histograms > 0 {
+            let buckets = histograms * histogram::BUCKETS as u32;
+            fill(&self.ebpf, "LATENCY", zeros::<u64>(buckets))?;
+        }
+        if direct_to != 0 {
+            fill(&self.ebpf, "DIRECT", zeros::<u64>(ROUNDS))?;
         }
         Ok(())
     }
@@ -256,18 +261,25 @@ impl VethTester {
     }
 }
 
+impl VethTester {
+    /// The first `count` values of a map of counts.
+    fn counts(&self, map: &str, count: u32) -> Result<Vec<u64>, Error> {
+        (0..count).map(|index| self.read(map, index)).collect()
+    }
+}
+
 fn zeros<V: Default + Clone>(count: u32) -> impl ExactSizeIterator<Item = (u32, V)> {
     (0..count as usize).map(|index| (index as u32, V::default()))
 }
 
 impl Tester for VethTester {
-    fn trial(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
+    fn offer(&mut self, offer: &Offer) -> Result<Report, Error> {
         // On a thread of its own that goes before all others: it sleeps through the trial and must end it.
         let result = std::thread::scope(|scope| {
             scope
                 .spawn(|| {
                     Tid::current().prioritise(Urgency::Idle)?;
-                    self.conduct(load, duration, latency)
+                    self.conduct(offer)
                 })
                 .join()
         });
@@ -276,14 +288,16 @@ impl Tester for VethTester {
 }
 
 impl VethTester {
-    fn conduct(&mut self, load: Pps, duration: Duration, latency: bool) -> Result<Report, Error> {
+    fn conduct(&mut self, offer: &Offer) -> Result<Report, Error> {
+        let (load, duration) = (offer.load.get(), offer.duration);
         let nanoseconds = duration.as_nanos() as u64;
-        let control = Control::new(nanoseconds, load.get(), self.entries, self.first);
+        let control = Control::new(nanoseconds, load, self.entries, self.first)
+            .beginning_with(offer.first_entry);
         self.first = control.next_first();
-        self.reset(control, latency)?;
+        self.reset(control, offer.watch)?;
         let before = self.threads_time()?;
         let frame = vec![0; self.longest];
-        let small = latency && load.get() <= LATENCY_BATCH_LOAD;
+        let small = offer.watch != Watch::Counts && load <= LATENCY_BATCH_LOAD;
         let batch = if small { LATENCY_BATCH } else { BATCH };
         let (generator, pace) = self.generate("generate", &frame, batch, duration)?;
         std::thread::sleep(DRAIN);
@@ -293,19 +307,19 @@ impl VethTester {
             let Plain(state) = self.read::<Plain<SinkState>>("STATES", config.port)?;
             add(&mut arrived, &state);
         }
-        let latency = if latency {
-            let counts = (0..histogram::BUCKETS as u32)
-                .map(|bucket| self.read::<u64>("LATENCY", bucket))
-                .collect::<Result<Vec<_>, _>>()?;
-            Some(summarise(&counts))
-        } else {
-            None
+        let buckets = offer.watch.histograms() * histogram::BUCKETS as u32;
+        let [latency, odd_latency] = summarise_all(&self.counts("LATENCY", buckets)?);
+        let rounds = match offer.watch {
+            Watch::DirectPath { .. } => ROUNDS,
+            _ => 0,
         };
         Ok(Report {
             intended: control.frames,
             offered: pace.next,
             arrived,
             latency,
+            odd_latency,
+            direct: self.counts("DIRECT", rounds)?,
             cpu: sinks + generator,
             stalled: None,
             effective: Duration::from_nanos(now().saturating_sub(pace.start)),
@@ -372,7 +386,7 @@ pub fn bare_and_generator(
     for (rate, name) in rates.iter_mut().zip(["bare", "generate"]) {
         // A load that no generator reaches, so that a frame is always due.
         let control = Control::new(duration.as_nanos() as u64, 1e9, tester.entries, 0);
-        tester.reset(control, false)?;
+        tester.reset(control, Watch::Counts)?;
         let (_, pace) = tester.generate(name, &frame, BATCH, duration)?;
         *rate = pace.next as f64 / duration.as_secs_f64();
     }

@@ -143,6 +143,35 @@ impl Workload {
                 entries.push(entry(direction, round as u32, length)?);
             }
         }
+        Ok(Self::of_entries(directions, entries))
+    }
+
+    /// A workload of one frame after the other: of which direction, by its place in `directions`, and of which of
+    /// the direction's flows.
+    ///
+    /// # Errors
+    /// Where the tester cannot offer it, or there is no such direction.
+    pub fn of_flows(
+        directions: &[Direction],
+        size: FrameSize,
+        frames: impl Iterator<Item = (usize, u32)>,
+    ) -> Result<Self, Error> {
+        let pattern = size.pattern()?;
+        let entries = pattern
+            .iter()
+            .cycle()
+            .zip(frames)
+            .map(|(length, (direction, flow))| {
+                let direction = directions.get(direction);
+                let direction = direction
+                    .ok_or_else(|| Error::Workload("there is no such direction".to_owned()))?;
+                entry(direction, flow, *length)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self::of_entries(directions, entries))
+    }
+
+    fn of_entries(directions: &[Direction], entries: Vec<Entry>) -> Self {
         let sinks = directions
             .iter()
             .map(|direction| PortPlan {
@@ -158,12 +187,12 @@ impl Workload {
             .max()
             .unwrap_or(0);
         let paths = directions.iter().map(|d| (d.ingress, d.egress)).collect();
-        Ok(Self {
+        Self {
             entries,
             sinks,
             paths,
             longest,
-        })
+        }
     }
 }
 

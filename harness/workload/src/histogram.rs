@@ -21,6 +21,16 @@ pub const fn bucket(value: u32) -> u32 {
     }
 }
 
+/// Histograms that a sink keeps: one of all frames, or one of even and one of odd ones.
+pub const HISTOGRAMS: u32 = 2;
+
+/// Where `value` of frame `number` belongs in as many histograms, one behind the other.
+#[inline(always)]
+pub const fn place(number: u32, histograms: u32, value: u32) -> u32 {
+    let odd = histograms == HISTOGRAMS && number % 2 == 1;
+    bucket(value) + if odd { BUCKETS as u32 } else { 0 }
+}
+
 /// The smallest value in `bucket`.
 pub const fn lower_bound(bucket: u32) -> u64 {
     let first = 1u32 << BITS;
@@ -46,6 +56,18 @@ mod tests {
             let (low, high) = (lower_bound(bucket), lower_bound(bucket + 1));
             prop_assert!(low <= u64::from(value) && u64::from(value) < high);
             prop_assert!((high - low) as f64 <= 1.0f64.max(low as f64 / 1024.0));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn odd_frames_have_a_histogram_of_their_own_where_there_are_two(
+            number in any::<u32>(), value in any::<u32>(),
+        ) {
+            prop_assert_eq!(place(number, 1, value), bucket(value));
+            let split = place(number, HISTOGRAMS, value);
+            prop_assert_eq!(split / BUCKETS as u32, number % 2);
+            prop_assert_eq!(split % BUCKETS as u32, bucket(value));
         }
     }
 

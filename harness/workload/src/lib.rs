@@ -13,4 +13,4 @@ mod sink;
 
 pub use entry::{Entry, LARGE_WORDS, SMALL_WORDS, Stamp};
 pub use pace::{Control, Origin, Pace};
-pub use sink::{Arrival, SinkConfig, SinkState, WINDOW, judge};
+pub use sink::{Arrival, ROUNDS, SinkConfig, SinkState, WINDOW, judge};

@@ -39,10 +39,15 @@ pub struct Control {
     /// What the number of frame 0 is in its stamp. Each trial goes on where the one before ended, so that a frame
     /// that a stalled datapath gives back only now is not taken for one of this trial.
     pub first: u32,
+    /// Entry of frame 0.
+    pub offset: u32,
+    /// Reserved, zero.
+    pub reserved: u32,
 }
 
 impl Control {
-    /// A trial of `nanoseconds` at `rate` frames per second, whose frames are numbered from `first` on.
+    /// A trial of `nanoseconds` at `rate` frames per second, whose frames are numbered from `first` on. It begins with
+    /// entry 0.
     pub fn new(nanoseconds: u64, rate: f64, entries: u32, first: u32) -> Self {
         let interval = 1e9 / rate * f64::from(1u32 << FRACTION);
         // `f64::round` needs the standard library.
@@ -53,7 +58,24 @@ impl Control {
             duration: nanoseconds,
             entries,
             first,
+            offset: 0,
+            reserved: 0,
         }
+    }
+
+    /// The same trial, beginning with entry `offset`.
+    #[must_use]
+    pub const fn beginning_with(self, offset: u32) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// Which entry frame `number` is.
+    #[inline(always)]
+    pub const fn entry_of(&self, number: u32) -> u32 {
+        if self.entries == 0 {
+            return 0;
+        }
+        number.wrapping_add(self.offset) % self.entries
     }
 
     /// The same trial again, with frames of its own.
@@ -118,6 +140,17 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Before the first frame of a trial.
+    pub const fn new(control: &Control) -> Self {
+        Self {
+            start: 0,
+            next: 0,
+            due: 0,
+            entry: control.entry_of(0),
+            reserved: 0,
+        }
+    }
+
     /// Whether a frame is due. `clock` is asked only if that is not known yet.
     #[inline(always)]
     pub fn is_due(&mut self, control: &Control, clock: impl FnOnce() -> u64) -> bool {
@@ -188,6 +221,18 @@ mod tests {
             assert_eq!(first.frame_of(stamped), Origin::Trial(number as u32));
             assert_eq!(second.frame_of(stamped), Origin::EarlierTrial);
             assert_eq!(first.frame_of(second.stamped(number)), Origin::Unknown);
+        }
+    }
+
+    #[test]
+    fn generator_and_sink_agree_on_the_entry_of_a_frame() {
+        for offset in [0, 1, 6, 7, 12] {
+            let control = Control::new(1_000, 1e8, 7, 99).beginning_with(offset);
+            let mut pace = Pace::new(&control);
+            for _ in 0..20 {
+                let (number, entry) = pace.advance(&control);
+                assert_eq!(entry, control.entry_of(number as u32), "offset {offset}");
+            }
         }
     }
 

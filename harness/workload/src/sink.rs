@@ -12,12 +12,31 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct SinkConfig {
     /// Where the inner frame starts in what arrives: 0, or 114.
     pub inner_at: u32,
-    /// Non-zero to take latency.
+    /// Histograms of latency to keep: none, one, or one of even and one of odd frames.
     pub latency: u32,
     /// Non-zero if this port's frames are counted at all.
     pub active: u32,
     /// The port, counted from zero; frames of other ports' entries do not belong here.
     pub port: u32,
+    /// The outer destination of frames that take the direct path, as it lies in memory; zero not to count them.
+    pub direct_to: u32,
+    /// Frames of a round; those that take the direct path are counted for each round.
+    pub round: u32,
+}
+
+/// Rounds of a trial that are counted.
+pub const ROUNDS: u32 = 4_096;
+
+impl SinkConfig {
+    /// The round in which a frame took the direct path; `None` if it did not, or nobody asked.
+    #[inline(always)]
+    pub const fn direct_round(&self, number: u32, outer_destination: u32) -> Option<u32> {
+        if self.direct_to == 0 || self.round == 0 || outer_destination != self.direct_to {
+            return None;
+        }
+        let round = number / self.round;
+        if round < ROUNDS { Some(round) } else { None }
+    }
 }
 
 /// What a sink counted.
@@ -109,6 +128,21 @@ pub fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_on_the_direct_path_count_for_their_round() {
+        let config = SinkConfig {
+            direct_to: 7,
+            round: 5,
+            ..SinkConfig::default()
+        };
+        assert_eq!(config.direct_round(4, 7), Some(0));
+        assert_eq!(config.direct_round(5, 7), Some(1));
+        assert_eq!(config.direct_round(5, 8), None, "by a bouncer");
+        assert_eq!(config.direct_round(5 * ROUNDS, 7), None, "beyond the last");
+        let nobody_asked = SinkConfig::default();
+        assert_eq!(nobody_asked.direct_round(5, 0), None);
+    }
 
     #[test]
     fn loss_reordering_and_duplicates_are_told_apart() {

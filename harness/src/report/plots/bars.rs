@@ -10,7 +10,7 @@ use super::palette::look;
 use crate::report::text;
 
 /// Pixels of the whole picture.
-const WIDTH: i32 = 960;
+pub(super) const WIDTH: i32 = 960;
 
 /// Pixels of the names to the left.
 const NAMES: i32 = 170;
@@ -118,11 +118,54 @@ pub(super) fn draw(
     legend: Vec<(super::legend::Sample, String)>,
     heading: &Heading<'_>,
 ) -> Result<String, DrawError> {
-    let legend = Legend::new(legend, 8, WIDTH - 16);
-    let rows = || blocks.iter().flat_map(|block| &block.rows);
-    let body: i32 = blocks.len() as i32 * HEADING + rows().map(Row::height).sum::<i32>();
-    let height = legend.height + body + BELOW;
-    svg((WIDTH, height), heading, |_, area| {
+    let x = Axis {
+        range: x.range.clone(),
+        ticks: x.ticks.clone(),
+        title: x.title.clone(),
+    };
+    let panel = Panel::new(blocks, x, figures, legend);
+    svg((WIDTH, panel.height()), heading, |_, area| panel.draw(area))
+}
+
+/// Bars with their axis and legend, as a part of a picture.
+pub(super) struct Panel<'a> {
+    blocks: &'a [BarBlock],
+    x: Axis,
+    figures: i32,
+    legend: Legend,
+}
+
+impl<'a> Panel<'a> {
+    /// `blocks` over the axis `x`, with `figures` pixels for the words beside them.
+    pub(super) fn new(
+        blocks: &'a [BarBlock],
+        x: Axis,
+        figures: i32,
+        legend: Vec<(super::legend::Sample, String)>,
+    ) -> Self {
+        Self {
+            blocks,
+            x,
+            figures,
+            legend: Legend::new(legend, 8, WIDTH - 16),
+        }
+    }
+
+    /// Its height in pixels.
+    pub(super) fn height(&self) -> i32 {
+        let rows = self.blocks.iter().flat_map(|block| &block.rows);
+        let body = self.blocks.len() as i32 * HEADING + rows.map(Row::height).sum::<i32>();
+        self.legend.height + body + BELOW
+    }
+
+    /// Draws it at the top of `area`, which must be as high.
+    pub(super) fn draw(&self, area: &Area<'_>) -> Result<(), DrawError> {
+        let Self {
+            blocks,
+            x,
+            figures,
+            legend,
+        } = self;
         legend.draw(area)?;
         let (_, below) = area.split_vertically(px(legend.height));
         let (names, rest) = below.split_horizontally(px(NAMES));
@@ -158,7 +201,7 @@ pub(super) fn draw(
             }
         }
         Ok(())
-    })
+    }
 }
 
 /// Writes a block's name at its top, over the names and, where it is long, over the data on white.

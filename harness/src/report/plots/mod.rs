@@ -3,6 +3,7 @@
 mod axes;
 mod bars;
 mod canvas;
+pub(super) mod flow_setup;
 mod latency;
 mod legend;
 mod loss;

@@ -1,0 +1,52 @@
+//! `bench flow-setup`.
+
+use super::arguments::{FlowSetup, Format};
+use super::measure::{announce, check_required, command, default_folder, interrupted, progress};
+use super::{Outcome, print_json};
+use crate::flow_setup::{self, Plan};
+use crate::registry;
+use crate::report::flow_setup as report;
+use anyhow::{Context, bail};
+
+pub fn run(arguments: &FlowSetup, format: Format) -> anyhow::Result<Outcome> {
+    let datapaths = registry::select(&arguments.datapaths)?;
+    if let Some(outcome) = check_required(&arguments.require)? {
+        return Ok(outcome);
+    }
+    if format == Format::Text {
+        announce(&datapaths);
+    }
+    if datapaths
+        .iter()
+        .all(|datapath| !datapath.probe().is_empty())
+    {
+        bail!("none of the datapaths asked for can run here; `bench doctor` says what is missing");
+    }
+    let folder = arguments.out.clone().unwrap_or_else(default_folder);
+    let plan = Plan {
+        profile: arguments.profile,
+        datapaths,
+        installed: arguments.installed.clone(),
+        seed: arguments.seed.unwrap_or_else(rand::random),
+        command: command(),
+    };
+    let interrupted = interrupted()?;
+    let bar = progress(format);
+    let summary = flow_setup::run(&plan, &folder, bar.as_ref(), &interrupted)
+        .with_context(|| format!("measuring into {}", folder.display()))?;
+    let written = report::write(&folder).context("writing the report")?;
+    match format {
+        Format::Json => print_json(&report::summary_json(&folder)?)?,
+        Format::Text => {
+            println!("{}", report::terminal_table(&folder)?);
+            println!("Report: {}", written.markdown.display());
+        }
+    }
+    Ok(if summary.interrupted {
+        Outcome::Interrupted
+    } else if summary.failures > 0 {
+        Outcome::Failed
+    } else {
+        Outcome::Good
+    })
+}

@@ -1,0 +1,274 @@
+//! What flow setup leaves behind: the lines of `flow-setup.jsonl`.
+//!
+//! The first line is the header; the others follow as soon as something is known, so that a failure later loses
+//! nothing. Tables, warnings and the picture are derived from them. Rates are in frames per second, which are flows
+//! per second where every frame belongs to a new flow.
+
+use super::flows::Traffic;
+use super::learning::Learning;
+use crate::record::{DatapathInfo, Environment, Failure, Latency, PortType, Rate, Verification};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, create_dir_all};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Version of the file's schema; grows with every change that older readers would misread.
+pub const SCHEMA: u32 = 1;
+/// Name of the file in a run's folder.
+pub const FILE: &str = "flow-setup.jsonl";
+
+/// A line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Record {
+    /// The first line.
+    Header(Box<Header>),
+    /// A datapath was checked against the oracle, before it was measured.
+    Verification(Verification),
+    /// One trial.
+    Trial(TrialRecord),
+    /// What the tester gets through a null forward where every frame is another flow's.
+    Ceiling(Ceiling),
+    /// What the trials of a datapath with so many flows installed come to.
+    Cell(Box<Cell>),
+    /// Something failed; the run went on.
+    Failure(Failure),
+}
+
+/// What was asked for, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`SCHEMA`] of the program that wrote it.
+    pub schema: u32,
+    /// When the run began: RFC 3339, UTC.
+    pub started: String,
+    /// The command that made it.
+    pub command: Vec<String>,
+    /// Seed of everything random in it.
+    pub seed: u64,
+    /// Name of the profile.
+    pub profile: String,
+    /// The machine.
+    pub environment: Environment,
+    /// Datapaths asked for, those that cannot run here included.
+    pub datapaths: Vec<DatapathInfo>,
+    /// Numbers of installed flows asked for.
+    pub installed: Vec<u32>,
+}
+
+/// Why a trial was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// The tester's ceiling.
+    Ceiling,
+    /// A pass over all flows that are to be installed.
+    WarmUp,
+    /// Whether flows installed first are held still.
+    Held,
+    /// Latency of first and second packets.
+    Pairs,
+    /// An episode of learning.
+    Learning,
+    /// A step of the rate search.
+    Search,
+}
+
+/// One trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// Seconds since the run began.
+    pub at_seconds: f64,
+    /// The datapath; of a ceiling, the one whose ports it is the ceiling of.
+    pub datapath: String,
+    /// The direction in which flows are new.
+    pub traffic: Traffic,
+    /// Flows installed before.
+    pub installed: u32,
+    /// Why it was made.
+    pub purpose: Purpose,
+    /// Intended load.
+    pub load: f64,
+    /// Intended duration in seconds.
+    pub duration_seconds: f64,
+    /// Frames that should have been sent.
+    pub intended: u64,
+    /// Frames that were sent.
+    pub offered: u64,
+    /// Distinct frames that came back intact.
+    pub received: u64,
+    /// Frames that came back changed where they must not be.
+    pub corrupted: u64,
+    /// Frames that nobody of the tester sent.
+    pub foreign: u64,
+    /// Latency, where it was taken: of all frames, or of first packets.
+    pub latency: Option<Latency>,
+    /// Latency of second packets, where it was taken.
+    pub second_latency: Option<Latency>,
+    /// Processor time of the datapath in nanoseconds.
+    pub datapath_cpu_ns: u64,
+    /// Time the hypervisor took from the processors of the trial, in nanoseconds.
+    pub steal_ns: u64,
+    /// What disturbed the trial.
+    pub disturbed: Option<String>,
+}
+
+impl TrialRecord {
+    /// Share of the intended frames that did not come back.
+    pub fn loss(&self) -> f64 {
+        1.0 - self.received as f64 / self.intended.max(1) as f64
+    }
+}
+
+/// What the tester gets through a null forward.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// On these ports.
+    pub ports: PortType,
+    /// The direction in which flows are new.
+    pub traffic: Traffic,
+    /// Frames per second, each of another flow.
+    pub rate: f64,
+}
+
+/// How flows were installed beforehand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WarmUp {
+    /// Frames per second of a pass.
+    pub load: f64,
+    /// Passes over all flows.
+    pub passes: u32,
+    /// Loss of the last pass.
+    pub loss: f64,
+    /// Direct paths that the datapath has afterwards, where each flow has one.
+    pub direct_paths: Option<u64>,
+    /// Latency of the flows that were installed first, at the load at which first packets are measured.
+    pub held: Option<Latency>,
+}
+
+/// What the trials of a datapath with so many flows installed come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The datapath.
+    pub datapath: String,
+    /// The ports it was measured on.
+    pub ports: PortType,
+    /// The direction in which flows are new.
+    pub traffic: Traffic,
+    /// Flows installed before.
+    pub installed: u32,
+    /// Why this step could not be measured; then there are no figures.
+    pub unavailable: Option<String>,
+    /// How flows were installed; `None` where there are none.
+    pub warm_up: Option<WarmUp>,
+    /// New flows per second with little loss.
+    pub rate: Option<Rate>,
+    /// Trials of the search.
+    pub trials: u32,
+    /// Those of them that were disturbed.
+    pub disturbed: u32,
+    /// Latency of the first packets of flows.
+    pub first: Option<Latency>,
+    /// Latency of the second packets of the same flows.
+    pub second: Option<Latency>,
+    /// First and second packets that did not come back.
+    pub pairs_lost: u64,
+    /// Whether the trial of pairs was disturbed.
+    pub pairs_disturbed: bool,
+    /// When direct paths were learned, where that was watched.
+    pub learning: Option<Learning>,
+}
+
+/// Nothing can be recorded.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {}: {source}; what was recorded before is kept. Free some space, or choose a new folder with --out", path.display())]
+pub struct LogError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Appends to `flow-setup.jsonl`.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+}
+
+impl Log {
+    /// Makes the file in `folder`, which is made as well. A file that is there already is refused.
+    ///
+    /// # Errors
+    /// Where either cannot be made.
+    pub fn create(folder: &Path) -> Result<Self, LogError> {
+        let path = folder.join(FILE);
+        let failed = |source| LogError {
+            doing: "making",
+            path: path.clone(),
+            source,
+        };
+        create_dir_all(folder).map_err(failed)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(failed)?;
+        Ok(Self { path, file })
+    }
+
+    /// Appends one line, in one write.
+    ///
+    /// # Errors
+    /// Where it cannot be written, as on a full disk.
+    pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
+        let failed = |source| LogError {
+            doing: "writing",
+            path: self.path.clone(),
+            source,
+        };
+        let mut line = serde_json::to_vec(record).map_err(|e| failed(io::Error::other(e)))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(failed)
+    }
+}
+
+/// What was recorded cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}; give the folder of a run of `bench flow-setup`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It does not begin with a header of this version.
+    #[error(
+        "{} does not begin with a header of schema {SCHEMA}; read it with the version of bench that wrote it",
+        path.display()
+    )]
+    Header {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Header and records of a run's folder. A last line that was cut off is left out.
+///
+/// # Errors
+/// Where there is no such file, or its version is another.
+pub fn read(folder: &Path) -> Result<(Header, Vec<Record>), ReadError> {
+    let path = folder.join(FILE);
+    let text = std::fs::read_to_string(&path).map_err(|source| ReadError::File {
+        path: path.clone(),
+        source,
+    })?;
+    let mut records = text
+        .lines()
+        .map_while(|line| serde_json::from_str::<Record>(line).ok());
+    match records.next() {
+        Some(Record::Header(header)) if header.schema == SCHEMA => Ok((*header, records.collect())),
+        _ => Err(ReadError::Header { path }),
+    }
+}

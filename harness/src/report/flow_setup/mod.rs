@@ -1,0 +1,220 @@
+//! The report on flow setup: `flow-setup.md`, a picture for each kind of port, and a table for the terminal. All are
+//! derived from `flow-setup.jsonl`.
+
+mod document;
+mod figures;
+#[cfg(test)]
+mod tests;
+mod warnings;
+
+use super::plots::{Picture, PlotError, flow_setup as picture};
+use super::{PLOTS, markdown, text, units};
+use crate::flow_setup::record;
+use figures::{Figures, Group};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Columns of a terminal.
+const COLUMNS: usize = 100;
+
+/// A report on flow setup cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was recorded cannot be read.
+    #[error(transparent)]
+    Read(#[from] record::ReadError),
+    /// A picture cannot be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// The document cannot be put together.
+    #[error("cannot put the report together")]
+    Format(#[from] std::fmt::Error),
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}; free some space, or make the folder writable", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The files of a report on flow setup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The Markdown.
+    pub markdown: PathBuf,
+    /// A picture for each kind of port.
+    pub plots: Vec<PathBuf>,
+}
+
+/// Writes the report on the run in `folder` into it, in place of an earlier one.
+///
+/// # Errors
+/// Where the run cannot be read or the report not be written.
+pub fn write(folder: &Path) -> Result<Written, Error> {
+    let (header, records) = record::read(folder)?;
+    let figures = Figures::of(&header, &records);
+    let pictures = figures
+        .groups
+        .iter()
+        .map(|group| draw(&figures, group))
+        .collect::<Result<Vec<_>, _>>()?;
+    let page = markdown::page(&document::document(&figures, &pictures))?;
+    let save = |path: PathBuf, content: &str| match fs::write(&path, content) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(Error::Write { path, source }),
+    };
+    let folder_of_plots = folder.join(PLOTS);
+    fs::create_dir_all(&folder_of_plots).map_err(|source| Error::Write {
+        path: folder_of_plots.clone(),
+        source,
+    })?;
+    let plots = pictures
+        .iter()
+        .flatten()
+        .map(|picture| {
+            let path = folder_of_plots.join(format!("{}.svg", picture.file));
+            save(path, &picture.svg)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Written {
+        markdown: save(folder.join("flow-setup.md"), &page)?,
+        plots,
+    })
+}
+
+/// The figures of the run in `folder` for a terminal, warnings first.
+///
+/// # Errors
+/// Where the run cannot be read.
+pub fn terminal_table(folder: &Path) -> Result<String, Error> {
+    let (header, records) = record::read(folder)?;
+    Ok(terminal(&Figures::of(&header, &records)))
+}
+
+/// The header and the cells as JSON: rates in flows per second, times in nanoseconds, as the names say.
+///
+/// # Errors
+/// Where the run cannot be read.
+pub fn summary_json(folder: &Path) -> Result<serde_json::Value, Error> {
+    let (header, records) = record::read(folder)?;
+    let figures = Figures::of(&header, &records);
+    let cells: Vec<_> = figures
+        .groups
+        .iter()
+        .flat_map(|group| &group.steps)
+        .flat_map(|step| step.cells.iter().map(move |shown| (step, shown)))
+        .map(|(step, shown)| {
+            serde_json::json!({
+                "cell": shown.cell,
+                "ceiling": step.ceiling,
+                "warnings": shown.warnings,
+            })
+        })
+        .collect();
+    Ok(serde_json::json!({
+        "header": header,
+        "warnings": figures.warnings,
+        "cells": cells,
+        "not_measured": document::absent(&figures),
+    }))
+}
+
+fn terminal(figures: &Figures<'_>) -> String {
+    let mut out = String::new();
+    let mut wrapped = |lead: &str, words: &str| {
+        let indent = " ".repeat(text::width(lead));
+        let lines = text::wrap(words, COLUMNS - text::width(lead));
+        for (number, line) in lines.iter().enumerate() {
+            out.push_str(if number == 0 { lead } else { &indent });
+            out.push_str(line);
+            out.push('\n');
+        }
+    };
+    for warning in &figures.warnings {
+        wrapped("warning: ", warning);
+    }
+    for absent in document::absent(figures) {
+        wrapped("not measured: ", &absent);
+    }
+    for group in &figures.groups {
+        wrapped("", &format!("On {} ports:", group.ports));
+        for step in &group.steps {
+            let title = format!(
+                "{}, {} installed; tester's ceiling {}/s",
+                step.traffic.words(),
+                units::integer(u64::from(step.installed)),
+                step.ceiling.map_or_else(
+                    || units::NONE.to_owned(),
+                    |rate| units::integer(rate.round() as u64)
+                ),
+            );
+            wrapped("  ", &title);
+            for shown in &step.cells {
+                let row = document::row(step, shown);
+                let [_, _, name, rate, bounds, _, first, second, learned] = row.as_slice() else {
+                    continue;
+                };
+                if shown.cell.unavailable.is_some() {
+                    wrapped(&format!("    {name:<12} "), learned);
+                    continue;
+                }
+                let figures = format!("{rate} new flows/s {bounds}");
+                wrapped(&format!("    {name:<12} "), &figures);
+                let latency = format!("first packet {first} µs, second {second} µs");
+                wrapped("                 ", &latency);
+                if shown.cell.learning.is_some() {
+                    wrapped("                 ", &format!("direct path after {learned}"));
+                }
+            }
+        }
+        for said in document::said(group) {
+            wrapped("  ! ", &said);
+        }
+    }
+    wrapped(
+        "",
+        "Latency: p50 / p90 / p99 / max, from the intended send time.",
+    );
+    out
+}
+
+/// The picture of a group; `None` if it has no figure at all.
+fn draw(figures: &Figures<'_>, group: &Group<'_>) -> Result<Option<Picture>, PlotError> {
+    let caution = if figures.header.profile == "smoke" {
+        "smoke: too short for conclusions"
+    } else {
+        ""
+    };
+    let blocks = group
+        .steps
+        .iter()
+        .map(|step| picture::Block {
+            title: format!(
+                "{}, {} installed",
+                step.traffic.words(),
+                units::integer(u64::from(step.installed))
+            ),
+            rows: step
+                .cells
+                .iter()
+                .map(|shown| {
+                    let rate = shown.cell.rate.as_ref();
+                    picture::Row {
+                        name: shown.cell.datapath.clone(),
+                        index: shown.index,
+                        rate: rate.and_then(|rate| rate.throughput),
+                        bounds: rate.and_then(|rate| Some((rate.lower?, rate.upper?))),
+                        ceiling: step.ceiling,
+                        first_ns: shown.cell.first.as_ref().map(|first| first.p50_ns),
+                        second_ns: shown.cell.second.as_ref().map(|second| second.p50_ns),
+                        doubtful: !shown.warnings.is_empty(),
+                    }
+                })
+                .collect(),
+        })
+        .collect();
+    picture::draw(group.ports, blocks, caution)
+}
