@@ -163,38 +163,33 @@ fn add_bridges(
         &[device(ports.uplink.name(), underlay::UPLINK)],
     )?;
     let address = host.ip.to_string();
-    let tunnels: Vec<(Tunnel, String, Vec<(&str, String)>)> = program
+    let names: Vec<String> = program
         .tunnels
         .iter()
-        .map(|tunnel| {
-            (
-                *tunnel,
-                format!("geneve{}", tunnel.number.0),
-                options(tunnel, &address),
-            )
-        })
+        .map(|tunnel| format!("geneve{}", tunnel.number.0))
         .collect();
-    let borrowed: Vec<Vec<(&str, &str)>> = tunnels
+    let settings: Vec<Vec<(&str, String)>> = program
+        .tunnels
         .iter()
-        .map(|(_, _, options)| {
-            options
-                .iter()
-                .map(|(key, value)| (*key, value.as_str()))
-                .collect()
+        .map(|tunnel| options(tunnel, &address))
+        .collect();
+    let borrowed: Vec<Vec<(&str, &str)>> = settings
+        .iter()
+        .map(|settings| {
+            let pairs = settings.iter();
+            pairs.map(|(key, value)| (*key, value.as_str())).collect()
         })
         .collect();
     let endpoints = (0u16..)
         .zip(&ports.endpoints)
         .map(|(number, port)| device(port.name(), endpoint_port(EndpointPort(number))));
-    let tunnels = tunnels
-        .iter()
-        .zip(&borrowed)
-        .map(|((tunnel, name, _), options)| Port {
-            name,
-            interface_type: "geneve",
-            options,
-            number: tunnel.number.0 as u16,
-        });
+    let tunnels = program.tunnels.iter().zip(&names).zip(&borrowed);
+    let tunnels = tunnels.map(|((tunnel, name), options)| Port {
+        name,
+        interface_type: "geneve",
+        options,
+        number: tunnel.number.0 as u16,
+    });
     let all: Vec<Port<'_>> = endpoints.chain(tunnels).collect();
     let bridge = Bridge {
         name: OVERLAY,
