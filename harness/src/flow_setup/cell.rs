@@ -67,7 +67,7 @@ pub(super) fn measure(
         Ok(()) => {}
         Err(Stop::Unavailable(why, warm_up)) => {
             cell.unavailable = Some(why);
-            cell.warm_up = warm_up.or(cell.warm_up);
+            cell.warm_up = warm_up.map(|warm_up| *warm_up).or(cell.warm_up);
         }
         Err(stop) => return Err(stop),
     }
@@ -112,10 +112,16 @@ fn steps(
     let most = task
         .before
         .map_or(ceiling, |rate| (2.0 * rate).min(ceiling));
-    let found = rate::of_droplet(&mut droplet, effort, most)?;
-    cell.rate = Some(found.rate);
-    cell.trials = found.trials;
-    cell.disturbed = found.disturbed;
+    match rate::of_droplet(&mut droplet, effort, most) {
+        Ok(found) => {
+            cell.rate = Some(found.rate);
+            cell.trials = found.trials;
+            cell.disturbed = found.disturbed;
+        }
+        // The figures above stand: their droplet did hold the flows.
+        Err(Stop::Unavailable(why, _)) => cell.rate = Some(rate::none(why)),
+        Err(stop) => return Err(stop),
+    }
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub(super) enum Stop {
     /// The datapath or the tester failed, for this reason.
     Failed(String),
     /// It cannot hold so many flows, in these words.
-    Unavailable(String, Option<WarmUp>),
+    Unavailable(String, Option<Box<WarmUp>>),
     /// The user wants it.
     Interrupted,
 }
@@ -117,9 +117,13 @@ impl<'a, 'b> Droplet<'a, 'b> {
         };
         let wanted = u64::from(self.layout.installed);
         loop {
+            warm_up.load = self.warm_up_load;
             let pass = self.pass()?;
             warm_up.loss = pass.loss();
             warm_up.passes += 1;
+            if warm_up.loss > LOSS {
+                self.slow_down();
+            }
             if warm_up.passes < 2 {
                 continue;
             }
@@ -131,7 +135,7 @@ impl<'a, 'b> Droplet<'a, 'b> {
                 // Those whose frames were lost may come with the next pass; others were let go.
                 if missing > pass.intended.saturating_sub(pass.received) {
                     let why = format!("the datapath holds {held} direct paths and not {wanted}");
-                    return Err(Stop::Unavailable(why, Some(warm_up)));
+                    return Err(Stop::Unavailable(why, Some(Box::new(warm_up))));
                 }
                 all = missing == 0;
             }
@@ -146,10 +150,17 @@ impl<'a, 'b> Droplet<'a, 'b> {
                     warm_up.passes,
                     100.0 * warm_up.loss,
                 );
-                return Err(Stop::Unavailable(why, Some(warm_up)));
+                return Err(Stop::Unavailable(why, Some(Box::new(warm_up))));
             }
         }
         Ok(warm_up)
+    }
+
+    /// A pass that lost frames was too fast; the next one is slower, as far as there is time for a few of them.
+    fn slow_down(&mut self) {
+        let few_passes = f64::from(self.layout.installed) * 4.0;
+        let least = (few_passes / self.effort.warm_up.as_secs_f64()).max(CALM);
+        self.warm_up_load = (self.warm_up_load / 2.0).max(least).min(self.warm_up_load);
     }
 
     /// Latency of a packet each of the flows installed first.

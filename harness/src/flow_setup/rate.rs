@@ -97,6 +97,18 @@ pub(super) fn find(
     })
 }
 
+/// No rate, for this reason.
+pub(super) fn none(why: String) -> Rate {
+    Rate {
+        goal: "flow setup".to_owned(),
+        loss_ratio: LOSS,
+        lower: None,
+        upper: None,
+        throughput: None,
+        irregular: Some(why),
+    }
+}
+
 /// Searches for the rate at which `droplet` sets up new flows.
 pub(super) fn of_droplet(
     droplet: &mut Droplet<'_, '_>,
