@@ -1,6 +1,11 @@
 //! The proactive program against the oracle, evaluated without a switch: in random worlds and on golden vectors.
 //! What differs must be declared.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, where a failure is one of the test"
+)]
+
 use datapath_api::Difference;
 use datapath_api::difference::{allow, excuse};
 use mizar_tables::{Entries, Native};
