@@ -11,11 +11,11 @@
 //! ```
 //!
 //! The core works on whole frames, so a packet that came by the tunnel gets its outer headers back first
-//! ([`frame`]). What it makes of the frame is compared with what came in: the differences are the rule's actions
-//! ([`rules`]). A rule matches all that the core may have looked at, so that no packet of another kind meets it.
+//! (`frame.rs`). What it makes of the frame is compared with what came in: the differences are the rule's actions
+//! (`rules.rs`). A rule matches all that the core may have looked at, so that no packet of another kind meets it.
 //!
 //! Rules follow from what the core's tables say. When a direct path is learned or a flow rewritten, the rules of
-//! packets to that address are deleted, and their next packets come here again ([`tables`]). A rule matches the
+//! packets to that address are deleted, and their next packets come here again (`tables.rs`). A rule matches the
 //! whole return-to-sender option, so that a packet that says something new about its sender comes here as well.
 
 pub mod controller;
