@@ -2,7 +2,7 @@
 
 use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
-use datapath_openflow::OpenFlow;
+use datapath_openflow::{OpenFlow, OpenFlowKernel};
 use datapath_ovs_xdp::OvsXdp;
 use datapath_reference::Reference;
 
@@ -31,6 +31,7 @@ pub fn all() -> Vec<Entry> {
         ),
         entry(Box::new(OpenFlow), true),
         entry(Box::new(OvsXdp), true),
+        entry(Box::new(OpenFlowKernel), false),
     ]
 }
 

@@ -53,7 +53,7 @@ impl Droplet {
         cpu: Cpu,
     ) -> Result<Self, Error> {
         let interfaces = || ports.endpoints.iter().chain([&ports.uplink]);
-        if io == Io::Packet {
+        if io != Io::Xdp {
             // What is sent to a veth by redirect needs a NAPI instance there, which no XDP program brings here.
             for interface in interfaces() {
                 interface.enable_napi()?;
