@@ -2,7 +2,7 @@
 
 use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
-use datapath_openflow::{Control, OpenFlow};
+use datapath_openflow::{Control, OpenFlow, OpenFlowKernel};
 use datapath_ovs_xdp::OvsXdp;
 use datapath_reference::Reference;
 
@@ -42,6 +42,7 @@ pub fn all() -> Vec<Entry> {
             true,
         ),
         entry(Box::new(OvsXdp), true),
+        entry(Box::new(OpenFlowKernel), false),
     ]
 }
 

@@ -109,7 +109,7 @@ pub struct Counters {
     pub refused: Vec<(String, u64)>,
     /// What a switch counted inside, if one forwards and what it says can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub switch: Option<SwitchCounters>,
+    pub switch: Option<Box<SwitchCounters>>,
 }
 
 impl Counters {

@@ -5,13 +5,15 @@
 
 mod awake;
 mod ethtool;
+mod generic;
 mod link;
 mod namespace;
 mod packet;
 mod thread;
 
 pub use awake::Awake;
-pub use link::{Interface, create_veth, set_up_with_address};
+pub use generic::has_generic_netlink_family;
+pub use link::{Interface, add_neighbour, create_veth, set_up_with_address};
 pub use namespace::Namespace;
 pub use packet::PacketSocket;
 pub use thread::{Cpu, CpuTime, Tid, Urgency, allowed_cpus, pin_current_thread};

@@ -101,6 +101,32 @@ pub fn set_up_with_address(
     })?
 }
 
+/// Tells the stack of `namespace` for good which Ethernet address a neighbour at device `name` has.
+///
+/// # Errors
+/// Where there is no such device, or the kernel refuses.
+pub fn add_neighbour(
+    namespace: &Namespace,
+    name: &str,
+    address: std::net::Ipv4Addr,
+    hardware: [u8; 6],
+) -> Result<(), Error> {
+    namespace.run(|| {
+        on_netlink(async |handle| {
+            let index = find(&handle, name).await?;
+            let doing = || format!("telling {name} of the neighbour {address}");
+            handle
+                .neighbours()
+                .add(index, address.into())
+                .link_local_address(&hardware)
+                .replace()
+                .execute()
+                .await
+                .map_err(|e| netlink(doing(), e))
+        })
+    })?
+}
+
 /// Makes a veth pair with one end in each namespace, both up, with this MTU in bytes, and with every
 /// offload off: a datapath must see the frames as they are on a wire.
 ///

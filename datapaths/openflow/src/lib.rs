@@ -2,6 +2,10 @@
 //! an install without further ado has them. All of it is in `ovs-adapter`, which the other datapaths on Open
 //! vSwitch use as well.
 
+mod kernel;
+
+pub use kernel::OpenFlowKernel;
+
 use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::Cpu;
 use ovs_adapter::Flavour;

@@ -4,6 +4,7 @@
 //! network namespace and a folder that nobody else uses. [`database`] and [`instance::Instance::control`]
 //! speak the two protocols by which it is configured, OVSDB (RFC 7047) and appctl.
 
+pub mod capability;
 pub mod database;
 pub mod droplet;
 pub mod error;

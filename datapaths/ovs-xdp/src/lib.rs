@@ -3,8 +3,8 @@
 
 use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::Cpu;
-use ovs_adapter::Flavour;
 use ovs_adapter::droplet::{self, Control, Io};
+use ovs_adapter::{Flavour, capability};
 use topologies::provision::Provision;
 
 /// See the module's documentation.
@@ -29,7 +29,13 @@ impl Datapath for OvsXdp {
     }
 
     fn probe(&self) -> Vec<Missing> {
-        droplet::probe(Flavour::Stock)
+        let missing = droplet::probe(Flavour::Stock);
+        if !missing.is_empty() {
+            return missing;
+        }
+        capability::lacks_interface_type(Io::Xdp.interface_type())
+            .into_iter()
+            .collect()
     }
 
     fn declared_differences(&self) -> &'static [Difference] {

@@ -83,6 +83,6 @@ fn searched<'a>(cell: &Cell<'a>) -> impl Iterator<Item = (&'a TrialRecord, &'a S
         .filter(|trial| trial.purpose == Purpose::Search)
         .filter_map(|trial| {
             let counters: &Counters = trial.counters.as_ref()?;
-            Some((*trial, counters.switch.as_ref()?))
+            Some((*trial, counters.switch.as_deref()?))
         })
 }

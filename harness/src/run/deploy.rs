@@ -345,7 +345,8 @@ fn since(now: &Counted, before: &Counted) -> Counted {
             .switch
             .as_ref()
             .zip(before.switch.as_ref())
-            .and_then(|(now, before)| now.since(before)),
+            .and_then(|(now, before)| now.since(before))
+            .map(Box::new),
     }
 }
 

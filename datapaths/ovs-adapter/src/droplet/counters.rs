@@ -7,13 +7,48 @@ use crate::openflow::{Connection, Filter};
 use crate::program::cookie;
 use crate::reactive::Kind;
 use crate::reactive::controller::Controller;
-use datapath_api::Counters;
+use datapath_api::{Counters, SwitchCounters};
+use std::time::Duration;
+
+/// How long after its end a process may seem to run.
+const NOTICE: Duration = Duration::from_millis(50);
 
 /// What the rules of the proactive program counted.
 pub fn of_program(switch: &mut Switch) -> Result<Counters, Error> {
+    told(switch, count_program)
+}
+
+/// What the controller and the rules of its flows counted. A rule that was deleted takes its count with it.
+pub fn of_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters, Error> {
+    told(switch, |switch| count_flows(switch, controller))
+}
+
+/// That a program ended says more than what came of it.
+fn told(
+    switch: &mut Switch,
+    count: impl FnOnce(&mut Switch) -> Result<Counters, Error>,
+) -> Result<Counters, Error> {
+    let counted = count(switch);
+    if counted.is_err() {
+        std::thread::sleep(NOTICE);
+        switch.instance.check()?;
+    }
+    counted
+}
+
+/// What the switch's own caches counted, where they can be read.
+fn inside(switch: &mut Switch) -> Result<Option<Box<SwitchCounters>>, Error> {
     // Rules count what cached flows report, which they do now and then, and now.
     switch.settle()?;
-    let inside = switch.tally.read(&switch.instance)?;
+    let inside = match &mut switch.tally {
+        Some(tally) => tally.read(&switch.instance)?,
+        None => None,
+    };
+    Ok(inside.map(Box::new))
+}
+
+fn count_program(switch: &mut Switch) -> Result<Counters, Error> {
+    let inside = inside(switch)?;
     let overlay = &mut switch.overlay;
     let denied = packets(overlay, cookie::DENIED)?;
     Ok(Counters {
@@ -30,10 +65,8 @@ pub fn of_program(switch: &mut Switch) -> Result<Counters, Error> {
     })
 }
 
-/// What the controller and the rules of its flows counted. A rule that was deleted takes its count with it.
-pub fn of_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters, Error> {
-    switch.settle()?;
-    let inside = switch.tally.read(&switch.instance)?;
+fn count_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters, Error> {
+    let inside = inside(switch)?;
     let overlay = &mut switch.overlay;
     let mut count = |kind: Kind| -> Result<u64, Error> {
         let filter = Filter {

@@ -28,14 +28,24 @@ pub enum Io {
     Packet,
     /// AF_XDP sockets, polled by a thread of their own.
     Xdp,
+    /// The kernel's own datapath, in the device's receive path, and the kernel's own tunnels.
+    Kernel,
 }
 
 impl Io {
     /// The interface's type in the database.
     pub const fn interface_type(self) -> &'static str {
         match self {
-            Self::Packet => "",
+            Self::Packet | Self::Kernel => "",
             Self::Xdp => "afxdp",
+        }
+    }
+
+    /// The type of the bridges' datapath.
+    pub const fn datapath_type(self) -> &'static str {
+        match self {
+            Self::Packet | Self::Xdp => "netdev",
+            Self::Kernel => "system",
         }
     }
 
@@ -45,7 +55,7 @@ impl Io {
     const fn receives(self) -> Urgency {
         match self {
             Self::Packet => Urgency::Ordinary,
-            Self::Xdp => Urgency::Prompt,
+            Self::Xdp | Self::Kernel => Urgency::Prompt,
         }
     }
 }

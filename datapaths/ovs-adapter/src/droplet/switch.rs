@@ -8,7 +8,7 @@ use crate::program::{self, Program, Tunnel, endpoint_port, underlay};
 use crate::statistics::Tally;
 use crate::{Error, Installation, Instance};
 use datapath_api::VethPorts;
-use netdev::{Cpu, set_up_with_address};
+use netdev::{Cpu, add_neighbour, set_up_with_address};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use topologies::provision::{EndpointPort, Host};
@@ -31,8 +31,8 @@ pub struct Switch {
     pub instance: Instance,
     pub overlay: Connection,
     pub underlay: Connection,
-    /// What threads and caches counted.
-    pub tally: Tally,
+    /// What threads and caches counted, where the userspace datapath forwards.
+    pub tally: Option<Tally>,
     neighbours: Vec<Host>,
     told: Instant,
 }
@@ -58,8 +58,15 @@ impl Switch {
         add_bridges(&instance, io, ports, host, program)?;
         set_up_with_address(&ports.namespace, UNDERLAY, host.ip.into(), 0)?;
         // Every droplet is a neighbour: there is one wire.
-        add_route(&instance)?;
-        instance.control("tnl/neigh/aging", &[&NEIGHBOUR_AGE.to_string()])?;
+        if io == Io::Kernel {
+            // Its tunnels ask the stack, which has the route by the address.
+            for Host { ip, mac } in &program.neighbours {
+                add_neighbour(&ports.namespace, UNDERLAY, (*ip).into(), mac.octets())?;
+            }
+        } else {
+            add_route(&instance)?;
+            instance.control("tnl/neigh/aging", &[&NEIGHBOUR_AGE.to_string()])?;
+        }
         let mut overlay = Connection::open(&instance.management_socket(OVERLAY))?;
         let mut underlay = Connection::open(&instance.management_socket(UNDERLAY))?;
         overlay.set_tlv_table(&program::options())?;
@@ -76,8 +83,11 @@ impl Switch {
             instance,
             overlay,
             underlay,
-            tally: Tally::default(),
-            neighbours: program.neighbours.clone(),
+            tally: (io != Io::Kernel).then(Tally::default),
+            neighbours: match io {
+                Io::Kernel => Vec::new(),
+                Io::Packet | Io::Xdp => program.neighbours.clone(),
+            },
             told: Instant::now(),
         };
         switch.tell_neighbours()?;
@@ -157,7 +167,7 @@ fn add_bridges(
     database.add_bridge(
         &Bridge {
             name: UNDERLAY,
-            datapath_type: "netdev",
+            datapath_type: io.datapath_type(),
             other_config: &[("hwaddr", &hardware)],
         },
         &[device(ports.uplink.name(), underlay::UPLINK)],
@@ -193,7 +203,7 @@ fn add_bridges(
     let all: Vec<Port<'_>> = endpoints.chain(tunnels).collect();
     let bridge = Bridge {
         name: OVERLAY,
-        datapath_type: "netdev",
+        datapath_type: io.datapath_type(),
         other_config: &[],
     };
     database.add_bridge(&bridge, &all)

@@ -47,7 +47,7 @@ fn with_switch(change: impl Fn(&TrialRecord, &mut SwitchCounters)) -> RunFolder 
     for trial in searched(&mut folder) {
         let mut inside = counted(trial.received - trial.received % 4);
         change(trial, &mut inside);
-        trial.counters.get_or_insert_default().switch = Some(inside);
+        trial.counters.get_or_insert_default().switch = Some(Box::new(inside));
     }
     folder
 }
