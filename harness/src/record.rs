@@ -106,10 +106,6 @@ pub struct Scenario {
 /// A line of `trials.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are trials, and one is in memory at a time"
-)]
 pub enum Record {
     /// A datapath was checked against the oracle, before it was measured.
     Verification(Verification),
