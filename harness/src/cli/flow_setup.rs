@@ -1,11 +1,10 @@
 //! `bench flow-setup`.
 
+use super::Outcome;
 use super::arguments::{FlowSetup, Format};
 use super::measure::{announce, check_required, command, default_folder, interrupted, progress};
-use super::{Outcome, print_json};
 use crate::flow_setup::{self, Plan};
 use crate::registry;
-use crate::report::flow_setup as report;
 use anyhow::{Context, bail};
 
 pub fn run(arguments: &FlowSetup, format: Format) -> anyhow::Result<Outcome> {
@@ -34,14 +33,7 @@ pub fn run(arguments: &FlowSetup, format: Format) -> anyhow::Result<Outcome> {
     let bar = progress(format);
     let summary = flow_setup::run(&plan, &folder, bar.as_ref(), &interrupted)
         .with_context(|| format!("measuring into {}", folder.display()))?;
-    let written = report::write(&folder).context("writing the report")?;
-    match format {
-        Format::Json => print_json(&report::summary_json(&folder)?)?,
-        Format::Text => {
-            println!("{}", report::terminal_table(&folder)?);
-            println!("Report: {}", written.markdown.display());
-        }
-    }
+    super::report::print_flow_setup(&folder, format)?;
     Ok(if summary.interrupted {
         Outcome::Interrupted
     } else if summary.failures > 0 {

@@ -31,6 +31,9 @@ pub(super) struct Task {
 /// The highest rate offered where no ceiling is known.
 const UNKNOWN_CEILING: f64 = 4e6;
 
+/// A search is not bounded to less than this.
+const LEAST_BOUND: f64 = 100_000.0;
+
 /// Measures: latency first, on a droplet with the installed flows and no others, then learning, then the rate.
 pub(super) fn measure(
     bench: &mut dyn Bench,
@@ -108,10 +111,11 @@ fn steps(
     let ceiling = task
         .ceiling
         .map_or(UNKNOWN_CEILING, |ceiling| 2.0 * ceiling);
-    // A search whose first loads are near the rate needs fewer trials.
-    let most = task
+    // A search whose first loads are near the rate needs fewer trials. What was disturbed must not bound the next.
+    let near = task
         .before
         .map_or(ceiling, |rate| (2.0 * rate).min(ceiling));
+    let most = near.max(LEAST_BOUND);
     match rate::of_droplet(&mut droplet, effort, most) {
         Ok(found) => {
             cell.rate = Some(found.rate);

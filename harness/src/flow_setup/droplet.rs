@@ -80,7 +80,7 @@ impl<'a, 'b> Droplet<'a, 'b> {
             context,
             effort,
             layout,
-            warm_up_load: warm_up_load.clamp(CALM, HASTY),
+            warm_up_load: warm_up_load.clamp(CALM, HASTY).max(least(effort, &layout)),
             used: 0,
             passed: Instant::now(),
         };
@@ -137,7 +137,7 @@ impl<'a, 'b> Droplet<'a, 'b> {
                     let why = format!("the datapath holds {held} direct paths and not {wanted}");
                     return Err(Stop::Unavailable(why, Some(Box::new(warm_up))));
                 }
-                all = missing == 0;
+                all = missing as f64 <= wanted as f64 * LOSS;
             }
             if all {
                 break;
@@ -156,11 +156,10 @@ impl<'a, 'b> Droplet<'a, 'b> {
         Ok(warm_up)
     }
 
-    /// A pass that lost frames was too fast; the next one is slower, as far as there is time for a few of them.
+    /// A pass that lost frames was too fast; the next one is slower.
     fn slow_down(&mut self) {
-        let few_passes = f64::from(self.layout.installed) * 4.0;
-        let least = (few_passes / self.effort.warm_up.as_secs_f64()).max(CALM);
-        self.warm_up_load = (self.warm_up_load / 2.0).max(least).min(self.warm_up_load);
+        let least = least(self.effort, &self.layout);
+        self.warm_up_load = (self.warm_up_load / 2.0).max(least);
     }
 
     /// Latency of a packet each of the flows installed first.
@@ -267,6 +266,11 @@ impl<'a, 'b> Droplet<'a, 'b> {
         self.used += count;
         self.trial(Purpose::Search, &offer).map(|(trial, _)| trial)
     }
+}
+
+/// The lowest rate at which there is time for two passes over the flows of `layout`, and for a part of a third.
+fn least(effort: &Effort, layout: &Layout) -> f64 {
+    (f64::from(layout.installed) * 2.5 / effort.warm_up.as_secs_f64()).max(CALM)
 }
 
 impl Droplet<'_, '_> {

@@ -344,6 +344,11 @@ impl Runner<'_> {
                 // Noise lowers what a search finds; what one trial got through, the tester can do.
                 let rate = found.rate.throughput.unwrap_or(0.0);
                 let rate = rate.max(found.fastest.unwrap_or(0.0));
+                if rate <= 0.0 {
+                    let reason = "no load came through a null forward; was the machine busy with something else?";
+                    self.fail(datapath, "tester's ceiling", reason)?;
+                    return Ok(None);
+                }
                 let ceiling = Ceiling {
                     ports,
                     traffic,

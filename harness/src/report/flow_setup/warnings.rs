@@ -6,6 +6,8 @@ use crate::report::{text, units};
 
 /// A rate this near to the tester's ceiling is the tester's.
 const BOUND: f64 = 0.95;
+/// Load average for each processor from which on a machine is not idle.
+const BUSY: f64 = 0.5;
 /// Loss of pairs from which on their latency is that of a selection.
 const LOST: f64 = 0.005;
 /// First packets this much slower than second ones tell whether flows are held.
@@ -28,6 +30,18 @@ pub(super) fn of_run(header: &Header) -> Vec<String> {
     }
     if environment.datapath_cpu == environment.tester_cpu {
         out.push("datapath and tester shared one processor and slowed each other".to_owned());
+    }
+    let load = environment.notes.iter().find_map(|note| {
+        let load = note.strip_prefix("load average at the start: ")?;
+        load.parse::<f64>().ok()
+    });
+    if let Some(load) = load.filter(|load| *load > BUSY * environment.cpus as f64) {
+        out.push(format!(
+            "the machine was busy before the run began (load average {load}, {}): rates are too low and latencies too \
+             long by an amount that nobody knows, and where several threads work, as on veth ports, no single trial \
+             shows it; repeat the run on an idle machine",
+            text::count(environment.cpus as u64, "processor", "processors")
+        ));
     }
     out
 }
@@ -140,6 +154,17 @@ mod tests {
             max_ns: p50_ns,
             histogram: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_busy_machine_is_told() {
+        let mut header = crate::report::flow_setup::tests::header(1);
+        assert!(of_run(&header).is_empty());
+        let note = |load: &str| vec![format!("load average at the start: {load}")];
+        header.environment.notes = note("0.40");
+        assert!(of_run(&header).is_empty());
+        header.environment.notes = note("3.83");
+        assert!(of_run(&header)[0].contains("3.83"));
     }
 
     #[test]
