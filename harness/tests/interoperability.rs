@@ -110,6 +110,8 @@ struct Node {
     /// Where its packets lawfully differ from what the oracle says.
     differences: &'static [Difference],
     oracle: Oracle,
+    /// Whether an Open vSwitch forwards.
+    is_switch: bool,
     running: Box<dyn Running>,
     /// The far end of its endpoint port.
     endpoint: PacketSocket,
@@ -160,6 +162,7 @@ fn node(
         .map_err(|error| format!("{}: {error}", datapath.name()))?;
     Ok(Node {
         oracle: Oracle::new(&provision),
+        is_switch: datapath.name() != KernelXdp::default().name(),
         provision,
         differences: datapath.declared_differences(),
         running,
@@ -280,9 +283,8 @@ fn pair(datapaths: &[Box<dyn Datapath>]) -> Result<(), Failed> {
     if left.oracle.direct_paths().is_empty() {
         return Err("the left learned nothing".into());
     }
-    left.running.stop()?;
-    right.running.stop()?;
-    Ok(())
+    end(left)?;
+    end(right)
 }
 
 /// Two droplets and a bouncer, with the test as the wire between them.
@@ -320,10 +322,23 @@ fn by_bouncer(datapaths: &[Box<dyn Datapath>]) -> Result<(), Failed> {
     for (node, name) in nodes.iter_mut().zip(["left", "right", "bouncer"]) {
         knows(node, name)?;
     }
-    for node in nodes {
-        node.running.stop()?;
+    nodes.into_iter().try_for_each(end)
+}
+
+/// Stops a droplet. What a switch counted inside must be readable before, and only grow.
+fn end(mut node: Node) -> Result<(), Failed> {
+    let early = node.running.counters()?.switch;
+    let late = node.running.counters()?.switch;
+    if let (Some(early), Some(late)) = (&early, &late) {
+        let grew = late.since(early).is_some();
+        if early.received == 0 || early.lookups() == 0 || early.flows.is_none() || !grew {
+            return Err(format!("counters of the switch: {early:?}, later {late:?}").into());
+        }
     }
-    Ok(())
+    if node.is_switch != (early.is_some() && late.is_some()) {
+        return Err("counters of a switch are absent, or of none are there".into());
+    }
+    Ok(node.running.stop()?)
 }
 
 /// Sends a frame from the first of `way` and carries it along, which must be its way, to the endpoint of the last.
