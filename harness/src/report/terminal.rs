@@ -7,11 +7,11 @@ use super::units;
 use crate::record::Rate;
 
 /// Columns of the whole.
-const COLUMNS: usize = 104;
+const COLUMNS: usize = 100;
 
 /// Columns of each field and whether it holds numbers.
 const FIELDS: [(&str, usize, bool); 7] = [
-    ("datapath", 20, false),
+    ("datapath", 16, false),
     ("NDR Mpps", 23, true),
     ("PDR Mpps", 23, true),
     ("ceiling", 9, true),
