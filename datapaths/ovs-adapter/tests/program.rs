@@ -31,7 +31,7 @@ fn config() -> ProptestConfig {
         cases: WORLDS,
         // What is found becomes a described regression test instead.
         failure_persistence: None,
-        // The same worlds in every run. For others: PROPTEST_RNG_SEED, and PROPTEST_CASES for more.
+        // The same worlds in every run. For others change this, and for more WORLDS.
         rng_seed: RngSeed::Fixed(20_261_124),
         ..ProptestConfig::default()
     }

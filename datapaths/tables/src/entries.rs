@@ -189,7 +189,7 @@ fn attach(attachment: &provision::Attachment, bouncers: Group) -> Attachment {
 
 /// DSCP, and whether the stack shapes the class. Mizar forgot best effort with medium priority, which
 /// therefore falls to its default, premium with high priority.
-fn class_of_service(class: (Class, Priority)) -> (u8, bool) {
+pub fn class_of_service(class: (Class, Priority)) -> (u8, bool) {
     match class {
         (Class::Premium, Priority::High) | (Class::BestEffort, Priority::Medium) => (10, false),
         (Class::Premium, Priority::Medium) => (20, false),

@@ -8,5 +8,5 @@ mod entries;
 mod native;
 mod prefix;
 
-pub use entries::{CapacityError, Entries};
+pub use entries::{CapacityError, Entries, class_of_service};
 pub use native::Native;

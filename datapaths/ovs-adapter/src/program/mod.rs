@@ -328,19 +328,9 @@ pub fn endpoint_at(port: PortNumber) -> Option<EndpointPort> {
     (port < Tunnel::TRANSIT.number).then_some(EndpointPort(number))
 }
 
-/// Type of service by which an agent marks a class. Mizar forgot best effort with medium priority, which
-/// therefore falls to its default.
+/// Type of service by which an agent marks a class.
 fn type_of_service(class: (Class, Urgency)) -> u8 {
-    let dscp = match class {
-        (Class::Premium, Urgency::High) | (Class::BestEffort, Urgency::Medium) => 10,
-        (Class::Premium, Urgency::Medium) => 20,
-        (Class::Premium, Urgency::Low) => 30,
-        (Class::Expedited, Urgency::High) => 46,
-        (Class::Expedited, Urgency::Medium) => 32,
-        (Class::Expedited, Urgency::Low) => 24,
-        (Class::BestEffort, Urgency::High) => 16,
-        (Class::BestEffort, Urgency::Low) => 8,
-    };
+    let (dscp, _) = mizar_tables::class_of_service(class);
     dscp << 2
 }
 
