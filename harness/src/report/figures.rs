@@ -242,6 +242,15 @@ impl<'a> Cell<'a> {
             .is_some_and(|(upper, fastest)| fastest > upper * HELD_ABOVE)
     }
 
+    /// The rate that its fastest trial comes to with a full processor, where that one was nearly full and its time
+    /// tells (a thread that spins is always busy): more it does not carry, whatever PDR says.
+    pub(super) fn most_by_processor(&self) -> Option<f64> {
+        let fastest = self
+            .fastest()
+            .filter(|fastest| !self.polls_busily() && fastest.busy >= BUSY)?;
+        Some(fastest.rate / fastest.busy.min(1.0) * HELD_ABOVE)
+    }
+
     /// Why no figure of it can be trusted; the word that marks each.
     pub(super) fn doubt(&self) -> Option<&'static str> {
         let unverified = self.result.is_some_and(|result| result.unverified);

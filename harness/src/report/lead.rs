@@ -35,55 +35,47 @@ impl<'a> Lead<'a> {
         if trials.are_too_disturbed() {
             return undecided("the machine was too busy");
         }
-        let mut rated: Vec<_> = cells
-            .iter()
-            .filter(|cell| cell.doubt().is_none() && !cell.is_contradicted())
-            .filter_map(|cell| {
-                let rate = cell.pdr()?;
-                Some((cell, rate, rate.throughput?))
-            })
-            .collect();
-        rated.sort_by(|a, b| b.2.total_cmp(&a.2));
+        let mut rated: Vec<_> = cells.iter().filter_map(Carried::of).collect();
+        rated.sort_by(|a, b| b.lower.total_cmp(&a.lower));
         let Some((best, others)) = rated.split_first() else {
             return undecided("no trustworthy PDR");
         };
-        let (cell, rate, throughput) = best;
-        let Some((_, _, next)) = others.first() else {
-            return Self::Undecided(format!("only {} has a trustworthy PDR", cell.datapath));
-        };
-        let bound: Vec<_> = others
+        let Some(next) = others
             .iter()
-            .filter(|(other, rate, _)| set_by_tester(other, rate))
-            .map(|(other, ..)| other.datapath)
-            .collect();
-        if !bound.is_empty() {
-            return Self::Undecided(format!("{} tester-bound", text::list(&bound)));
-        }
-        let open: Vec<_> = others
-            .iter()
-            .filter(|(_, other, _)| other.upper.is_none())
-            .map(|(other, ..)| other.datapath)
-            .collect();
-        if !open.is_empty() {
-            return Self::Undecided(format!("no upper bound for {}", text::list(&open)));
-        }
-        let Some(lower) = rate.lower else {
-            return Self::Undecided(format!("no lower bound for {}", cell.datapath));
+            .map(|other| other.throughput)
+            .max_by(f64::total_cmp)
+        else {
+            return Self::Undecided(format!("only {} has a trustworthy PDR", best.name));
         };
+        for doubt in [
+            Doubt::TesterBound,
+            Doubt::Contradicted,
+            Doubt::NoUpperBound,
+            Doubt::NoLowerBound,
+        ] {
+            let names: Vec<_> = others
+                .iter()
+                .filter(|other| other.upper == Err(doubt))
+                .map(|other| other.name)
+                .collect();
+            if !names.is_empty() {
+                return Self::Undecided(doubt.words(&text::list(&names)));
+            }
+        }
         let close: Vec<_> = others
             .iter()
-            .filter(|(_, other, _)| other.upper.is_none_or(|upper| upper >= lower))
-            .map(|(other, ..)| other.datapath)
+            .filter(|other| other.upper.is_ok_and(|upper| upper >= best.lower))
+            .map(|other| other.name)
             .collect();
         if !close.is_empty() {
-            let mut names = vec![cell.datapath];
+            let mut names = vec![best.name];
             names.extend(close);
             return Self::Undecided(format!("intervals of {} overlap", text::list(&names)));
         }
         Self::Datapath {
-            name: cell.datapath,
-            times_next: throughput / next,
-            at_least: set_by_tester(cell, rate),
+            name: best.name,
+            times_next: best.throughput / next,
+            at_least: best.may_be_more,
         }
     }
 
@@ -100,6 +92,67 @@ impl<'a> Lead<'a> {
             }
             Self::Undecided(reason) => format!("not decided: {reason}"),
         }
+    }
+}
+
+/// Between which rates the most lies that a datapath carries with PDR's loss.
+struct Carried<'a> {
+    name: &'a str,
+    throughput: f64,
+    lower: f64,
+    upper: Result<f64, Doubt>,
+    /// Whether `throughput` is less than it can.
+    may_be_more: bool,
+}
+
+/// Why a datapath may carry more than its PDR says, or has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// The tester, not the datapath, may have set it.
+    TesterBound,
+    /// One trial carried clearly more.
+    Contradicted,
+    /// No trial lost enough.
+    NoUpperBound,
+    /// No trial kept to PDR's loss.
+    NoLowerBound,
+}
+
+impl Doubt {
+    fn words(self, names: &str) -> String {
+        match self {
+            Self::TesterBound => format!("{names} tester-bound"),
+            Self::Contradicted => format!("PDR of {names} too low"),
+            Self::NoUpperBound => format!("no upper bound for {names}"),
+            Self::NoLowerBound => format!("no lower bound for {names}"),
+        }
+    }
+}
+
+impl<'a> Carried<'a> {
+    /// `None` where no figure of it can be trusted, or there is none.
+    fn of(cell: &Cell<'a>) -> Option<Self> {
+        if cell.doubt().is_some() {
+            return None;
+        }
+        let rate = cell.pdr()?;
+        let throughput = rate.throughput?;
+        let upper = if rate.lower.is_none() {
+            Err(Doubt::NoLowerBound)
+        } else if set_by_tester(cell, rate) {
+            Err(Doubt::TesterBound)
+        } else if cell.is_contradicted() {
+            cell.most_by_processor().ok_or(Doubt::Contradicted)
+        } else {
+            rate.upper.ok_or(Doubt::NoUpperBound)
+        };
+        Some(Self {
+            name: cell.datapath,
+            throughput,
+            lower: rate.lower.unwrap_or_default(),
+            upper,
+            may_be_more: upper.is_err() || cell.is_contradicted(),
+        })
     }
 }
 

@@ -112,17 +112,21 @@ impl Injector {
                 seen.push((*port, frame));
             }
         }
-        let mut to_stack = None;
-        while let Some(frame) = self.stack.receive()? {
-            to_stack.get_or_insert(frame);
-        }
-        if let Some(frame) = to_stack {
-            return Ok(Outcome::ToStack { frame });
-        }
-        Ok(seen
+        let mut outcomes: Vec<_> = seen
             .into_iter()
-            .next()
-            .map_or(dropped, |(port, frame)| Outcome::Forward { port, frame }))
+            .map(|(port, frame)| Outcome::Forward { port, frame })
+            .collect();
+        while let Some(frame) = self.stack.receive()? {
+            outcomes.push(Outcome::ToStack { frame });
+        }
+        match outcomes.pop() {
+            None => Ok(dropped),
+            Some(only) if outcomes.is_empty() => Ok(only),
+            Some(last) => Err(Error::failed(
+                "injecting a frame",
+                several(outcomes.iter().chain([&last])),
+            )),
+        }
     }
 
     /// Whether a frame says of its sender what no frame before it said last.
@@ -182,4 +186,20 @@ impl Injector {
             }
         }
     }
+}
+
+/// What to say where more than one frame came out for one.
+fn several<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> String {
+    let places: Vec<_> = outcomes
+        .map(|outcome| match outcome {
+            Outcome::Forward { port, frame } => format!("{} B by {port}", frame.len()),
+            Outcome::ToStack { frame } => format!("{} B to the stack", frame.len()),
+            Outcome::Dropped { .. } => "none".to_owned(),
+        })
+        .collect();
+    format!(
+        "the switch let out {} frames for one: {}",
+        places.len(),
+        places.join(", ")
+    )
 }

@@ -64,8 +64,11 @@ impl Interpreter {
         }
     }
 
-    /// Feeds it one frame. A frame that leaves more than once leaves as the first of its copies.
-    pub fn inject(&mut self, port: Port, frame: &[u8]) -> Outcome {
+    /// Feeds it one frame.
+    ///
+    /// # Errors
+    /// All that came out, where that is more than one: no frame of an overlay leaves twice.
+    pub fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Vec<Outcome>> {
         let mut outputs = Outputs::new();
         match port {
             Port::Uplink => self.at_uplink(frame, &mut outputs),
@@ -74,10 +77,14 @@ impl Interpreter {
                 self.overlay(packet, &mut outputs);
             }
         }
-        outputs.into_iter().next().unwrap_or(Outcome::Dropped {
-            why: Why::Drop,
-            reason: "no rule has an output",
-        })
+        match outputs.pop() {
+            None => Ok(Outcome::Dropped {
+                why: Why::Drop,
+                reason: "no rule has an output",
+            }),
+            Some(only) if outputs.is_empty() => Ok(only),
+            Some(last) => Err(outputs.into_iter().chain([last]).collect()),
+        }
     }
 
     /// What the controller knows, or table DIRECT says, in no order.
