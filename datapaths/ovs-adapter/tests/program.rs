@@ -103,7 +103,10 @@ fn run_on(
 fn only(outcome: Result<Outcome, Vec<Outcome>>) -> Result<Outcome, TestCaseError> {
     outcome.map_err(|copies| {
         let copies = copies.into_iter().map(|copy| describe(&copy.into()));
-        TestCaseError::fail(format!("more than one frame came out: {:?}", copies.collect::<Vec<_>>()))
+        TestCaseError::fail(format!(
+            "more than one frame came out: {:?}",
+            copies.collect::<Vec<_>>()
+        ))
     })
 }
 

@@ -21,7 +21,7 @@ const TOO_DISTURBED: f64 = 0.15;
 pub(super) const HELD_ABOVE: f64 = 1.05;
 
 /// A datapath whose processor was idle for more than the rest of its fastest trial had room left.
-const BUSY: f64 = 0.90;
+pub(super) const BUSY: f64 = 0.90;
 
 /// Everything the report says about a run.
 pub(super) struct Figures<'a> {

@@ -32,6 +32,9 @@ impl<'a> Lead<'a> {
         if is_smoke(run) {
             return undecided("smoke: too short for conclusions");
         }
+        if let [only] = cells {
+            return Self::Undecided(format!("only {} was measured here", only.datapath));
+        }
         if trials.are_too_disturbed() {
             return undecided("the machine was too busy");
         }
