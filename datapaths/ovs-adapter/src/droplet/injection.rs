@@ -116,9 +116,15 @@ impl Injector {
             .into_iter()
             .map(|(port, frame)| Outcome::Forward { port, frame })
             .collect();
+        let mut to_stack = Vec::new();
         while let Some(frame) = self.stack.receive()? {
-            outcomes.push(Outcome::ToStack { frame });
+            to_stack.push(Outcome::ToStack { frame });
         }
+        if !to_stack.is_empty() {
+            // The stack may answer: to a request for its address, say.
+            outcomes.retain(|outcome| !matches!(outcome, Outcome::Forward { port: Port::Uplink, frame } if !is_overlay(frame)));
+        }
+        outcomes.extend(to_stack);
         match outcomes.pop() {
             None => Ok(dropped),
             Some(only) if outcomes.is_empty() => Ok(only),
@@ -186,6 +192,14 @@ impl Injector {
             }
         }
     }
+}
+
+/// Whether an outer frame is of the overlay: Geneve over UDP over IPv4 without options.
+fn is_overlay(frame: &[u8]) -> bool {
+    let at = |from: usize, to: usize| frame.get(from..to);
+    at(ETHERTYPE, ETHERTYPE + 2) == Some(&[0x08, 0x00])
+        && at(23, 24) == Some(&[17])
+        && at(36, 38) == Some(&mizar_wire::geneve::PORT.get().to_be_bytes())
 }
 
 /// What to say where more than one frame came out for one.
