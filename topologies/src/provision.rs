@@ -4,9 +4,10 @@
 //! as people write them; encodings belong to the datapaths.
 
 use mizar_wire::{Ipv4, Mac, Vni};
+use serde::{Deserialize, Serialize};
 
 /// A host of the underlay: a droplet as others see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Host {
     /// Underlay address.
     pub ip: Ipv4,
@@ -15,7 +16,8 @@ pub struct Host {
 }
 
 /// A network prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Cidr {
     address: Ipv4,
     length: u8,
@@ -76,6 +78,20 @@ impl std::str::FromStr for Cidr {
     }
 }
 
+impl TryFrom<String> for Cidr {
+    type Error = CidrError;
+
+    fn try_from(text: String) -> Result<Self, CidrError> {
+        text.parse()
+    }
+}
+
+impl From<Cidr> for String {
+    fn from(cidr: Cidr) -> Self {
+        cidr.to_string()
+    }
+}
+
 impl std::fmt::Display for Cidr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.address, self.length)
@@ -83,7 +99,7 @@ impl std::fmt::Display for Cidr {
 }
 
 /// What sort of endpoint an address is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum EndpointKind {
     /// One interface on one droplet.
     #[default]
@@ -95,7 +111,7 @@ pub enum EndpointKind {
 }
 
 /// An overlay endpoint that the droplet knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Its VPC.
     pub vni: Vni,
@@ -113,11 +129,11 @@ pub struct Endpoint {
 }
 
 /// A port of the droplet to which an endpoint is attached, counted from zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EndpointPort(pub u16);
 
 /// A port of a droplet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Port {
     /// Towards the underlay.
     Uplink,
@@ -135,7 +151,7 @@ impl std::fmt::Display for Port {
 }
 
 /// A network and its bouncers, in the order by which the hash picks: 0 to 128 of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// The VPC.
     pub vni: Vni,
@@ -146,7 +162,7 @@ pub struct Network {
 }
 
 /// A VPC and its dividers, in the order by which the hash picks: 0 to 128 of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vpc {
     /// The VPC.
     pub vni: Vni,
@@ -155,7 +171,7 @@ pub struct Vpc {
 }
 
 /// An entry of the direct-path cache: where an endpoint is hosted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DirectPath {
     /// The VPC.
     pub vni: Vni,
@@ -166,7 +182,7 @@ pub struct DirectPath {
 }
 
 /// Class of service of what an endpoint sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Class {
     /// Forwarded at once.
     #[default]
@@ -178,7 +194,7 @@ pub enum Class {
 }
 
 /// Priority within a [`Class`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Priority {
     /// First.
     #[default]
@@ -190,7 +206,7 @@ pub enum Priority {
 }
 
 /// An endpoint whose frames enter the droplet here: what its transit agent must know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// Where it is attached.
     pub port: EndpointPort,
@@ -211,14 +227,12 @@ pub struct Attachment {
 }
 
 /// A set of network policies: bit n stands for policy n.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PolicySet(pub u64);
 
 /// Policies that allow a protocol and destination port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortRule {
     /// VPC of the local endpoint.
     pub vni: Vni,
@@ -233,7 +247,7 @@ pub struct PortRule {
 }
 
 /// Policies that name a prefix. Where several prefixes match, the longest alone decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CidrRule {
     /// VPC of the local endpoint.
     pub vni: Vni,
@@ -246,7 +260,7 @@ pub struct CidrRule {
 }
 
 /// Policies that name labels of the sender; a label of zero is not looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelRule {
     /// VPC.
     pub vni: Vni,
@@ -259,7 +273,7 @@ pub struct LabelRule {
 }
 
 /// Network policy of one direction.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rules {
     /// Endpoints to which policy applies at all; others are open.
     pub enforced: Vec<(Vni, Ipv4)>,
@@ -283,7 +297,7 @@ impl Rules {
 }
 
 /// Everything one droplet must know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provision {
     /// The droplet itself.
     pub host: Host,

@@ -1,4 +1,5 @@
-//! Network devices of the lab: namespaces, veth pairs, offloads, threaded NAPI, and sockets for whole frames.
+//! What the lab asks of Linux: namespaces, veth pairs, offloads, threaded NAPI, sockets for whole frames, threads and
+//! child processes.
 //!
 //! Namespaces here have no name: they live as long as a file descriptor of this process, and the kernel
 //! takes them down, with every device inside, however the process ends.
@@ -9,6 +10,7 @@ mod generic;
 mod link;
 mod namespace;
 mod packet;
+pub mod process;
 mod thread;
 
 pub use awake::Awake;

@@ -41,26 +41,9 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
-    /// A program ended by itself.
-    #[error("{program} ended ({status}); the last it logged:\n{log}")]
-    Ended {
-        /// The program.
-        program: &'static str,
-        /// How it ended.
-        status: String,
-        /// The last lines of its log.
-        log: String,
-    },
-    /// A program was not ready in time.
-    #[error("{program} was not ready within {seconds} s; the last it logged:\n{log}")]
-    NotReady {
-        /// The program.
-        program: &'static str,
-        /// How long it was waited for.
-        seconds: u64,
-        /// The last lines of its log.
-        log: String,
-    },
+    /// A program did not start, or ended.
+    #[error(transparent)]
+    Process(#[from] netdev::process::Error),
     /// An appctl command failed.
     #[error("ovs-appctl {command}: {reason}")]
     Control {

@@ -4,13 +4,13 @@ use crate::Error;
 use crate::database::Database;
 use crate::installation::Installation;
 use crate::jsonrpc::Connection;
-use crate::process::{Place, Process};
+use netdev::process::{Place, Process};
 use netdev::{Cpu, Namespace};
 use serde_json::json;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -118,7 +118,7 @@ impl Instance {
     /// See above.
     pub fn check(&self) -> Result<(), Error> {
         self.ovsdb_server.check()?;
-        self.vswitchd.check()
+        Ok(self.vswitchd.check()?)
     }
 
     /// Process id of `ovs-vswitchd`.
@@ -167,6 +167,7 @@ fn listens(socket: &Path) -> bool {
 
 fn program(path: &Path, folder: &Path) -> Command {
     let mut command = Command::new(path);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     for variable in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"] {
         command.env(variable, folder);
     }

@@ -14,7 +14,6 @@ pub mod instance;
 pub mod interpreter;
 mod jsonrpc;
 pub mod openflow;
-mod process;
 pub mod program;
 pub mod reactive;
 pub mod statistics;

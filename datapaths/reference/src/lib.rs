@@ -3,11 +3,11 @@
 //! It has no I/O to speak of, so that its figures are the core's own cost and an upper bound for every
 //! datapath that carries the core through real ports.
 
-mod droplet;
+mod injection;
 mod worker;
 
 use datapath_api::{Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running};
-use droplet::Droplet;
+use mizar_droplet::Droplet;
 use mizar_tables::{Entries, Native};
 use netdev::{Cpu, Tid};
 use topologies::provision::{DirectPath, Port, Provision};
@@ -87,7 +87,7 @@ impl Running for Detached {
     }
 
     fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error> {
-        self.droplet.inject(port, frame)
+        injection::inject(&mut self.droplet, port, frame)
     }
 
     fn threads(&self) -> Vec<Tid> {

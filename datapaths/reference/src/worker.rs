@@ -1,8 +1,9 @@
 //! The thread that forwards: polls its ports in turn, a burst at a time.
 
-use crate::droplet::{Action, Droplet};
+use crate::injection::inject;
 use datapath_api::ring::{Buffer, RingPort};
 use datapath_api::{Counters, Error, Outcome, Running};
+use mizar_droplet::{Action, Droplet};
 use netdev::{Cpu, Tid, Urgency};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -122,7 +123,7 @@ fn forward(
                 let _ = answer.send(droplet.direct_paths());
             }
             Ok(Request::Inject(port, frame, answer)) => {
-                let _ = answer.send(droplet.inject(port, &frame));
+                let _ = answer.send(inject(&mut droplet, port, &frame));
             }
         }
         for _ in 0..BURST {

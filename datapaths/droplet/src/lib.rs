@@ -1,17 +1,50 @@
-//! One droplet: tables, counters, and a frame's way through the core.
+//! A droplet in user space: tables, counters, and a frame's way through the core, for every datapath that carries the
+//! core natively.
 
-use datapath_api::ring::Buffer;
-use datapath_api::{Counters, Error, Outcome, Why};
+use datapath_api::ring;
+use datapath_api::{Counters, Outcome, Why};
 use mizar_core::frame::Slice;
-use mizar_core::reason::{Reason, Refusal};
+use mizar_core::reason::Refusal;
 use mizar_core::verdict::{Agent, Changes, Transit, Via};
 use mizar_core::{Tables, agent, apply, transit};
 use mizar_tables::Native;
 use mizar_wire::Vni;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
-use topologies::provision::{DirectPath, EndpointPort, Host, Port};
+use topologies::provision::{DirectPath, Host};
+
+pub use mizar_core::reason::Reason;
+
+/// A frame in memory, with room in front.
+pub trait Buffer {
+    /// The frame, at an even address.
+    fn frame_mut(&mut self) -> &mut [u8];
+
+    /// Adds `len` bytes in front, an even number; false if there is no room.
+    fn grow(&mut self, len: usize) -> bool;
+
+    /// Takes `len` bytes off the front, an even number; false if there are not as many.
+    fn strip(&mut self, len: usize) -> bool;
+}
+
+impl Buffer for ring::Buffer {
+    #[inline(always)]
+    fn frame_mut(&mut self) -> &mut [u8] {
+        Self::frame_mut(self)
+    }
+
+    #[inline(always)]
+    fn grow(&mut self, len: usize) -> bool {
+        Self::grow(self, len)
+    }
+
+    #[inline(always)]
+    fn strip(&mut self, len: usize) -> bool {
+        Self::strip(self, len)
+    }
+}
 
 /// What becomes of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// It leaves by the uplink.
     Uplink,
@@ -23,6 +56,19 @@ pub enum Action {
     Refused(Reason),
 }
 
+/// A frame that was refused for `reason`, as verification sees it.
+pub fn dropped(reason: Reason) -> Outcome {
+    Outcome::Dropped {
+        why: match reason.refusal() {
+            Refusal::Drop => Why::Drop,
+            Refusal::Abort => Why::Abort,
+        },
+        reason: reason.text(),
+    }
+}
+
+/// One droplet, for one thread.
+#[derive(Debug, Clone)]
 pub struct Droplet {
     tables: Native,
     encapsulated: u64,
@@ -34,6 +80,7 @@ pub struct Droplet {
 }
 
 impl Droplet {
+    /// A droplet with these tables.
     pub fn new(tables: Native) -> Self {
         Self {
             tables,
@@ -48,7 +95,7 @@ impl Droplet {
 
     /// A frame leaves the endpoint at `port`.
     #[inline(always)]
-    pub fn agent(&mut self, port: usize, buffer: &mut Buffer) -> Action {
+    pub fn agent(&mut self, port: usize, buffer: &mut impl Buffer) -> Action {
         let attachment = self.tables.attachment(port);
         let verdict = match Slice::new(buffer.frame_mut()) {
             Ok(frame) => agent::agent(&frame, &attachment, &mut self.tables),
@@ -81,7 +128,7 @@ impl Droplet {
 
     /// A frame arrives at the uplink.
     #[inline(always)]
-    pub fn transit(&mut self, buffer: &mut Buffer) -> Action {
+    pub fn transit(&mut self, buffer: &mut impl Buffer) -> Action {
         let mut changes = Changes::default();
         let Ok(mut frame) = Slice::new(buffer.frame_mut()) else {
             return self.refuse(Reason::NoRoom);
@@ -120,45 +167,7 @@ impl Droplet {
         Action::Refused(reason)
     }
 
-    pub fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error> {
-        let mut buffer = Buffer::new();
-        let doing = || "passing a frame in";
-        let capacity = Buffer::capacity();
-        buffer
-            .reset(frame.len())
-            .ok_or_else(|| {
-                Error::failed(doing(), format!("{} bytes exceed {capacity}", frame.len()))
-            })?
-            .copy_from_slice(frame);
-        let action = match port {
-            Port::Uplink => self.transit(&mut buffer),
-            Port::Endpoint(EndpointPort(port)) => self.agent(usize::from(port), &mut buffer),
-        };
-        let frame = buffer.frame().to_vec();
-        Ok(match action {
-            Action::Uplink => Outcome::Forward {
-                port: Port::Uplink,
-                frame,
-            },
-            Action::Endpoint(port) => {
-                let port = u16::try_from(port)
-                    .map_err(|_| Error::failed(doing(), format!("no endpoint port {port}")))?;
-                Outcome::Forward {
-                    port: Port::Endpoint(EndpointPort(port)),
-                    frame,
-                }
-            }
-            Action::Stack => Outcome::ToStack { frame },
-            Action::Refused(reason) => Outcome::Dropped {
-                why: match reason.refusal() {
-                    Refusal::Drop => Why::Drop,
-                    Refusal::Abort => Why::Abort,
-                },
-                reason: reason.text(),
-            },
-        })
-    }
-
+    /// What was counted since it was made.
     pub fn counters(&self) -> Counters {
         let refused = Reason::ALL
             .iter()
@@ -177,6 +186,7 @@ impl Droplet {
         }
     }
 
+    /// The direct-path cache, in no order.
     pub fn direct_paths(&self) -> Vec<DirectPath> {
         self.tables
             .direct_paths()

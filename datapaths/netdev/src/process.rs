@@ -1,7 +1,7 @@
 //! A child process that lives no longer than this process wants it to.
 
-use crate::Error;
-use netdev::Cpu;
+use crate::Cpu;
+use crate::Error as SystemError;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,34 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(5);
 /// Lines of a log that an error shows.
 const LOG_LINES: usize = 12;
+
+/// What can go wrong with a child.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be started.
+    #[error(transparent)]
+    System(#[from] SystemError),
+    /// It ended by itself.
+    #[error("{program} ended ({status}); the last it logged:\n{log}")]
+    Ended {
+        /// The program.
+        program: &'static str,
+        /// How it ended.
+        status: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// It was not ready in time.
+    #[error("{program} was not ready within {seconds} s; the last it logged:\n{log}")]
+    NotReady {
+        /// The program.
+        program: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+        /// The last lines of its log.
+        log: String,
+    },
+}
 
 /// Where a child runs; anywhere by default.
 #[derive(Debug, Default)]
@@ -31,7 +59,9 @@ pub struct Place {
 /// process ends; so each child has a thread of its own, which lives as long as it.
 #[derive(Debug)]
 pub struct Process {
+    /// What it is called in messages.
     pub name: &'static str,
+    /// Its process id.
     pub pid: u32,
     log: PathBuf,
     ended: Arc<Mutex<Option<ExitStatus>>>,
@@ -41,7 +71,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` in `namespace`; what it logs goes to `log`.
+    /// Starts `command` at `place`. Errors show the last lines of `log`, if it logs into that file; what it prints goes
+    /// nowhere unless `command` says so.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
     pub fn start(
         name: &'static str,
         mut command: Command,
@@ -49,10 +83,7 @@ impl Process {
         log: &Path,
     ) -> Result<Self, Error> {
         let Place { namespace, cpu } = place;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::null());
         let parent = std::process::id();
         let prepare = move || {
             // SAFETY: system calls that only concern the child; none of them allocates.
@@ -98,12 +129,12 @@ impl Process {
                     let _ = started.send(Err(error));
                 }
             })
-            .map_err(Error::io(format!("starting a thread for {name}")))?;
+            .map_err(|e| SystemError::io(format!("starting a thread for {name}"), e))?;
         let gone = || std::io::Error::other("its thread died");
         let pid = pid
             .recv()
             .unwrap_or_else(|_| Err(gone()))
-            .map_err(Error::io(format!("starting {name}")))?;
+            .map_err(|e| SystemError::io(format!("starting {name}"), e))?;
         Ok(Self {
             name,
             pid,
@@ -132,6 +163,9 @@ impl Process {
     }
 
     /// Waits until `ready` says so.
+    ///
+    /// # Errors
+    /// Where it ends, or is not ready in time.
     pub fn until(&self, patience: Duration, ready: impl Fn() -> bool) -> Result<(), Error> {
         let began = Instant::now();
         while !ready() {
@@ -149,6 +183,9 @@ impl Process {
     }
 
     /// An error if it ended.
+    ///
+    /// # Errors
+    /// See above.
     pub fn check(&self) -> Result<(), Error> {
         match self.ended() {
             None => Ok(()),

@@ -1,0 +1,62 @@
+//! The Mizar core on DPDK ports, run to completion on one processor.
+//!
+//! Takes orders over the Unix socket that its one argument names (`mizar-dpdk-protocol`), and ends when the other side
+//! closes it.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `orders` | the socket, and the thread that listens to it |
+//! | `eal` | DPDK's environment: how it is started |
+//! | `work` | what is done with a frame |
+//! | `mbuf` | a frame in DPDK's memory |
+//! | `burst` | engine: receive, decide, send, in a loop |
+//! | `pipeline` | engine: the same as pipelines of `capsule` |
+
+mod burst;
+mod eal;
+mod mbuf;
+mod orders;
+mod pipeline;
+mod work;
+
+use anyhow::{Context, bail};
+use mizar_dpdk_protocol::{Answer, Engine, Request};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(socket), None) = (arguments.next(), arguments.next()) else {
+        eprintln!("usage: mizar-dpdk SOCKET; `bench` starts it");
+        return ExitCode::from(2);
+    };
+    match UnixStream::connect(&socket) {
+        Err(error) => {
+            eprintln!("mizar-dpdk: connecting to {}: {error}", socket.display());
+            ExitCode::from(2)
+        }
+        Ok(mut socket) => match run(&mut socket) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("mizar-dpdk: {error:#}");
+                // Whoever started it may be gone, and then there is nobody to tell.
+                let _ =
+                    mizar_dpdk_protocol::send(&mut socket, &Answer::Failed(format!("{error:#}")));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn run(socket: &mut UnixStream) -> anyhow::Result<()> {
+    let start = match mizar_dpdk_protocol::receive(socket).context("waiting for orders")? {
+        Some(Request::Start(start)) => start,
+        Some(_) => bail!("the first order is not to start"),
+        None => return Ok(()),
+    };
+    let inbox = orders::listen(socket.try_clone().context("duplicating a socket")?)?;
+    match start.engine {
+        Engine::Burst => burst::run(&start, &inbox),
+        Engine::Capsule => pipeline::run(&start, inbox),
+    }
+}

@@ -1,0 +1,134 @@
+//! What is done with a frame, and the answers to what is asked meanwhile.
+
+use anyhow::{Context, bail};
+use datapath_api::Counters;
+use mizar_dpdk_protocol::{Answer, Counted, Device, Request, Role, Start, Work};
+use mizar_droplet::{Action, Buffer, Droplet};
+use mizar_tables::{Entries, Native};
+use topologies::provision::{EndpointPort, Port};
+
+/// A device by its place in the list of devices.
+pub type Place = usize;
+
+/// Decides about frames.
+pub enum Forwarder {
+    Mizar {
+        droplet: Box<Droplet>,
+        uplink: Place,
+        /// By number.
+        endpoints: Vec<Option<Place>>,
+        stack: Option<Place>,
+        /// What each device is for.
+        roles: Vec<Role>,
+    },
+    /// Where what comes by each device leaves.
+    Forward(Vec<Option<Place>>),
+}
+
+/// The rest of what is counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    pub handled: u64,
+    /// None where the engine does not know.
+    pub unsent: Option<u64>,
+    pub busy_cycles: u64,
+    pub idle_cycles: u64,
+}
+
+impl Forwarder {
+    /// For the work and devices of `start`.
+    pub fn new(start: &Start) -> anyhow::Result<Self> {
+        let place = |role: Role| start.devices.iter().position(|device| device.role == role);
+        match &start.work {
+            Work::Mizar(provision) => {
+                let entries = Entries::encode(provision).context("the droplet's tables")?;
+                Ok(Self::Mizar {
+                    droplet: Box::new(Droplet::new(Native::new(&entries))),
+                    uplink: place(Role::Droplet(Port::Uplink)).context("there is no uplink")?,
+                    endpoints: endpoints(&start.devices),
+                    stack: place(Role::Stack),
+                    roles: start.devices.iter().map(|device| device.role).collect(),
+                })
+            }
+            Work::Forward(paths) => {
+                let mut forward = vec![None; start.devices.len()];
+                for (from, to) in paths {
+                    let (Some(from), Some(to)) =
+                        (place(Role::Droplet(*from)), place(Role::Droplet(*to)))
+                    else {
+                        bail!("no device is {from} or {to}");
+                    };
+                    forward[from] = Some(to);
+                }
+                Ok(Self::Forward(forward))
+            }
+        }
+    }
+
+    /// Does what is to be done with a frame that came by a device; says by which it leaves.
+    #[inline(always)]
+    pub fn decide(&mut self, from: Place, frame: &mut impl Buffer) -> Option<Place> {
+        match self {
+            Self::Mizar {
+                droplet,
+                uplink,
+                endpoints,
+                stack,
+                roles,
+            } => {
+                let action = match roles.get(from) {
+                    Some(Role::Droplet(Port::Uplink)) => droplet.transit(frame),
+                    Some(Role::Droplet(Port::Endpoint(EndpointPort(port)))) => {
+                        droplet.agent(usize::from(*port), frame)
+                    }
+                    // What the stack sends on the underlay.
+                    Some(Role::Stack) => Action::Uplink,
+                    None => return None,
+                };
+                match action {
+                    Action::Uplink => Some(*uplink),
+                    Action::Endpoint(port) => endpoints.get(port as usize).copied().flatten(),
+                    Action::Stack => *stack,
+                    Action::Refused(_) => None,
+                }
+            }
+            Self::Forward(paths) => paths.get(from).copied().flatten(),
+        }
+    }
+
+    /// Answers what is asked while frames are forwarded.
+    pub fn answer(&self, request: &Request, tally: Tally) -> Answer {
+        match (request, self) {
+            (Request::Start(_), _) => Answer::Failed("it was started already".to_owned()),
+            (Request::Count, _) => Answer::Counted(Box::new(Counted {
+                counters: match self {
+                    Self::Mizar { droplet, .. } => droplet.counters(),
+                    Self::Forward(_) => Counters::default(),
+                },
+                handled: tally.handled,
+                unsent: tally.unsent,
+                busy_cycles: tally.busy_cycles,
+                idle_cycles: tally.idle_cycles,
+            })),
+            (Request::DirectPaths, Self::Mizar { droplet, .. }) => {
+                Answer::DirectPaths(droplet.direct_paths())
+            }
+            (Request::DirectPaths, Self::Forward(_)) => Answer::DirectPaths(Vec::new()),
+        }
+    }
+}
+
+/// The devices of endpoint ports, by number.
+fn endpoints(devices: &[Device]) -> Vec<Option<Place>> {
+    let mut endpoints = Vec::new();
+    for (place, device) in devices.iter().enumerate() {
+        if let Role::Droplet(Port::Endpoint(EndpointPort(number))) = device.role {
+            let number = usize::from(number);
+            if endpoints.len() <= number {
+                endpoints.resize(number + 1, None);
+            }
+            endpoints[number] = Some(place);
+        }
+    }
+    endpoints
+}
