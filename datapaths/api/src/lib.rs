@@ -5,15 +5,19 @@
 //! datapath that runs the core is generic over a frame and tables.
 
 pub mod difference;
+mod enclosure;
 mod error;
 mod missing;
+mod outcome;
 mod ports;
 pub mod ring;
 mod switch;
 
 pub use difference::Difference;
+pub use enclosure::{Enclosure, Outside};
 pub use error::Error;
 pub use missing::Missing;
+pub use outcome::only_outcome;
 pub use ports::{DropletPorts, PortType, VethPorts};
 pub use switch::{Cycles, SwitchCounters};
 

@@ -7,6 +7,7 @@
 mod awake;
 mod ethtool;
 mod generic;
+mod hugepages;
 mod link;
 mod namespace;
 mod packet;
@@ -15,6 +16,7 @@ mod thread;
 
 pub use awake::Awake;
 pub use generic::has_generic_netlink_family;
+pub use hugepages::Hugepages;
 pub use link::{Interface, add_neighbour, create_veth, set_up_with_address};
 pub use namespace::Namespace;
 pub use packet::PacketSocket;
@@ -49,6 +51,16 @@ pub enum Error {
         "interface {0} has no NAPI thread; threaded NAPI needs Linux 5.12 and an XDP program on the device"
     )]
     NoNapiThread(String),
+    /// There are too few hugepages.
+    #[error(
+        "{wanted} free hugepages of 2 MiB are needed and {missing} are missing: the machine's memory is full or in pieces; end something, or reserve them after a restart (sysctl vm.nr_hugepages={wanted})"
+    )]
+    Hugepages {
+        /// How many were asked for.
+        wanted: u64,
+        /// How many of them there are not.
+        missing: u64,
+    },
     /// A thread of this process died.
     #[error("a helper thread in a network namespace died")]
     Thread,

@@ -197,7 +197,8 @@ impl Process {
         }
     }
 
-    fn last_logged(&self) -> String {
+    /// The last lines of its log.
+    pub fn last_logged(&self) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = text.lines().collect();

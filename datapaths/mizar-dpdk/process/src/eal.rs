@@ -20,15 +20,15 @@ pub fn options(start: &Start) -> Vec<String> {
     let mut options = vec![
         "--no-pci".to_owned(),
         "--no-telemetry".to_owned(),
-        "--in-memory".to_owned(),
         "--log-level=*:warning".to_owned(),
         "-m".to_owned(),
         start.mebibytes.to_string(),
     ];
-    match start.memory {
-        Memory::Huge => options.push("--single-file-segments".to_owned()),
-        Memory::Ordinary => options.push("--no-huge".to_owned()),
-    }
+    let of_memory = match start.memory {
+        Memory::Huge => ["--in-memory", "--single-file-segments"],
+        Memory::Ordinary => ["--no-huge", "--no-shconf"],
+    };
+    options.extend(of_memory.map(str::to_owned));
     options
 }
 

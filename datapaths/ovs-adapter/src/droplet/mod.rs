@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `switch` | bridges, ports, addresses and neighbours of an instance |
-//! | `injection` | devices and sockets around a droplet without ports, to feed it single frames |
+//! | `injection` | single frames through a droplet without ports of its own |
 //! | `counters` | what rules and the switch's caches counted |
 //! | `running` | the droplet itself |
 

@@ -1,6 +1,6 @@
 //! The droplet itself.
 
-use super::injection::{Devices, Injector};
+use super::injection::Injector;
 use super::switch::{Switch, send_back};
 use super::{Control, Io, counters};
 use crate::Installation;
@@ -8,7 +8,7 @@ use crate::flow::Rule;
 use crate::openflow::Filter;
 use crate::program::{self, Program, table};
 use crate::reactive::{self, controller::Controller};
-use datapath_api::{Counters, Error, Outcome, Running, VethPorts};
+use datapath_api::{Counters, Enclosure, Error, Outcome, Running, VethPorts};
 use mizar_tables::{Entries, Native};
 use netdev::{Cpu, Tid, Urgency};
 use topologies::provision::{DirectPath, Port, Provision};
@@ -35,12 +35,12 @@ pub struct Droplet {
 impl Droplet {
     /// A droplet without ports, on devices of its own.
     pub fn detached(plan: &Plan<'_>) -> Result<Self, Error> {
-        let devices = Devices::new(plan.provision)?;
-        let (switch, controller) = start(plan, &devices.ports, None)?;
+        let enclosure = Enclosure::new(plan.provision, 1)?;
+        let (switch, controller) = start(plan, &enclosure.ports, None)?;
         Ok(Self {
             controller,
             switch,
-            injector: Some(Injector::new(devices)?),
+            injector: Some(Injector::new(enclosure)?),
             threads: Vec::new(),
         })
     }

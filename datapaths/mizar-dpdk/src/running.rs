@@ -1,0 +1,149 @@
+//! A droplet that a DPDK process forwards for.
+
+use crate::client::Client;
+use crate::devices::Driver;
+use datapath_api::{
+    Counters, Enclosure, Error, Outcome, Outside, Running, VethPorts, Why, only_outcome,
+};
+use mizar_dpdk_protocol::{Engine, Memory, Start, Work};
+use mizar_droplet::{Reason, dropped};
+use netdev::{Cpu, Tid, Urgency};
+use std::time::{Duration, Instant};
+use topologies::provision::{DirectPath, Port, Provision};
+
+/// Memory of the process for frames, in mebibytes.
+const MEBIBYTES: u32 = 128;
+/// How long a frame may take until the process is through with it before the process counts as dead.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often is looked whether it is.
+const LOOK: Duration = Duration::from_micros(50);
+
+/// A droplet that a DPDK process forwards for.
+pub struct Droplet {
+    // Dropped first: its ports are devices of the others.
+    client: Client,
+    outside: Option<Outside>,
+    threads: Vec<Tid>,
+}
+
+impl Droplet {
+    /// A droplet without ports, on devices of its own, with a spare one for what goes to the stack.
+    pub fn detached(engine: Engine, provision: &Provision, cpu: Cpu) -> Result<Self, Error> {
+        let enclosure = Enclosure::new(provision, 1)?;
+        let start = Start {
+            engine,
+            cpu: cpu.0,
+            memory: Memory::Ordinary,
+            mebibytes: MEBIBYTES,
+            devices: Driver::Packet.devices(&enclosure.ports, true),
+            work: Work::Mizar(Box::new(provision.clone())),
+        };
+        let client = Client::start(start, Some(&enclosure.ports.namespace))?;
+        Ok(Self {
+            client,
+            outside: Some(enclosure.listen()?),
+            threads: Vec::new(),
+        })
+    }
+
+    /// A droplet on veth ports, with all its work on `cpu`.
+    pub fn attached(
+        engine: Engine,
+        provision: &Provision,
+        ports: &VethPorts,
+        cpu: Cpu,
+    ) -> Result<Self, Error> {
+        let start = Start {
+            engine,
+            cpu: cpu.0,
+            memory: Memory::Ordinary,
+            mebibytes: MEBIBYTES,
+            devices: Driver::Xdp.devices(ports, false),
+            work: Work::Mizar(Box::new(provision.clone())),
+        };
+        let client = Client::start(start, Some(&ports.namespace))?;
+        let mut threads = client.threads()?;
+        for thread in &threads {
+            // The one that forwards, among them.
+            thread.prioritise(Urgency::Busy)?;
+        }
+        for interface in ports.endpoints.iter().chain([&ports.uplink]) {
+            threads.extend(interface.thread_napi(cpu, Urgency::Prompt)?);
+        }
+        Ok(Self {
+            client,
+            outside: None,
+            threads,
+        })
+    }
+}
+
+impl Running for Droplet {
+    fn counters(&mut self) -> Result<Counters, Error> {
+        Ok(self.client.count()?.counters)
+    }
+
+    fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
+        self.client.direct_paths()
+    }
+
+    fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error> {
+        let doing = "injecting a frame";
+        let Some(outside) = &self.outside else {
+            return Err(Error::failed(doing, "the droplet is attached to ports"));
+        };
+        let stack = outside.last();
+        let nothing = |reason| Outcome::Dropped {
+            why: Why::Drop,
+            reason,
+        };
+        if port == stack || !outside.carries(port, frame) {
+            return Ok(nothing("no device carries the frame"));
+        }
+        let before = self.client.count()?;
+        outside.socket(port)?.send(frame)?;
+        let began = Instant::now();
+        let after = loop {
+            let now = self.client.count()?;
+            if now.handled > before.handled {
+                break now;
+            }
+            if began.elapsed() > PATIENCE {
+                let reason = format!("it did not arrive within {} s", PATIENCE.as_secs());
+                return Err(Error::failed(doing, reason));
+            }
+            std::thread::sleep(LOOK);
+        };
+        // What was sent by AF_PACKET is in the sockets when the process says that it is done.
+        let outcomes = outside.receive()?.into_iter().map(|(port, frame)| {
+            if port == stack {
+                Outcome::ToStack { frame }
+            } else {
+                Outcome::Forward { port, frame }
+            }
+        });
+        let refused =
+            refusal(&before.counters, &after.counters).map_or(nothing("it goes nowhere"), dropped);
+        only_outcome(outcomes.collect(), refused)
+    }
+
+    fn threads(&self) -> Vec<Tid> {
+        self.threads.clone()
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), Error> {
+        self.client.check()
+    }
+}
+
+/// For which reason a frame was refused in between.
+fn refusal(before: &Counters, after: &Counters) -> Option<Reason> {
+    let count = |counters: &Counters, text: &str| {
+        let found = counters.refused.iter().find(|(known, _)| known == text);
+        found.map_or(0, |(_, count)| *count)
+    };
+    Reason::ALL
+        .iter()
+        .find(|reason| count(after, reason.text()) > count(before, reason.text()))
+        .copied()
+}

@@ -1,0 +1,148 @@
+//! Hugepages for programs on DPDK, of 2 MiB each: Documentation/admin-guide/mm/hugetlbpage.rst of Linux.
+//!
+//! There is one pool for the whole machine. What is needed is added to it and taken from it again, never below what was
+//! there; each reservation is noted in a file, so that the next one takes back what a killed process left.
+
+use crate::Error;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Mebibytes of a page.
+pub const MEBIBYTES: u32 = 2;
+const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
+/// How notes of reservations are named; what follows is the process id of who made it.
+const NOTE: &str = "bench-hugepages-";
+
+/// Pages that this process added to the machine's pool. Dropping it takes them back.
+#[derive(Debug)]
+pub struct Hugepages {
+    pages: u64,
+    note: PathBuf,
+}
+
+impl Hugepages {
+    /// Adds as many pages as hold `mebibytes`. If the machine has no room for more but as many are free, those are used.
+    ///
+    /// # Errors
+    /// Where there are too few, with how many are missing; or without the privilege.
+    pub fn reserve(mebibytes: u32) -> Result<Self, Error> {
+        let wanted = u64::from(mebibytes.div_ceil(MEBIBYTES));
+        let folder = std::env::temp_dir();
+        let _lock = lock()?;
+        take_back_orphans(&folder)?;
+        let before = read("nr_hugepages")?;
+        write("nr_hugepages", before + wanted)?;
+        let pages = read("nr_hugepages")?.saturating_sub(before);
+        let free = read("free_hugepages")?.saturating_sub(read("resv_hugepages")?);
+        if free < wanted {
+            write("nr_hugepages", before)?;
+            return Err(Error::Hugepages {
+                wanted,
+                missing: wanted - free,
+            });
+        }
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let note = folder.join(format!("{NOTE}{}-{number}", std::process::id()));
+        let reserved = Self { pages, note };
+        std::fs::write(&reserved.note, pages.to_string())
+            .map_err(|e| Error::io(format!("writing {}", reserved.note.display()), e))?;
+        Ok(reserved)
+    }
+
+    /// Pages that it added.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+}
+
+impl Drop for Hugepages {
+    fn drop(&mut self) {
+        let given_back = lock().and_then(|_lock| {
+            let now = read("nr_hugepages")?;
+            write("nr_hugepages", now.saturating_sub(self.pages))
+        });
+        match given_back {
+            Ok(()) => {
+                // If it stays, the next reservation after this process gives back too much of nothing.
+                let _ = std::fs::remove_file(&self.note);
+            }
+            Err(error) => tracing::warn!(%error, pages = self.pages, "hugepages stay reserved"),
+        }
+    }
+}
+
+/// Takes back what processes reserved that are gone.
+fn take_back_orphans(folder: &Path) -> Result<(), Error> {
+    for (note, pages) in orphans(folder) {
+        let now = read("nr_hugepages")?;
+        write("nr_hugepages", now.saturating_sub(pages))?;
+        std::fs::remove_file(&note)
+            .map_err(|e| Error::io(format!("removing {}", note.display()), e))?;
+    }
+    Ok(())
+}
+
+/// Notes of processes that are gone, with what they say.
+fn orphans(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let owner = name.to_str()?.strip_prefix(NOTE)?.split('-').next()?;
+            let owner: u32 = owner.parse().ok()?;
+            let is_alive = Path::new(&format!("/proc/{owner}")).exists();
+            let pages = std::fs::read_to_string(entry.path()).ok()?.parse().ok()?;
+            (!is_alive).then(|| (entry.path(), pages))
+        })
+        .collect()
+}
+
+/// Keeps other processes of this kind from changing the pool meanwhile.
+fn lock() -> Result<File, Error> {
+    let doing = || format!("locking {POOL}");
+    let file =
+        File::open(Path::new(POOL).join("nr_hugepages")).map_err(|e| Error::io(doing(), e))?;
+    // SAFETY: a descriptor that is open.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) } != 0 {
+        return Err(Error::last(doing()));
+    }
+    Ok(file)
+}
+
+fn read(file: &str) -> Result<u64, Error> {
+    let path = Path::new(POOL).join(file);
+    let text = std::fs::read_to_string(&path);
+    text.and_then(|text| text.trim().parse().map_err(io::Error::other))
+        .map_err(|e| Error::io(format!("reading {}", path.display()), e))
+}
+
+fn write(file: &str, number: u64) -> Result<(), Error> {
+    let path = Path::new(POOL).join(file);
+    std::fs::write(&path, number.to_string())
+        .map_err(|e| Error::io(format!("writing {}", path.display()), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_of_processes_that_are_gone_are_found_and_no_others() {
+        let folder = std::env::temp_dir().join(format!("hugepages-test-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let note = |owner: u32| folder.join(format!("{NOTE}{owner}-0"));
+        // No process has the largest number.
+        std::fs::write(note(u32::MAX), "7").unwrap();
+        std::fs::write(note(std::process::id()), "5").unwrap();
+        std::fs::write(folder.join("other"), "3").unwrap();
+        assert_eq!(orphans(&folder), [(note(u32::MAX), 7)]);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
