@@ -79,6 +79,13 @@ impl Step {
         self
     }
 
+    /// cargo in the workspace of the DPDK process, building where the others build.
+    pub fn dpdk_cargo<const N: usize>(arguments: [&str; N]) -> anyhow::Result<Self> {
+        let target = target_dir()?;
+        let step = Self::cargo(arguments).within(&root().join("datapaths/mizar-dpdk/process"));
+        Ok(step.env("CARGO_TARGET_DIR", &target.to_string_lossy()))
+    }
+
     /// Failing, instead of going on without them, if the BPF programs cannot be built.
     pub fn required_bpf(self) -> Self {
         self.env("MIZAR_BPF", "required")

@@ -46,12 +46,19 @@ fn main() -> ExitCode {
 
 fn build() -> anyhow::Result<ExitCode> {
     setup::all()?;
+    build_dpdk_process()?;
     Step::cargo(["build", "--workspace"]).required_bpf().run()
+}
+
+/// The process that DPDK datapaths start; it is no dependency of anything.
+fn build_dpdk_process() -> anyhow::Result<()> {
+    Step::dpdk_cargo(["build", "--locked"])?.expect("building the DPDK process")
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
     Step::check_root()?;
     setup::for_bench()?;
+    build_dpdk_process()?;
     let built = Step::cargo(["build", "--package", "harness"])
         .required_bpf()
         .run()?;
@@ -77,6 +84,19 @@ fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {
     if documented != ExitCode::SUCCESS {
         return Ok(documented);
     }
+    build_dpdk_process()?;
+    let process = Step::dpdk_cargo([
+        "nextest",
+        "run",
+        "--locked",
+        "--workspace",
+        "--no-fail-fast",
+    ])?
+    .tests_as_root()
+    .run()?;
+    if process != ExitCode::SUCCESS {
+        return Ok(process);
+    }
     // The runner's closing lines are the last that is printed.
     Step::cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
         .args(arguments)
@@ -90,6 +110,17 @@ fn check() -> anyhow::Result<ExitCode> {
     setup::deny()?;
     let (bpf, fuzz) = (root().join("bpf"), root().join("fuzz"));
     for step in [
+        Step::dpdk_cargo(["fmt", "--all", "--check"])?,
+        Step::dpdk_cargo([
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ])?,
+        Step::dpdk_cargo(["deny", "check", "licenses", "bans", "sources"])?,
         Step::cargo(["fmt", "--all", "--check"]),
         Step::cargo(["fmt", "--all", "--check"]).within(&bpf),
         Step::cargo(["fmt", "--all", "--check"]).within(&fuzz),

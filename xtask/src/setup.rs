@@ -26,7 +26,13 @@ pub fn for_bench() -> anyhow::Result<()> {
     compiler()?;
     bpf_toolchain()?;
     // The bench starts an Open vSwitch of its own from it.
-    packages(&["openvswitch-switch"])
+    packages(&["openvswitch-switch"])?;
+    dpdk()
+}
+
+/// DPDK, and what binds it.
+fn dpdk() -> anyhow::Result<()> {
+    packages(&["libdpdk-dev", "libnuma-dev", "libclang-dev", "pkg-config"])
 }
 
 /// A C compiler, which links Rust programs.

@@ -86,6 +86,14 @@ pub trait Running: Send {
     /// Where the frame cannot be passed in.
     fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error>;
 
+    /// An error if it died, without asking it anything.
+    ///
+    /// # Errors
+    /// See above.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The threads that do its work.
     fn threads(&self) -> Vec<Tid>;
 

@@ -3,7 +3,7 @@
 use datapath_api::{Error, Missing};
 use mizar_dpdk_protocol::{Answer, Counted, Memory, Request, Start, receive, send};
 use netdev::process::{Place, Process};
-use netdev::{Hugepages, Namespace, Tid};
+use netdev::{Hugepages, Namespace, Tid, scratch_folder};
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -67,10 +67,7 @@ impl Client {
             Memory::Huge => Some(Hugepages::reserve(start.mebibytes)?),
             Memory::Ordinary => None,
         };
-        let folder = tempfile::Builder::new()
-            .prefix("bench-dpdk-")
-            .tempdir()
-            .map_err(|e| failed(&e))?;
+        let folder = scratch_folder("bench-dpdk-")?;
         let (path, log) = (folder.path().join("orders"), folder.path().join("log"));
         let listener = UnixListener::bind(&path).map_err(|e| failed(&e))?;
         listener.set_nonblocking(true).map_err(|e| failed(&e))?;
@@ -194,8 +191,8 @@ impl Drop for Client {
     fn drop(&mut self) {
         // The end of the connection is its order to end; where it does not, it is killed.
         self.socket = None;
-        if self.process.ended().is_none() && !self.process.wait(STOP) {
-            // The process is killed next.
+        if !self.process.wait(STOP) {
+            tracing::warn!(program = PROGRAM, "does not end, and is killed");
         }
     }
 }

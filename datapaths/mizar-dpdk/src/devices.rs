@@ -2,51 +2,27 @@
 
 use datapath_api::VethPorts;
 use mizar_dpdk_protocol::{Device, Role};
-use netdev::Interface;
 use topologies::provision::{EndpointPort, Port};
 
-/// A driver of DPDK for a device of Linux.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Driver {
-    /// AF_PACKET: what is sent is with the other end when the call returns.
-    Packet,
-    /// AF_XDP.
-    Xdp,
-}
-
-impl Driver {
-    fn device(self, number: usize, role: Role, interface: &Interface) -> Device {
-        let interface = interface.name();
-        let (name, arguments) = match self {
-            Self::Packet => (
-                format!("net_af_packet{number}"),
-                format!("iface={interface},framesz=2048,blocksz=4096,framecnt=512,qpairs=1"),
-            ),
-            Self::Xdp => (
-                format!("net_af_xdp{number}"),
-                format!("iface={interface},start_queue=0,queue_count=1"),
-            ),
-        };
-        Device {
+/// AF_XDP devices for `ports`. If `has_stack`, the last endpoint port goes to the host's stack.
+///
+/// DPDK's driver for AF_PACKET would not do: its socket has the kernel put fragments together (`PACKET_FANOUT_FLAG_DEFRAG`
+/// in drivers/net/af_packet/rte_eth_af_packet.c) and take VLAN tags off, so that frames do not arrive as they were sent.
+pub fn of_veth(ports: &VethPorts, has_stack: bool) -> Vec<Device> {
+    let mut roles = vec![(Role::Droplet(Port::Uplink), &ports.uplink)];
+    for (number, interface) in (0..).zip(&ports.endpoints) {
+        let role = Role::Droplet(Port::Endpoint(EndpointPort(number)));
+        roles.push((role, interface));
+    }
+    if has_stack && let Some((role, _)) = roles.last_mut() {
+        *role = Role::Stack;
+    }
+    let devices = roles.into_iter().enumerate();
+    devices
+        .map(|(number, (role, interface))| Device {
             role,
-            name,
-            arguments,
-        }
-    }
-
-    /// Devices for `ports`. If `has_stack`, the last endpoint port goes to the host's stack.
-    pub fn devices(self, ports: &VethPorts, has_stack: bool) -> Vec<Device> {
-        let mut roles = vec![(Role::Droplet(Port::Uplink), &ports.uplink)];
-        for (number, interface) in (0..).zip(&ports.endpoints) {
-            let role = Role::Droplet(Port::Endpoint(EndpointPort(number)));
-            roles.push((role, interface));
-        }
-        if has_stack && let Some((role, _)) = roles.last_mut() {
-            *role = Role::Stack;
-        }
-        let devices = roles.into_iter().enumerate();
-        devices
-            .map(|(number, (role, interface))| self.device(number, role, interface))
-            .collect()
-    }
+            name: format!("net_af_xdp{number}"),
+            arguments: format!("iface={},start_queue=0,queue_count=1", interface.name()),
+        })
+        .collect()
 }

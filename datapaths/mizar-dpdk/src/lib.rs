@@ -16,7 +16,7 @@ mod running;
 pub use client::Client;
 pub use mizar_dpdk_protocol::Engine;
 
-use datapath_api::{Datapath, DropletPorts, Error, Missing, PortType, Running};
+use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::Cpu;
 use topologies::provision::Provision;
 
@@ -57,6 +57,10 @@ impl Datapath for MizarDpdk {
             .into_iter()
             .chain(Missing::privileges())
             .collect()
+    }
+
+    fn declared_differences(&self) -> &'static [Difference] {
+        &[Difference::Runts]
     }
 
     fn polls_busily(&self) -> bool {

@@ -1,7 +1,7 @@
 //! A droplet that a DPDK process forwards for.
 
 use crate::client::Client;
-use crate::devices::Driver;
+use crate::devices;
 use datapath_api::{
     Counters, Enclosure, Error, Outcome, Outside, Running, VethPorts, Why, only_outcome,
 };
@@ -35,7 +35,7 @@ impl Droplet {
             cpu: cpu.0,
             memory: Memory::Ordinary,
             mebibytes: MEBIBYTES,
-            devices: Driver::Packet.devices(&enclosure.ports, true),
+            devices: devices::of_veth(&enclosure.ports, true),
             work: Work::Mizar(Box::new(provision.clone())),
         };
         let client = Client::start(start, Some(&enclosure.ports.namespace))?;
@@ -58,7 +58,7 @@ impl Droplet {
             cpu: cpu.0,
             memory: Memory::Ordinary,
             mebibytes: MEBIBYTES,
-            devices: Driver::Xdp.devices(ports, false),
+            devices: devices::of_veth(ports, false),
             work: Work::Mizar(Box::new(provision.clone())),
         };
         let client = Client::start(start, Some(&ports.namespace))?;
@@ -114,7 +114,7 @@ impl Running for Droplet {
             }
             std::thread::sleep(LOOK);
         };
-        // What was sent by AF_PACKET is in the sockets when the process says that it is done.
+        // What it sent went through the kernel when it handed the burst over, and is in the sockets.
         let outcomes = outside.receive()?.into_iter().map(|(port, frame)| {
             if port == stack {
                 Outcome::ToStack { frame }
@@ -129,6 +129,10 @@ impl Running for Droplet {
 
     fn threads(&self) -> Vec<Tid> {
         self.threads.clone()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.client.check()
     }
 
     fn stop(self: Box<Self>) -> Result<(), Error> {

@@ -12,6 +12,7 @@ mod link;
 mod namespace;
 mod packet;
 pub mod process;
+mod scratch;
 mod thread;
 
 pub use awake::Awake;
@@ -20,6 +21,7 @@ pub use hugepages::Hugepages;
 pub use link::{Interface, add_neighbour, create_veth, set_up_with_address};
 pub use namespace::Namespace;
 pub use packet::PacketSocket;
+pub use scratch::scratch_folder;
 pub use thread::{Cpu, CpuTime, Tid, Urgency, allowed_cpus, pin_current_thread};
 
 use std::io;

@@ -6,6 +6,34 @@ use std::time::Duration;
 
 /// `PACKET_OUTGOING` of include/uapi/linux/if_packet.h: a frame that this machine sends.
 const OUTGOING: u8 = 4;
+/// Offset of a VLAN tag.
+const TAG_AT: usize = 12;
+
+/// The VLAN tag that the kernel took off a frame, in transmission order: `struct tpacket_auxdata` of packet(7).
+fn tag(message: &libc::msghdr) -> Option<[u8; 4]> {
+    // SAFETY: the kernel filled in the message's control buffer.
+    let header = unsafe { libc::CMSG_FIRSTHDR(message).as_ref() }?;
+    if (header.cmsg_level, header.cmsg_type) != (libc::SOL_PACKET, libc::PACKET_AUXDATA) {
+        return None;
+    }
+    // SAFETY: what has this level and type is such a structure.
+    let data = unsafe {
+        libc::CMSG_DATA(header)
+            .cast::<libc::tpacket_auxdata>()
+            .read_unaligned()
+    };
+    if data.tp_status & libc::TP_STATUS_VLAN_VALID == 0 {
+        return None;
+    }
+    let protocol = if data.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 {
+        data.tp_vlan_tpid
+    } else {
+        libc::ETH_P_8021Q as u16
+    };
+    let ([a, b], [c, d]) = (protocol.to_be_bytes(), data.tp_vlan_tci.to_be_bytes());
+    Some([a, b, c, d])
+}
+
 /// Room for the longest frame.
 const LONGEST: usize = 65_536;
 
@@ -68,7 +96,28 @@ impl PacketSocket {
             }
         })??;
         let device = device.to_owned();
-        Ok(Self { fd, device })
+        let socket = Self { fd, device };
+        socket.want_tags()?;
+        Ok(socket)
+    }
+
+    /// Has the kernel say which VLAN tag it took off: it does so before a socket gets the frame.
+    fn want_tags(&self) -> Result<(), Error> {
+        let on: libc::c_int = 1;
+        // SAFETY: a value of the length that is given.
+        let set = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_AUXDATA,
+                (&raw const on).cast(),
+                size_of_val(&on) as libc::socklen_t,
+            )
+        };
+        if set != 0 {
+            return Err(Error::last(format!("asking {} for tags", self.device)));
+        }
+        Ok(())
     }
 
     /// Sends one frame.
@@ -94,18 +143,22 @@ impl PacketSocket {
         loop {
             // SAFETY: all fields may be zero.
             let mut from: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-            let mut len = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-            // SAFETY: buffers of the lengths that are given.
-            let received = unsafe {
-                libc::recvfrom(
-                    self.fd.as_raw_fd(),
-                    frame.as_mut_ptr().cast(),
-                    frame.len(),
-                    0,
-                    (&raw mut from).cast(),
-                    &raw mut len,
-                )
+            // Words, since the headers of what is said there are aligned like one.
+            let mut beside = [0u64; 8];
+            let mut place = libc::iovec {
+                iov_base: frame.as_mut_ptr().cast(),
+                iov_len: frame.len(),
             };
+            // SAFETY: all fields may be zero.
+            let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+            message.msg_name = (&raw mut from).cast();
+            message.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            message.msg_iov = &raw mut place;
+            message.msg_iovlen = 1;
+            message.msg_control = beside.as_mut_ptr().cast();
+            message.msg_controllen = size_of_val(&beside);
+            // SAFETY: buffers of the lengths that are given.
+            let received = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &raw mut message, 0) };
             if received < 0 {
                 let error = std::io::Error::last_os_error();
                 return match error.kind() {
@@ -114,10 +167,16 @@ impl PacketSocket {
                     _ => Err(Error::io(format!("receiving from {}", self.device), error)),
                 };
             }
-            if from.sll_pkttype != OUTGOING {
-                frame.truncate(received as usize);
-                return Ok(Some(frame));
+            if from.sll_pkttype == OUTGOING {
+                continue;
             }
+            frame.truncate(received as usize);
+            if let Some(tag) = tag(&message)
+                && frame.len() >= TAG_AT
+            {
+                frame.splice(TAG_AT..TAG_AT, tag);
+            }
+            return Ok(Some(frame));
         }
     }
 

@@ -83,7 +83,8 @@ impl Process {
         log: &Path,
     ) -> Result<Self, Error> {
         let Place { namespace, cpu } = place;
-        command.stdin(Stdio::null());
+        // In a group of its own, a signal that a terminal sends to this one's does not end it behind our back.
+        command.stdin(Stdio::null()).process_group(0);
         let parent = std::process::id();
         let prepare = move || {
             // SAFETY: system calls that only concern the child; none of them allocates.

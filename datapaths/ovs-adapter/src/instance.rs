@@ -5,7 +5,7 @@ use crate::database::Database;
 use crate::installation::Installation;
 use crate::jsonrpc::Connection;
 use netdev::process::{Place, Process};
-use netdev::{Cpu, Namespace};
+use netdev::{Cpu, Namespace, scratch_folder};
 use serde_json::json;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -20,7 +20,7 @@ const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
 /// How long a command may take.
 const COMMAND: Duration = Duration::from_secs(60);
-/// How the folders of instances are named; what follows is the process id of who made it.
+/// How the folders of instances are named.
 const FOLDER: &str = "bench-ovs-";
 
 /// `ovsdb-server` and `ovs-vswitchd`, children of this process, with a folder of their own and devices in a
@@ -46,11 +46,7 @@ impl Instance {
         cpu: Option<Cpu>,
         other_config: &[(&str, &str)],
     ) -> Result<Self, Error> {
-        remove_orphans(&std::env::temp_dir());
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("{FOLDER}{}-", std::process::id()))
-            .tempdir()
-            .map_err(Error::io("making a folder for Open vSwitch"))?;
+        let folder = scratch_folder(FOLDER)?;
         let at = |name: &str| folder.path().join(name);
         let database_file = at("conf.db");
         create_database(installation, &database_file)?;
@@ -209,48 +205,4 @@ fn run(socket: &Path, command: &str, arguments: &[&str]) -> Result<String, Error
         .call(command, &json!(arguments))
         .map_err(failed)?;
     Ok(said.as_str().unwrap_or_default().to_owned())
-}
-
-/// Removes folders of processes that are gone: they were killed.
-fn remove_orphans(parent: &Path) {
-    let Ok(entries) = std::fs::read_dir(parent) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(FOLDER))
-            .and_then(|rest| rest.split('-').next())
-            .and_then(|pid| pid.parse::<u32>().ok());
-        if let Some(pid) = owner
-            && !Path::new(&format!("/proc/{pid}")).exists()
-            && let Err(error) = std::fs::remove_dir_all(entry.path())
-        {
-            tracing::warn!(folder = %entry.path().display(), %error, "an orphan stays");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_of_killed_processes_are_removed_and_no_others() {
-        let parent = tempfile::tempdir().unwrap();
-        // No process has the largest number.
-        let orphan = parent.path().join(format!("{FOLDER}{}-abc", u32::MAX));
-        let own = parent
-            .path()
-            .join(format!("{FOLDER}{}-abc", std::process::id()));
-        let other = parent.path().join(format!("{FOLDER}x"));
-        for folder in [&orphan, &own, &other] {
-            std::fs::create_dir(folder).unwrap();
-            std::fs::write(folder.join("file"), "x").unwrap();
-        }
-        remove_orphans(parent.path());
-        assert!(!orphan.exists());
-        assert!(own.exists() && other.exists());
-    }
 }

@@ -51,7 +51,11 @@ impl Bench for Live<'_> {
 
     fn offer(&mut self, offer: &Offer) -> Result<Observation, String> {
         let deployed = self.deployed.as_mut().ok_or(NOTHING)?;
-        deployed.observe(offer).map_err(|e| e.to_string())
+        let observed = deployed.observe(offer).map_err(|e| e.to_string())?;
+        // One that died loses every frame, which must not pass for its limit.
+        let alive = deployed.running().check();
+        alive.map_err(|e| format!("the datapath no longer works: {e}"))?;
+        Ok(observed)
     }
 
     fn direct_paths(&mut self) -> Result<u64, String> {

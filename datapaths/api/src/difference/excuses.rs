@@ -43,6 +43,7 @@ pub fn holds(difference: Difference, provision: &Provision, port: Port, frame: &
         Difference::BouncerChoice => {
             is_addressed(provision, port, frame) && has_unequal_choices(provision)
         }
+        Difference::Runts => frame.len() < ethernet::LEN,
         _ => false,
     }
 }

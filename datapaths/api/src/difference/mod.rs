@@ -42,6 +42,8 @@ pub enum Difference {
     InnerChecksums,
     /// Messages by which flows to scaled endpoints are rewritten.
     ScaledEndpoints,
+    /// Frames shorter than an Ethernet header.
+    Runts,
 }
 
 impl Difference {
@@ -61,6 +63,7 @@ impl Difference {
             Self::Tracking => "connection tracking",
             Self::InnerChecksums => "inner checksums",
             Self::ScaledEndpoints => "scaled endpoints",
+            Self::Runts => "runts",
         }
     }
 
@@ -116,6 +119,9 @@ impl Difference {
             }
             Self::ScaledEndpoints => {
                 "flows to scaled endpoints are not rewritten; modify messages are passed on"
+            }
+            Self::Runts => {
+                "frames shorter than an Ethernet header do not reach it: its ports deliver none"
             }
         }
     }

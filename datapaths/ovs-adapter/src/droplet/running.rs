@@ -157,11 +157,15 @@ impl Running for Droplet {
         self.threads.clone()
     }
 
-    fn stop(self: Box<Self>) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         self.switch.instance.check()?;
         match &self.controller {
             Some(controller) => Ok(controller.check()?),
             None => Ok(()),
         }
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), Error> {
+        self.check()
     }
 }

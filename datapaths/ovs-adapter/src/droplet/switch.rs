@@ -49,7 +49,7 @@ impl Switch {
         cpu: Option<Cpu>,
         marker: Option<Action>,
     ) -> Result<Self, Error> {
-        let mask = cpu.map(|Cpu(cpu)| format!("{:#x}", 1u128 << cpu));
+        let mask = cpu.map(mask);
         let mut other_config = Vec::new();
         if let Some(mask) = &mask {
             other_config.push(("pmd-cpu-mask", mask.as_str()));
@@ -260,5 +260,24 @@ fn rule(matches: Match, actions: Vec<Action>) -> Rule {
         hard_timeout: 0,
         matches,
         actions,
+    }
+}
+
+/// A set of one processor as Open vSwitch takes it: a hexadecimal number with a bit for each, of any length.
+fn mask(Cpu(cpu): Cpu) -> String {
+    format!("0x{}{}", 1 << (cpu % 4), "0".repeat(cpu / 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_has_the_bit_of_any_processor() {
+        assert_eq!(mask(Cpu(0)), "0x1");
+        assert_eq!(mask(Cpu(7)), "0x80");
+        assert_eq!(mask(Cpu(127)), format!("0x8{}", "0".repeat(31)));
+        assert_eq!(mask(Cpu(128)), format!("0x1{}", "0".repeat(32)));
+        assert_eq!(mask(Cpu(255)), format!("0x8{}", "0".repeat(63)));
     }
 }

@@ -260,6 +260,15 @@ impl Connection {
         self.session.packet_in("waiting for packets", timeout)
     }
 
+    /// The first refusal that came without being waited for, of what was asked for since the last time.
+    pub fn refused(&mut self) -> Option<Error> {
+        self.session
+            .take_all_late()
+            .into_iter()
+            .next()
+            .map(Error::from)
+    }
+
     /// Sends a packet through actions, as if it had arrived by `in_port`, which may be
     /// [`PortNumber::LOCAL`]. [`Self::barrier`] tells whether it was refused.
     ///

@@ -394,7 +394,7 @@ fn check(provision: &Provision) -> Result<(), Unsupported> {
     }
     let last = provision.attachments.iter().map(|attached| attached.port.0);
     let last = usize::from(last.max().unwrap_or(0));
-    if last >= 0xfd00 {
+    if last >= 0xfcff {
         return Err(Unsupported::Ports(last + 1));
     }
     Ok(())
@@ -501,6 +501,14 @@ fn resubmit(table: Table) -> Action {
 
 fn mac(mac: Mac) -> Value {
     Value::from_bytes(&mac.octets())
+}
+
+/// Looks at all options without another table.
+pub(crate) fn look_at_all() -> Vec<Action> {
+    let look = [RETURN, SCALED, POD, NAMESPACE]
+        .into_iter()
+        .flat_map(route::look_at);
+    look.chain([Action::set(register::SCRATCH, 0u8)]).collect()
 }
 
 /// Looks at all options.

@@ -140,7 +140,7 @@ fn send(builder: &mut Builder<'_>) {
 }
 
 /// Copies an option to where nobody reads it.
-fn look_at(option: Field) -> Vec<Action> {
+pub(crate) fn look_at(option: Field) -> Vec<Action> {
     (0..option.bits())
         .step_by(64)
         .map(|from| {

@@ -111,8 +111,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn answer(connection: &mut Connection, core: &Mutex<Core>) -> Result<(), Error> {
     let Some(packet) = connection.packet_in(LOOK)? else {
-        return Ok(());
+        return refused(connection);
     };
+    refused(connection)?;
     let answer = lock(core).answer(&packet);
     for change in &answer.changes {
         connection.change(change)?;
@@ -121,4 +122,10 @@ fn answer(connection: &mut Connection, core: &Mutex<Core>) -> Result<(), Error> 
         connection.packet_out(CONTROLLER, &frame, &actions)?;
     }
     Ok(())
+}
+
+/// An error if the switch refused what it was told before, as with a full table: it would go on asking about every
+/// packet, and what is measured would be something else.
+fn refused(connection: &mut Connection) -> Result<(), Error> {
+    connection.refused().map_or(Ok(()), Err)
 }

@@ -17,6 +17,10 @@
 //! Rules follow from what the core's tables say. When a direct path is learned or a flow rewritten, the rules of
 //! packets to that address are deleted, and their next packets come here again (`tables.rs`). A rule matches the
 //! whole return-to-sender option, so that a packet that says something new about its sender comes here as well.
+//!
+//! A packet without a rule has all its options looked at before it goes to the controller: a switch that caches "to the
+//! controller" for a flow would otherwise tell the controller the options of the flow's first packet, whatever those of
+//! this one are, and policy would be asked about the wrong labels.
 
 pub mod controller;
 pub mod core;
@@ -133,12 +137,14 @@ pub fn program(provision: &Provision) -> Result<Program, Unsupported> {
         }
     }
     overlay.push(program::malformed());
-    let tables = COMBINATIONS
-        .map(|(has_return, has_scaled)| (arrived(has_return, has_scaled), reason::ARRIVED));
-    for (table, why) in tables.into_iter().chain([(SENT, reason::SENT)]) {
-        let actions = vec![to_controller(why)];
+    for (has_return, has_scaled) in COMBINATIONS {
+        let actions = program::look_at_all().into_iter();
+        let actions = actions.chain([to_controller(reason::ARRIVED)]).collect();
+        let table = arrived(has_return, has_scaled);
         overlay.push(rule(table, priority::MISS, Match::all(), actions));
     }
+    let actions = vec![to_controller(reason::SENT)];
+    overlay.push(rule(SENT, priority::MISS, Match::all(), actions));
     Ok(Program {
         overlay,
         ..proactive
