@@ -3,14 +3,11 @@
 //! Nothing in it has a name outside this process, so that the kernel takes it down however the process
 //! ends.
 
-use datapath_api::{DropletPorts, VethPorts};
+use datapath_api::{DropletPorts, PORT_MTU, VethPorts};
 use netdev::{Interface, Namespace, create_veth};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use topologies::provision::{EndpointPort, Port};
-
-/// Bytes of payload that a lab's devices carry: the longest inner frame and its outer headers, and some.
-const MTU: u32 = 1700;
 
 /// A droplet with veth ports whose other ends are the tester's.
 #[derive(Debug)]
@@ -33,7 +30,7 @@ impl VethLab {
             let id = unique();
             let (ours, theirs) = (format!("d{id}"), format!("t{id}"));
             let ends = [(&droplet, ours.as_str()), (&tester, theirs.as_str())];
-            let [ours, theirs] = create_veth(ends, MTU)?;
+            let [ours, theirs] = create_veth(ends, PORT_MTU.into())?;
             tester_ends.push((port, theirs));
             Ok(ours)
         };

@@ -4,6 +4,7 @@ use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
 use datapath_mizar_dpdk::{Engine, MizarDpdk};
 use datapath_openflow::{Control, OpenFlow, OpenFlowKernel};
+use datapath_ovs_dpdk::OvsDpdk;
 use datapath_ovs_xdp::OvsXdp;
 use datapath_reference::Reference;
 
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Entry> {
             true,
         ),
         entry(Box::new(OvsXdp), true),
+        entry(Box::new(OvsDpdk), true),
         entry(Box::new(OpenFlowKernel), false),
         entry(
             Box::new(MizarDpdk {

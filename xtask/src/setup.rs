@@ -25,8 +25,8 @@ pub fn all() -> anyhow::Result<ExitCode> {
 pub fn for_bench() -> anyhow::Result<()> {
     compiler()?;
     bpf_toolchain()?;
-    // The bench starts an Open vSwitch of its own from it.
-    packages(&["openvswitch-switch"])?;
+    // The bench starts an Open vSwitch of its own from them.
+    packages(&["openvswitch-switch", "openvswitch-switch-dpdk"])?;
     dpdk()
 }
 

@@ -1,12 +1,10 @@
 //! Devices around a droplet that was given no ports, to feed it single frames and see what comes out.
 
-use crate::{Error, VethPorts};
+use crate::{Error, PORT_MTU, VethPorts};
 use netdev::{Interface, Namespace, PacketSocket, create_veth};
 use std::sync::Arc;
 use topologies::provision::{EndpointPort, Port, Provision};
 
-/// Bytes of payload that devices carry: the longest inner frame and its outer headers, and some.
-const MTU: u32 = 1700;
 /// The shortest frame that a device delivers: an Ethernet header.
 const SHORTEST: usize = 14;
 
@@ -29,7 +27,7 @@ impl Enclosure {
         let mut ends = Vec::new();
         let mut pair = |port: Port, name: &str| -> Result<_, Error> {
             let far = format!("{name}o");
-            let [near, far] = create_veth([(&droplet, name), (&outside, &far)], MTU)?;
+            let [near, far] = create_veth([(&droplet, name), (&outside, &far)], PORT_MTU.into())?;
             ends.push((port, far));
             Ok(near)
         };

@@ -18,7 +18,7 @@ pub use enclosure::{Enclosure, Outside};
 pub use error::Error;
 pub use missing::Missing;
 pub use outcome::only_outcome;
-pub use ports::{DropletPorts, PortType, VethPorts};
+pub use ports::{DropletPorts, PORT_MTU, PortType, VethPorts};
 pub use switch::{Cycles, SwitchCounters};
 
 use netdev::{Cpu, Tid};

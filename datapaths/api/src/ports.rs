@@ -5,6 +5,9 @@ use netdev::{Interface, Namespace};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Bytes of payload that a droplet's ports carry: the longest inner frame and its outer headers, and some.
+pub const PORT_MTU: u16 = 1700;
+
 /// A kind of port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

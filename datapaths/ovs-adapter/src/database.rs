@@ -36,8 +36,10 @@ pub struct Port<'a> {
     pub interface_type: &'a str,
     /// Keys and values of `options`.
     pub options: &'a [(&'a str, &'a str)],
-    /// The OpenFlow port number that it shall have.
+    /// The OpenFlow port number that it shall have; zero for any.
     pub number: u16,
+    /// Bytes of payload that the interface shall carry, where the switch sets that up.
+    pub mtu: Option<u16>,
 }
 
 impl Database {
@@ -98,6 +100,7 @@ impl Database {
             interface_type: "internal",
             options: &[],
             number: 0,
+            mtu: None,
         };
         let mut operations = Vec::new();
         let mut members = Vec::new();
@@ -110,6 +113,9 @@ impl Database {
             });
             if port.number != 0 {
                 row["ofport_request"] = json!(port.number);
+            }
+            if let Some(mtu) = port.mtu {
+                row["mtu_request"] = json!(mtu);
             }
             operations.push(json!({
                 "op": "insert", "table": "Interface", "row": row, "uuid-name": interface,

@@ -72,6 +72,7 @@ fn bridge() -> Result<(), Failed> {
         interface_type: "",
         options: &[],
         number: 7,
+        mtu: None,
     };
     database.add_bridge(&BRIDGE, &[port])?;
     let shown = instance.control("dpif/show", &[])?;
@@ -121,6 +122,7 @@ fn no_interface() -> Result<(), Failed> {
         interface_type: "",
         options: &[],
         number: 1,
+        mtu: None,
     };
     let added = instance.database()?.add_bridge(&BRIDGE, &[port]);
     let said = added.err().ok_or("no error")?.to_string();

@@ -28,6 +28,8 @@ pub enum Io {
     Packet,
     /// AF_XDP sockets, polled by a thread of their own.
     Xdp,
+    /// AF_XDP sockets through DPDK's driver for them, polled by a thread of a switch that is linked with DPDK.
+    Dpdk,
     /// The kernel's own datapath, in the device's receive path, and the kernel's own tunnels.
     Kernel,
 }
@@ -38,13 +40,14 @@ impl Io {
         match self {
             Self::Packet | Self::Kernel => "",
             Self::Xdp => "afxdp",
+            Self::Dpdk => "dpdk",
         }
     }
 
     /// The type of the bridges' datapath.
     pub const fn datapath_type(self) -> &'static str {
         match self {
-            Self::Packet | Self::Xdp => "netdev",
+            Self::Packet | Self::Xdp | Self::Dpdk => "netdev",
             Self::Kernel => "system",
         }
     }
@@ -55,10 +58,34 @@ impl Io {
     const fn receives(self) -> Urgency {
         match self {
             Self::Packet => Urgency::Ordinary,
-            Self::Xdp | Self::Kernel => Urgency::Prompt,
+            Self::Xdp | Self::Dpdk | Self::Kernel => Urgency::Prompt,
+        }
+    }
+
+    /// The build of Open vSwitch that has such ports.
+    pub const fn flavour(self) -> Flavour {
+        match self {
+            Self::Packet | Self::Xdp | Self::Kernel => Flavour::Stock,
+            Self::Dpdk => Flavour::Dpdk,
+        }
+    }
+
+    /// Whether devices get a NAPI instance by an XDP program of these ports.
+    const fn brings_programs(self) -> bool {
+        matches!(self, Self::Xdp | Self::Dpdk)
+    }
+
+    /// Hugepages that the switch takes, in mebibytes.
+    const fn hugepages(self) -> Option<u32> {
+        match self {
+            Self::Dpdk => Some(DPDK_MEBIBYTES),
+            _ => None,
         }
     }
 }
+
+/// Memory of a switch on DPDK: frames of all ports, and what DPDK itself takes.
+const DPDK_MEBIBYTES: u32 = 256;
 
 /// Who decides, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +135,7 @@ pub fn install(
     cpu: Cpu,
 ) -> Result<Box<dyn Running>, Error> {
     let plan = Plan {
-        installation: Installation::find(Flavour::Stock)?,
+        installation: Installation::find(io.flavour())?,
         io,
         control,
         provision,
@@ -140,7 +167,7 @@ pub fn install_rules(
     cpu: Cpu,
 ) -> Result<Box<dyn Running>, Error> {
     let plan = Plan {
-        installation: Installation::find(Flavour::Stock)?,
+        installation: Installation::find(io.flavour())?,
         io,
         control: Control::Proactive,
         provision,

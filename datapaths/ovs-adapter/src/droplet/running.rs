@@ -48,7 +48,7 @@ impl Droplet {
     /// A droplet on veth ports, with all its work on `cpu`.
     pub fn attached(plan: &Plan<'_>, ports: &VethPorts, cpu: Cpu) -> Result<Self, Error> {
         let interfaces = || ports.endpoints.iter().chain([&ports.uplink]);
-        if plan.io != Io::Xdp {
+        if !plan.io.brings_programs() {
             // What is sent to a veth by redirect needs a NAPI instance there, which no XDP program brings here.
             for interface in interfaces() {
                 interface.enable_napi()?;

@@ -7,8 +7,8 @@ use crate::openflow::{Change, Connection};
 use crate::program::{self, Program, Tunnel, endpoint_port, underlay};
 use crate::statistics::Tally;
 use crate::{Error, Installation, Instance};
-use datapath_api::VethPorts;
-use netdev::{Cpu, add_neighbour, set_up_with_address};
+use datapath_api::{PORT_MTU, VethPorts};
+use netdev::{Cpu, Hugepages, add_neighbour, set_up_with_address};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use topologies::provision::{EndpointPort, Host};
@@ -29,6 +29,8 @@ const TELL_AGAIN: Duration = Duration::from_secs(NEIGHBOUR_AGE / 3);
 /// An instance that forwards by a program.
 pub struct Switch {
     pub instance: Instance,
+    // Given back when the switch has ended.
+    _memory: Option<Hugepages>,
     pub overlay: Connection,
     pub underlay: Connection,
     /// What threads and caches counted, where the userspace datapath forwards.
@@ -53,6 +55,19 @@ impl Switch {
         let mut other_config = Vec::new();
         if let Some(mask) = &mask {
             other_config.push(("pmd-cpu-mask", mask.as_str()));
+        }
+        let memory = io.hugepages().map(Hugepages::reserve).transpose()?;
+        let mebibytes = io.hugepages().unwrap_or_default().to_string();
+        if memory.is_some() {
+            other_config.extend([
+                ("dpdk-init", "true"),
+                // Without files nothing is left behind, and no hugetlbfs must be mounted.
+                ("dpdk-extra", "--no-pci --no-telemetry --in-memory"),
+                ("dpdk-socket-mem", mebibytes.as_str()),
+            ]);
+            if let Some(mask) = &mask {
+                other_config.push(("dpdk-lcore-mask", mask.as_str()));
+            }
         }
         let instance = Instance::start(installation, &ports.namespace, cpu, &other_config)?;
         add_bridges(&instance, io, ports, host, program)?;
@@ -81,12 +96,13 @@ impl Switch {
         underlay.change_atomically(&add(under))?;
         let mut switch = Self {
             instance,
+            _memory: memory,
             overlay,
             underlay,
             tally: (io != Io::Kernel).then(Tally::default),
             neighbours: match io {
                 Io::Kernel => Vec::new(),
-                Io::Packet | Io::Xdp => program.neighbours.clone(),
+                Io::Packet | Io::Xdp | Io::Dpdk => program.neighbours.clone(),
             },
             told: Instant::now(),
         };
@@ -148,6 +164,30 @@ fn add_route(instance: &Instance) -> Result<(), Error> {
     }
 }
 
+/// How a port on a device is named.
+struct DevicePort {
+    name: String,
+    /// What DPDK is told of the device.
+    devargs: Option<String>,
+}
+
+impl DevicePort {
+    fn new(io: Io, interface: &str, index: u32) -> Self {
+        match io {
+            Io::Dpdk => Self {
+                name: format!("dpdk{index}"),
+                devargs: Some(format!(
+                    "net_af_xdp{index},iface={interface},start_queue=0,queue_count=1"
+                )),
+            },
+            Io::Packet | Io::Xdp | Io::Kernel => Self {
+                name: interface.to_owned(),
+                devargs: None,
+            },
+        }
+    }
+}
+
 fn add_bridges(
     instance: &Instance,
     io: Io,
@@ -157,12 +197,30 @@ fn add_bridges(
 ) -> Result<(), Error> {
     let mut database = instance.database()?;
     let hardware = host.mac.to_string();
-    let device = |name, number: PortNumber| Port {
-        name,
+    // DPDK is told a device by its driver; the interface needs another name than the device then, which is there.
+    let interfaces: Vec<DevicePort> = [&ports.uplink]
+        .into_iter()
+        .chain(&ports.endpoints)
+        .zip(0..)
+        .map(|(interface, index)| DevicePort::new(io, interface.name(), index))
+        .collect();
+    let options_of: Vec<Vec<(&str, &str)>> = interfaces
+        .iter()
+        .map(|port| {
+            port.devargs
+                .iter()
+                .map(|args| ("dpdk-devargs", args.as_str()))
+                .collect()
+        })
+        .collect();
+    let device = |index: usize, number: PortNumber| Port {
+        name: &interfaces[index].name,
         interface_type: io.interface_type(),
-        options: &[],
+        options: &options_of[index],
         // A port has a number below `OFPP_MAX`, which fits.
         number: number.0 as u16,
+        // Other ports take the device's.
+        mtu: (io == Io::Dpdk).then_some(PORT_MTU),
     };
     database.add_bridge(
         &Bridge {
@@ -170,7 +228,7 @@ fn add_bridges(
             datapath_type: io.datapath_type(),
             other_config: &[("hwaddr", &hardware)],
         },
-        &[device(ports.uplink.name(), underlay::UPLINK)],
+        &[device(0, underlay::UPLINK)],
     )?;
     let address = host.ip.to_string();
     let names: Vec<String> = program
@@ -191,14 +249,15 @@ fn add_bridges(
         })
         .collect();
     let endpoints = (0u16..)
-        .zip(&ports.endpoints)
-        .map(|(number, port)| device(port.name(), endpoint_port(EndpointPort(number))));
+        .zip(1..interfaces.len())
+        .map(|(number, index)| device(index, endpoint_port(EndpointPort(number))));
     let tunnels = program.tunnels.iter().zip(&names).zip(&borrowed);
     let tunnels = tunnels.map(|((tunnel, name), options)| Port {
         name,
         interface_type: "geneve",
         options,
         number: tunnel.number.0 as u16,
+        mtu: None,
     });
     let all: Vec<Port<'_>> = endpoints.chain(tunnels).collect();
     let bridge = Bridge {
