@@ -85,7 +85,7 @@ pub fn describe(placement: Placement) -> Environment {
     let vendor = line("/sys/class/dmi/id/sys_vendor");
     let hypervisor = is_virtual.then(|| {
         if vendor.is_empty() {
-            "yes, of an unknown kind".to_owned()
+            "of an unknown kind".to_owned()
         } else {
             vendor
         }

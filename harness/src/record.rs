@@ -6,6 +6,7 @@
 
 pub use datapath_api::{Counters, Cycles, Missing, PortType, SwitchCounters};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Version of the two files' schema; grows with every change that older readers would misread.
 pub const SCHEMA: u32 = 2;
@@ -76,7 +77,7 @@ pub struct DatapathInfo {
     pub version: String,
     /// The ports it was measured on.
     pub ports: PortType,
-    /// Where its packets lawfully differ from Mizar's.
+    /// Where its packets lawfully differ from Mizar's, each as its name, a colon and a sentence.
     pub declared_differences: Vec<String>,
     /// Whether it spins while idle.
     pub polls_busily: bool,
@@ -128,6 +129,9 @@ pub struct Verification {
     pub passed: u64,
     /// Frames that did not, described; at most the first ten.
     pub failures: Vec<String>,
+    /// Frames that a declared difference puts outside the contract: how many, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub excused: BTreeMap<String, u64>,
 }
 
 /// Why a trial was made.

@@ -7,6 +7,7 @@ use datapath_api::{
 use datapath_kernel_xdp::KernelXdp;
 use datapath_openflow::{Control, OpenFlow, OpenFlowKernel};
 use datapath_ovs_xdp::OvsXdp;
+use harness::flow_setup;
 use harness::profile::Profile;
 use harness::record::{Record, Scenario};
 use harness::run::{Plan, Silent, Task, run};
@@ -44,6 +45,10 @@ fn main() {
             "a_polling_switch_killed_mid_trial_fails_and_the_run_goes_on",
             killed(|| Box::new(OvsXdp), 1),
         )),
+        ignored(Trial::test(
+            "a_switch_killed_while_flows_are_set_up_fails_and_the_run_goes_on",
+            killed_in_flow_setup,
+        )),
         Trial::test("a_kernel_without_the_datapath_is_told", || {
             let asked = netdev::has_generic_netlink_family("ovs_datapath")?;
             let told = OpenFlowKernel
@@ -63,7 +68,7 @@ fn check(holds: bool, what: &str) -> Result<(), Failed> {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 
-/// A datapath whose `ovs-vswitchd` is killed shortly after its counters were read for the time `at`, before a trial.
+/// A datapath whose `ovs-vswitchd` is killed shortly after its counters were read, or it was checked, for the time `at`.
 struct Doomed {
     inner: Box<dyn Datapath>,
     at: u32,
@@ -124,9 +129,8 @@ struct DoomedDroplet {
     readings: Arc<AtomicU32>,
 }
 
-impl Running for DoomedDroplet {
-    fn counters(&mut self) -> Result<Counters, Error> {
-        let counters = self.inner.counters();
+impl DoomedDroplet {
+    fn count(&self) {
         if self.readings.fetch_add(1, Ordering::Relaxed) + 1 == self.at {
             std::thread::spawn(|| {
                 // A trial of this profile takes longer, with all that belongs to it.
@@ -134,7 +138,20 @@ impl Running for DoomedDroplet {
                 kill_own_switches();
             });
         }
+    }
+}
+
+impl Running for DoomedDroplet {
+    fn counters(&mut self) -> Result<Counters, Error> {
+        let counters = self.inner.counters();
+        self.count();
         counters
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let alive = self.inner.check();
+        self.count();
+        alive
     }
 
     fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
@@ -241,6 +258,42 @@ fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32) -> Result<(), Failed> {
         page.contains("ovs-vswitchd ended"),
         "the report does not say it",
     )
+}
+
+fn killed_in_flow_setup() -> Result<(), Failed> {
+    let plan = flow_setup::Plan {
+        profile: Profile::Smoke,
+        datapaths: vec![
+            Box::new(Doomed {
+                inner: Box::new(PROACTIVE),
+                at: 2,
+                readings: Arc::new(AtomicU32::new(0)),
+            }),
+            Box::new(KernelXdp::default()),
+        ],
+        installed: vec![0],
+        seed: 1,
+        command: Vec::new(),
+    };
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    flow_setup::run(&plan, &out, &Silent, &AtomicBool::new(false))?;
+    let (_, records) = flow_setup::record::read(&out)?;
+    let failure = records.iter().find_map(|record| match record {
+        flow_setup::record::Record::Failure(failure) => Some(failure),
+        _ => None,
+    });
+    let failure = failure.ok_or("no failure is recorded")?;
+    check(failure.datapath == "openflow", &failure.datapath)?;
+    check(
+        failure.reason.contains("ovs-vswitchd ended"),
+        &failure.reason,
+    )?;
+    let measured = records.iter().any(|record| match record {
+        flow_setup::record::Record::Cell(cell) => cell.datapath == "kernel-xdp",
+        _ => false,
+    });
+    check(measured, "the other datapath is not measured")
 }
 
 fn records(run: &Path) -> Result<Vec<Record>, Failed> {

@@ -13,7 +13,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   setup          install what is missing: Debian or Ubuntu packages, bpf-linker
-  bench [ARGS]   set up, build everything, and run `bench per-datapath ARGS` as root
+  bench [ARGS]   set up, build everything, and run `bench per-datapath ARGS` as root; or another command of
+                 `bench`, if ARGS begin with one: `cargo xtask bench flow-setup --profile smoke`
   test [ARGS]    set up and run every test, the privileged ones included (ARGS go to nextest)
   check          formatting, dependencies, lints and documentation, without warnings
   build          set up and build everything
@@ -69,10 +70,10 @@ fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
     if !program.is_file() {
         bail!("{} is not there after building it", program.display());
     }
-    Step::as_root(&program)
-        .args(["per-datapath"])
-        .args(arguments)
-        .run()
+    // Another command of the program comes first if it is named.
+    let is_named = arguments.first().is_some_and(|word| !word.starts_with('-'));
+    let command = if is_named { None } else { Some("per-datapath") };
+    Step::as_root(&program).args(command).args(arguments).run()
 }
 
 fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {

@@ -49,7 +49,8 @@ impl Datapath for MizarDpdk {
     }
 
     fn version(&self) -> String {
-        format!("core {}, DPDK", env!("CARGO_PKG_VERSION"))
+        let dpdk = client::version().unwrap_or_else(|| "DPDK, not built".to_owned());
+        format!("core {}, {dpdk}", env!("CARGO_PKG_VERSION"))
     }
 
     fn probe(&self) -> Vec<Missing> {

@@ -3,10 +3,17 @@
 use super::arguments::Format;
 use super::{Outcome, print_json};
 use crate::registry;
+use crate::report::text::wrap;
 use datapath_api::{Missing, PortType};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use topologies::catalogue;
 use topologies::topology::Parameters;
+
+/// Columns of a line.
+const COLUMNS: usize = 100;
+/// Columns in front of the second column.
+const INDENT: usize = 23;
 
 #[derive(Serialize)]
 struct Listing {
@@ -21,8 +28,14 @@ struct Datapath {
     version: String,
     ports: PortType,
     by_default: bool,
-    declared_differences: Vec<&'static str>,
+    declared_differences: Vec<Declared>,
     missing: Vec<Missing>,
+}
+
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Declared {
+    name: &'static str,
+    meaning: &'static str,
 }
 
 #[derive(Serialize)]
@@ -52,18 +65,33 @@ pub fn run(format: Format) -> anyhow::Result<Outcome> {
         let differences = if datapath.declared_differences.is_empty() {
             "none: matches byte for byte".to_owned()
         } else {
-            datapath.declared_differences.join("; ")
+            let names = datapath.declared_differences.iter().map(|it| it.name);
+            names.collect::<Vec<_>>().join(", ")
         };
-        println!("  {:<20} declared differences: {differences}", "");
+        indented(&format!("declared differences: {differences}"));
         for missing in &datapath.missing {
             println!("  {:<20} missing: {missing}", "");
         }
+    }
+    let all = listing.datapaths.iter();
+    let unique: BTreeSet<_> = all.flat_map(|it| &it.declared_differences).collect();
+    println!("\nDeclared differences: where packets lawfully differ from Mizar's");
+    for Declared { name, meaning } in unique {
+        println!("  {name}");
+        indented(meaning);
     }
     println!("\nTopologies");
     for topology in &listing.topologies {
         println!("  {:<20} {}", topology.name, topology.description);
     }
     Ok(Outcome::Good)
+}
+
+/// Prints text in the second column, broken into lines.
+fn indented(text: &str) {
+    for line in wrap(text, COLUMNS - INDENT) {
+        println!("{:INDENT$}{line}", "");
+    }
 }
 
 fn listing() -> anyhow::Result<Listing> {
@@ -79,7 +107,10 @@ fn listing() -> anyhow::Result<Listing> {
                 .datapath
                 .declared_differences()
                 .iter()
-                .map(|difference| difference.text())
+                .map(|difference| Declared {
+                    name: difference.name(),
+                    meaning: difference.text(),
+                })
                 .collect(),
             missing: entry.datapath.probe(),
         })

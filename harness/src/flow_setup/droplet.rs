@@ -144,9 +144,9 @@ impl<'a, 'b> Droplet<'a, 'b> {
             }
             if began.elapsed() > self.effort.warm_up || warm_up.passes >= PASSES {
                 let why = format!(
-                    "{wanted} flows could not be installed within {} s: of the last of {} passes, {:.2} % of the \
+                    "{wanted} flows could not be installed within {:.1} s: of the last of {} passes, {:.2} % of the \
                      frames were lost",
-                    began.elapsed().as_secs(),
+                    began.elapsed().as_secs_f64(),
                     warm_up.passes,
                     100.0 * warm_up.loss,
                 );

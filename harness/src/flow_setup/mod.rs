@@ -44,7 +44,7 @@ pub use effort::Effort;
 
 use crate::environment::Placement;
 use crate::profile::Profile;
-use crate::record::{Failure, PortType, Verification};
+use crate::record::{Failure, PortType};
 use crate::run::{self, Progress, Summary, rfc3339};
 use crate::search::GoalError;
 use crate::verify;
@@ -282,31 +282,15 @@ impl Runner<'_> {
         self.progress.phase(&format!("{name}: verifying"));
         let topology = flows::topology(VERIFIED)?;
         let report = verify::oracle::check(datapath, &topology, VERIFIED);
-        let failures: Vec<String> = report
-            .failures
-            .iter()
-            .take(10)
-            .map(ToString::to_string)
-            .collect();
-        self.log.append(&Record::Verification(Verification {
-            datapath: name.to_owned(),
-            scenario: topology.name().to_owned(),
-            passed: report.passed,
-            failures: failures.clone(),
-        }))?;
-        let conforms = report.is_clean() && report.skipped.is_empty() && report.passed > 0;
-        if !conforms {
-            let skipped = report.skipped.first();
-            let skipped = skipped.map(|(what, why)| format!("{what}: {why}"));
-            let first = failures.into_iter().next().or(skipped).unwrap_or_default();
-            let reason = format!(
-                "{} frames differ from what the oracle says, so it is not measured; `bench verify --datapath {name}` \
-                 says more. First: {first}",
-                report.failures.len()
-            );
-            self.fail(datapath, "verification", &reason)?;
-        }
-        Ok(conforms)
+        let recorded = report.recorded(name, topology.name());
+        self.log.append(&Record::Verification(recorded))?;
+        let Some(objection) = report.objection() else {
+            return Ok(true);
+        };
+        let reason =
+            format!("it is not measured; `bench verify --datapath {name}` says more: {objection}");
+        self.fail(datapath, "verification", &reason)?;
+        Ok(false)
     }
 
     /// What the tester gets through a null forward on the datapath's ports, each frame of another flow.

@@ -76,8 +76,8 @@ pub(super) fn find(
     let irregular = match goal.status {
         Status::Regular => None,
         Status::Irregular(_) if out_of_time => Some(format!(
-            "its {} s ran out after {trials} trials",
-            effort.patience.as_secs()
+            "its {:.1} s ran out after {trials} trials",
+            effort.patience.as_secs_f64()
         )),
         Status::Irregular(reason) => Some(reason.to_string()),
     };

@@ -101,6 +101,8 @@ pub(super) struct Cell<'a> {
     pub info: Option<&'a DatapathInfo>,
     /// Verification.
     pub check: Check,
+    /// Frames that verification left out for declared differences.
+    pub excused: u64,
     /// What its trials come to.
     pub result: Option<&'a ResultRecord>,
     /// What failed.
@@ -432,6 +434,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
         info: run.datapaths.iter().find(|info| info.name == datapath),
         check: Check::Absent,
         result: None,
+        excused: 0,
         failures: Vec::new(),
         latencies: Vec::new(),
         losses: Vec::new(),
@@ -446,6 +449,8 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
             Record::Verification(it) => {
                 passed = passed.saturating_add(it.passed);
                 differing.extend(it.failures.iter().cloned());
+                let excused = it.excused.values().copied().fold(0, u64::saturating_add);
+                cell.excused = cell.excused.saturating_add(excused);
             }
             Record::Failure(failure) => cell.failures.push(failure),
             Record::Result(result) => cell.result = Some(result),

@@ -84,7 +84,7 @@ fn cell(cell: &Cell<'_>) -> Value {
         "datapath": cell.datapath,
         "absent": cell.absence(),
         "doubt": cell.doubt(),
-        "verification": { "status": status, "passed": passed, "failures": differing },
+        "verification": { "status": status, "passed": passed, "failures": differing, "not_compared": cell.excused },
         "ceiling_fps": cell.ceiling(),
         "ndr": cell.ndr().map(rate),
         "pdr": cell.pdr().map(rate),

@@ -21,7 +21,7 @@ mod lead;
 mod markdown;
 mod plots;
 mod terminal;
-mod text;
+pub(crate) mod text;
 mod units;
 mod warnings;
 

@@ -160,8 +160,27 @@ pub(super) fn shorten(text: &str, columns: usize) -> String {
     out
 }
 
+/// A run's command with its seed, as it is typed to repeat the run.
+pub(super) fn repeat(command: &[String], seed: u64) -> String {
+    // The folder holds a run already, and no run is overwritten.
+    let mut words = Vec::new();
+    let mut given = command.iter();
+    while let Some(word) = given.next() {
+        if word == "--out" {
+            given.next();
+        } else if !word.starts_with("--out=") {
+            words.push(word.clone());
+        }
+    }
+    let seeded = |word: &String| word == "--seed" || word.starts_with("--seed=");
+    if !words.is_empty() && !words.iter().any(seeded) {
+        words.extend(["--seed".to_owned(), seed.to_string()]);
+    }
+    shell(&words)
+}
+
 /// Cleaned text broken at blanks into lines of at most `columns` columns; longer words are broken too.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in clean(text).split_whitespace() {

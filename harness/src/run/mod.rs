@@ -12,9 +12,7 @@ pub use timestamp::rfc3339;
 
 use crate::environment::{Placement, describe};
 use crate::profile::{Effort, Profile};
-use crate::record::{
-    DatapathInfo, Environment, Failure, Purpose, Record, Run, SCHEMA, Scenario, Verification,
-};
+use crate::record::{DatapathInfo, Environment, Failure, Purpose, Record, Run, SCHEMA, Scenario};
 use crate::search::{ConfigError, GoalError, Pps, RateError, Search, Step};
 use crate::tester::{FrameSize, Workload};
 use crate::{search, verify};
@@ -190,7 +188,7 @@ pub(crate) fn datapath_info(datapath: &dyn Datapath) -> DatapathInfo {
         declared_differences: datapath
             .declared_differences()
             .iter()
-            .map(|difference| difference.text().to_owned())
+            .map(|difference| difference.described())
             .collect(),
         polls_busily: datapath.polls_busily(),
         missing: datapath.probe(),
@@ -296,35 +294,16 @@ impl Runner<'_> {
             &self.task.topology,
             VERIFIED_FLOWS,
         ));
-        let failures: Vec<String> = report
-            .failures
-            .iter()
-            .take(10)
-            .map(ToString::to_string)
-            .collect();
-        // A check that could not be made is no proof.
-        let conforms = report.is_clean() && report.skipped.is_empty() && report.passed > 0;
-        self.log.append(&Record::Verification(Verification {
-            datapath: datapath.name().to_owned(),
-            scenario: self.task.scenario.id.clone(),
-            passed: report.passed,
-            failures: failures.clone(),
-        }))?;
-        if !conforms && !self.plan.measure_anyway {
-            let skipped = report
-                .skipped
-                .first()
-                .map(|(name, why)| format!("{name}: {why}"));
-            let first = failures.first().cloned().or(skipped).unwrap_or_default();
-            let reason = format!(
-                "{} of {} frames differ from what the oracle says, so it is not measured \
-                 (--measure-anyway does it, and marks every figure). First: {first}",
-                report.failures.len(),
-                report.passed + report.failures.len() as u64
-            );
-            self.fail(datapath.name(), &reason)?;
+        let recorded = report.recorded(datapath.name(), &self.task.scenario.id);
+        self.log.append(&Record::Verification(recorded))?;
+        let Some(objection) = report.objection() else {
+            return Ok(true);
+        };
+        if !self.plan.measure_anyway {
+            let advice = "it is not measured (--measure-anyway does it, and marks every figure)";
+            self.fail(datapath.name(), &format!("{advice}: {objection}"))?;
         }
-        Ok(conforms)
+        Ok(false)
     }
 
     /// The golden vectors, replayed once a run.

@@ -14,6 +14,7 @@ pub mod vectors;
 #[cfg(test)]
 mod tests;
 
+use crate::record::Verification;
 use datapath_api::Difference;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ pub struct Report {
     pub skipped: Vec<(String, String)>,
     /// Frames, and vectors with such frames, that a declared difference puts outside the contract: how many.
     pub excused: BTreeMap<Difference, u64>,
+    /// Why the datapath could not be set up, if it could not: what it forwards is unknown then.
+    pub broken: Option<String>,
 }
 
 /// A check that did not hold.
@@ -53,9 +56,47 @@ impl Report {
         self.passed += other.passed;
         self.failures.extend(other.failures);
         self.skipped.extend(other.skipped);
+        self.broken = self.broken.take().or(other.broken);
         for (difference, count) in other.excused {
             *self.excused.entry(difference).or_default() += count;
         }
+    }
+
+    /// What is recorded of it for a scenario, with at most the first ten failures.
+    pub fn recorded(&self, datapath: &str, scenario: &str) -> Verification {
+        let failures = self.failures.iter().take(10).map(ToString::to_string);
+        let excused = self.excused.iter();
+        Verification {
+            datapath: datapath.to_owned(),
+            scenario: scenario.to_owned(),
+            passed: self.passed,
+            failures: failures.collect(),
+            excused: excused
+                .map(|(difference, count)| (difference.name().to_owned(), *count))
+                .collect(),
+        }
+    }
+
+    /// Why a datapath with this report is not measured; `None` if it may be. A check that could not be made is no
+    /// proof, and neither is none.
+    pub fn objection(&self) -> Option<String> {
+        if self.is_clean() && self.skipped.is_empty() && self.passed > 0 {
+            return None;
+        }
+        if let Some(why) = &self.broken {
+            return Some(format!("it cannot be set up to be verified: {why}"));
+        }
+        let skipped = || {
+            let (what, why) = self.skipped.first()?;
+            Some(format!("{what}: {why}"))
+        };
+        let first = self.failures.first().map(ToString::to_string);
+        Some(format!(
+            "{} of {} frames differ from what the oracle says. First: {}",
+            self.failures.len(),
+            self.passed + self.failures.len() as u64,
+            first.or_else(skipped).unwrap_or_default()
+        ))
     }
 
     fn excuse(&mut self, difference: Difference) {

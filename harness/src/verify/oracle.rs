@@ -25,7 +25,8 @@ pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report
             return report;
         }
         Installed::Failed(why) => {
-            report.fail(topology.name(), None, vec![why]);
+            report.fail(topology.name(), None, vec![why.clone()]);
+            report.broken = Some(why);
             return report;
         }
     };

@@ -31,8 +31,14 @@ pub fn replay(datapath: &dyn Datapath, vectors: &[Vector]) -> Report {
                 continue;
             }
             Installed::Failed(why) => {
-                report.fail(&vector.name, None, vec![why]);
-                continue;
+                // It would fail with every other one, each perhaps after a long wait.
+                let lines = vec![
+                    why.clone(),
+                    "vectors after this one were not tried".to_owned(),
+                ];
+                report.fail(&vector.name, None, lines);
+                report.broken = Some(why);
+                return report;
             }
         };
         let replayed = steps(&mut *droplet, differences, vector);

@@ -67,6 +67,11 @@ impl Difference {
         }
     }
 
+    /// Name and text in a line.
+    pub fn described(self) -> String {
+        format!("{}: {}", self.name(), self.text())
+    }
+
     /// What is different, for people.
     pub const fn text(self) -> &'static str {
         match self {

@@ -27,9 +27,13 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(socket), None) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: mizar-dpdk SOCKET; `bench` starts it");
+        eprintln!("usage: mizar-dpdk SOCKET | --version; `bench` starts it");
         return ExitCode::from(2);
     };
+    if socket == "--version" {
+        println!("{}", eal::version());
+        return ExitCode::SUCCESS;
+    }
     match UnixStream::connect(&socket) {
         Err(error) => {
             eprintln!("mizar-dpdk: connecting to {}: {error}", socket.display());

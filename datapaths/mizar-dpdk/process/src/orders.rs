@@ -38,8 +38,7 @@ impl Inbox {
 
     /// Says that frames are forwarded now.
     pub fn started(&self) -> anyhow::Result<()> {
-        let dpdk = crate::eal::version();
-        send(&mut &self.socket, &Answer::Started { dpdk }).context("answering")
+        send(&mut &self.socket, &Answer::Started).context("answering")
     }
 }
 

@@ -111,11 +111,8 @@ pub struct Counted {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// It forwards, with this DPDK.
-    Started {
-        /// Its version.
-        dpdk: String,
-    },
+    /// It forwards.
+    Started,
     /// What was counted.
     Counted(Box<Counted>),
     /// Direct paths, in no order.

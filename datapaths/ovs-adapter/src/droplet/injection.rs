@@ -11,7 +11,7 @@ use mizar_wire::geneve::ENCAPSULATION_LEN;
 use netdev::PacketSocket;
 use std::collections::HashMap;
 use std::time::Duration;
-use topologies::provision::Port;
+use topologies::provision::{Port, Provision};
 
 /// How long the switch may take for a marker before it counts as dead.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,14 +27,20 @@ pub struct Injector {
     stack: PacketSocket,
     outside: Outside,
     markers: u64,
+    /// Whether what an endpoint sends may arrive here at once: the droplet is a next hop of its own.
+    turns_back: bool,
     /// By VNI and overlay source: the return-to-sender option that came last.
     senders: HashMap<[u8; 7], [u8; 16]>,
 }
 
 impl Injector {
     /// For a switch that has its bridges already. The last endpoint port must be a spare one: it is for markers.
-    pub fn new(enclosure: Enclosure) -> Result<Self, Error> {
+    pub fn new(enclosure: Enclosure, provision: &Provision) -> Result<Self, Error> {
+        let own = provision.host.ip;
+        let bouncers = provision.attachments.iter().flat_map(|it| &it.bouncers);
+        let paths = provision.direct_paths.iter().map(|path| &path.host.ip);
         Ok(Self {
+            turns_back: bouncers.chain(paths).any(|ip| *ip == own),
             stack: PacketSocket::at_device(&enclosure.ports.namespace, UNDERLAY)?,
             outside: enclosure.listen()?,
             markers: 0,
@@ -79,7 +85,8 @@ impl Injector {
     /// Whether a frame says of its sender what no frame before it said last.
     pub fn taught(&mut self, port: Port, frame: &[u8]) -> bool {
         if port != Port::Uplink {
-            return false;
+            // It goes on as one that arrived.
+            return self.turns_back;
         }
         let inner = ENCAPSULATION_LEN;
         // The source of IPv4, or the sender of ARP.

@@ -109,7 +109,13 @@ impl Control {
 /// What is missing to run an Open vSwitch of `flavour` here.
 pub fn probe(flavour: Flavour) -> Vec<Missing> {
     let installed = Installation::find(flavour).err().map(|error| {
-        let remedy = format!("apt-get install {}", flavour.package());
+        let remedy = match &error {
+            crate::Error::NotInstalled { package, .. } => format!("apt-get install {package}"),
+            crate::Error::TooOld { .. } => {
+                "a newer system: Debian 12 or Ubuntu 23.04 have such a version".to_owned()
+            }
+            _ => format!("apt-get install --reinstall {}", flavour.package()),
+        };
         Missing::new(error.to_string(), remedy)
     });
     installed.into_iter().chain(Missing::privileges()).collect()

@@ -40,7 +40,7 @@ impl Droplet {
         Ok(Self {
             controller,
             switch,
-            injector: Some(Injector::new(enclosure)?),
+            injector: Some(Injector::new(enclosure, plan.provision)?),
             threads: Vec::new(),
         })
     }

@@ -12,6 +12,7 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
     if !run.datapaths.is_empty() {
         out.push(Block::Heading(2, "Datapaths".to_owned()));
         out.push(Block::Table(datapaths(figures)));
+        out.extend(differences(figures).map(Block::Table));
     }
     out.push(Block::Heading(2, "Environment".to_owned()));
     out.push(Block::Table(environment(figures)));
@@ -29,22 +30,7 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
 
 /// The command that repeats the run with its seed.
 pub(in crate::report) fn repeat(figures: &Figures<'_>) -> String {
-    let run = figures.run;
-    // The folder holds a run already, and no run is overwritten.
-    let mut words = Vec::new();
-    let mut given = run.command.iter();
-    while let Some(word) = given.next() {
-        if word == "--out" {
-            given.next();
-        } else if !word.starts_with("--out=") {
-            words.push(word.clone());
-        }
-    }
-    let seeded = |word: &String| word == "--seed" || word.starts_with("--seed=");
-    if !words.is_empty() && !words.iter().any(seeded) {
-        words.extend(["--seed".to_owned(), run.seed.to_string()]);
-    }
-    text::shell(&words)
+    text::repeat(&figures.run.command, figures.run.seed)
 }
 
 /// What was compared.
@@ -64,7 +50,8 @@ fn datapaths(figures: &Figures<'_>) -> Table {
         let differences = if datapath.declared_differences.is_empty() {
             "none".to_owned()
         } else {
-            datapath.declared_differences.join("; ")
+            let names = datapath.declared_differences.iter();
+            text::list(&names.map(|it| named(it).0).collect::<Vec<_>>())
         };
         let mut name = plain(datapath.name.as_str());
         if !datapath.missing.is_empty() {
@@ -84,6 +71,28 @@ fn datapaths(figures: &Figures<'_>) -> Table {
         ]);
     }
     table
+}
+
+/// A difference's name, and the sentence about it.
+fn named(difference: &str) -> (&str, &str) {
+    difference.split_once(": ").unwrap_or((difference, ""))
+}
+
+/// What the lawful differences mean; `None` where there are none.
+fn differences(figures: &Figures<'_>) -> Option<Table> {
+    let mut table = Table::new(
+        "Lawful differences: where packets may differ from Mizar's, and are not held against it",
+        &["Difference", "What it means"],
+    );
+    let all = figures.run.datapaths.iter();
+    let unique: std::collections::BTreeSet<_> = all
+        .flat_map(|datapath| &datapath.declared_differences)
+        .map(|difference| named(difference))
+        .collect();
+    for (name, sentence) in &unique {
+        table.row(vec![plain(*name), plain(*sentence)]);
+    }
+    (!unique.is_empty()).then_some(table)
 }
 
 /// The machine.

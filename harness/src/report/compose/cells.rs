@@ -107,7 +107,7 @@ pub(in crate::report) fn null_forward(ns: f64, null: f64) -> String {
 
 /// How verification went.
 pub(super) fn check(cell: &Cell<'_>) -> Line {
-    vec![match &cell.check {
+    let mut line = vec![match &cell.check {
         Check::Passed(passed) => Span::Text(format!("passed, {}", frames(*passed))),
         Check::Failed(passed, differing) => {
             // Only the first ten are kept, so ten mean ten or more.
@@ -124,7 +124,14 @@ pub(super) fn check(cell: &Cell<'_>) -> Line {
         }
         Check::Absent if cell.result.is_some() => Span::Mark("not checked".to_owned()),
         Check::Absent => Span::Text(units::NONE.to_owned()),
-    }]
+    }];
+    if cell.excused > 0 {
+        let count = units::integer(cell.excused);
+        line.push(Span::Note(format!(
+            "{count} more not compared, since declared to differ"
+        )));
+    }
+    line
 }
 
 /// A percentile in microseconds.

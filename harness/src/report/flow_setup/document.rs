@@ -214,9 +214,5 @@ pub(super) fn absent(figures: &Figures<'_>) -> Vec<String> {
 
 /// The command that repeats the run, with its seed.
 pub(super) fn repeat(figures: &Figures<'_>) -> String {
-    let mut command = figures.header.command.clone();
-    if !command.iter().any(|word| word.starts_with("--seed")) {
-        command.extend(["--seed".to_owned(), figures.header.seed.to_string()]);
-    }
-    text::shell(&command)
+    text::repeat(&figures.header.command, figures.header.seed)
 }

@@ -158,15 +158,18 @@ fn terminal(figures: &Figures<'_>) -> String {
                     continue;
                 };
                 if shown.cell.unavailable.is_some() {
-                    wrapped(&format!("    {name:<12} "), learned);
+                    wrapped(&format!("    {name:<17} "), learned);
                     continue;
                 }
                 let figures = format!("{rate} new flows/s {bounds}");
-                wrapped(&format!("    {name:<12} "), &figures);
+                wrapped(&format!("    {name:<17} "), &figures);
                 let latency = format!("first packet {first} µs, second {second} µs");
-                wrapped("                 ", &latency);
+                wrapped("                      ", &latency);
                 if shown.cell.learning.is_some() {
-                    wrapped("                 ", &format!("direct path after {learned}"));
+                    wrapped(
+                        "                      ",
+                        &format!("direct path after {learned}"),
+                    );
                 }
             }
         }
