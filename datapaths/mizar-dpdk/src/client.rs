@@ -22,12 +22,16 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// How long it may take to end.
 const STOP: Duration = Duration::from_secs(30);
 
-/// Where the program is: beside this one. A test is in a folder below.
+/// Where the program is: beside this one. A test is in a folder below, and a benchmark in one of another profile; the
+/// only profile that the program is built with is optimised.
 fn program() -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
+    let other_profile = own.ancestors().nth(3).map(|target| target.join("debug"));
     own.ancestors()
         .skip(1)
         .take(2)
+        .map(std::path::Path::to_owned)
+        .chain(other_profile)
         .map(|folder| folder.join(PROGRAM))
         .find(|path| path.is_file())
 }

@@ -9,9 +9,12 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// Mebibytes of a page.
 pub const MEBIBYTES: u32 = 2;
+/// How long is waited for pages in use to become free.
+const PATIENCE: Duration = Duration::from_secs(2);
 const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
 /// How notes of reservations are named; what follows is the process id of who made it.
 const NOTE: &str = "bench-hugepages-";
@@ -33,16 +36,24 @@ impl Hugepages {
         let folder = std::env::temp_dir();
         let _lock = lock()?;
         take_back_orphans(&folder)?;
-        let before = read("nr_hugepages")?;
+        let before = size()?;
         write("nr_hugepages", before + wanted)?;
-        let pages = read("nr_hugepages")?.saturating_sub(before);
-        let free = read("free_hugepages")?.saturating_sub(read("resv_hugepages")?);
-        if free < wanted {
-            write("nr_hugepages", before)?;
-            return Err(Error::Hugepages {
-                wanted,
-                missing: wanted - free,
-            });
+        let pages = size()?.saturating_sub(before);
+        let began = Instant::now();
+        loop {
+            let free = read("free_hugepages")?.saturating_sub(read("resv_hugepages")?);
+            if free >= wanted {
+                break;
+            }
+            // Pages that an AF_XDP socket had are free a moment after the process that had it ended.
+            if began.elapsed() > PATIENCE {
+                write("nr_hugepages", before)?;
+                return Err(Error::Hugepages {
+                    wanted,
+                    missing: wanted - free,
+                });
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -61,10 +72,8 @@ impl Hugepages {
 
 impl Drop for Hugepages {
     fn drop(&mut self) {
-        let given_back = lock().and_then(|_lock| {
-            let now = read("nr_hugepages")?;
-            write("nr_hugepages", now.saturating_sub(self.pages))
-        });
+        let given_back =
+            lock().and_then(|_lock| write("nr_hugepages", size()?.saturating_sub(self.pages)));
         match given_back {
             Ok(()) => {
                 // If it stays, the next reservation after this process gives back too much of nothing.
@@ -78,8 +87,7 @@ impl Drop for Hugepages {
 /// Takes back what processes reserved that are gone.
 fn take_back_orphans(folder: &Path) -> Result<(), Error> {
     for (note, pages) in orphans(folder) {
-        let now = read("nr_hugepages")?;
-        write("nr_hugepages", now.saturating_sub(pages))?;
+        write("nr_hugepages", size()?.saturating_sub(pages))?;
         std::fs::remove_file(&note)
             .map_err(|e| Error::io(format!("removing {}", note.display()), e))?;
     }
@@ -114,6 +122,12 @@ fn lock() -> Result<File, Error> {
         return Err(Error::last(doing()));
     }
     Ok(file)
+}
+
+/// Pages that the pool keeps. Those beyond, which were taken from it while they were in use, are given up when they are
+/// free, and must not be counted: whoever adds to them makes them stay.
+fn size() -> Result<u64, Error> {
+    Ok(read("nr_hugepages")?.saturating_sub(read("surplus_hugepages")?))
 }
 
 fn read(file: &str) -> Result<u64, Error> {

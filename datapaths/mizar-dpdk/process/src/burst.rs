@@ -1,7 +1,7 @@
 //! Receive, decide, send: a burst at a time, each port in its turn, to completion.
 
 use crate::eal::{self, Environment, cycles};
-use crate::mbuf::Mbuf;
+use crate::mbuf::{self, Mbuf};
 use crate::orders::{Inbox, Next};
 use crate::work::{Forwarder, Tally};
 use anyhow::{Context, ensure};
@@ -59,12 +59,18 @@ pub fn run(start: &Start, inbox: &Inbox) -> anyhow::Result<()> {
 fn round(ports: &mut [Port], forwarder: &mut Forwarder, unsent: &mut u64) -> u64 {
     let mut handled = 0;
     for from in 0..ports.len() {
-        let mut burst = [const { None }; BURST];
-        let count = ports[from].receive(&mut burst);
-        if count == 0 {
+        let mut burst = Burst::EMPTY;
+        ports[from].receive(&mut burst);
+        if burst.count == 0 {
             continue;
         }
-        for mut frame in burst.into_iter().take(count).flatten() {
+        handled += burst.count as u64;
+        if let Some(to) = forwarder.passes_all_on(from) {
+            *unsent += ports[to].send(&mut burst);
+            continue;
+        }
+        burst.prefetch();
+        while let Some(mut frame) = burst.pop() {
             if !frame.is_whole() {
                 continue;
             }
@@ -76,9 +82,8 @@ fn round(ports: &mut [Port], forwarder: &mut Forwarder, unsent: &mut u64) -> u64
             }
         }
         for port in &mut *ports {
-            *unsent += port.send();
+            *unsent += port.flush();
         }
-        handled += count as u64;
     }
     handled
 }
@@ -99,10 +104,62 @@ fn pool() -> anyhow::Result<NonNull<ffi::rte_mempool>> {
     NonNull::new(pool).with_context(|| format!("making memory for frames: {}", eal::last_error()))
 }
 
+/// Frames in a row, in the form in which a device takes and gives them; those before `next` were taken out.
+struct Burst {
+    frames: [*mut ffi::rte_mbuf; BURST],
+    next: usize,
+    count: usize,
+}
+
+impl Burst {
+    const EMPTY: Self = Self {
+        frames: [null_mut(); BURST],
+        next: 0,
+        count: 0,
+    };
+
+    /// Asks for the first bytes of all of them to be brought near.
+    #[inline(always)]
+    fn prefetch(&self) {
+        for raw in &self.frames[..self.count] {
+            // SAFETY: a device handed it over, and it is looked at alone.
+            NonNull::new(*raw).inspect(|raw| mbuf::prefetch(unsafe { raw.as_ref() }));
+        }
+    }
+
+    /// Takes the first one out.
+    #[inline(always)]
+    fn pop(&mut self) -> Option<Mbuf> {
+        let raw = *self.frames[..self.count].get(self.next)?;
+        self.next += 1;
+        // SAFETY: a device handed it over, and it is taken out once.
+        NonNull::new(raw).map(|raw| unsafe { Mbuf::new(raw) })
+    }
+
+    /// Adds one; if there is no room it is given back to its pool, which does not happen as long as a burst is sent
+    /// before the next one is received.
+    #[inline(always)]
+    fn push(&mut self, frame: Mbuf) {
+        if let Some(place) = self.frames.get_mut(self.count) {
+            *place = frame.into_raw();
+            self.count += 1;
+        }
+    }
+}
+
+impl Drop for Burst {
+    #[inline(always)]
+    fn drop(&mut self) {
+        while let Some(frame) = self.pop() {
+            drop(frame);
+        }
+    }
+}
+
 /// A device with one queue each way. Dropping it stops it.
 struct Port {
     number: u16,
-    outgoing: Vec<Mbuf>,
+    outgoing: Burst,
 }
 
 impl Port {
@@ -146,53 +203,46 @@ impl Port {
         }
         Ok(Self {
             number,
-            outgoing: Vec::with_capacity(BURST),
+            outgoing: Burst::EMPTY,
         })
     }
 
-    /// Fills the front of `burst` with what came, at most all of it.
+    /// Fills an empty burst with what came.
     #[inline(always)]
-    fn receive(&self, burst: &mut [Option<Mbuf>; BURST]) -> usize {
-        let mut raw = [null_mut(); BURST];
+    fn receive(&self, burst: &mut Burst) {
         // SAFETY: a device that was started, and room for as many as are asked for.
-        let count =
-            unsafe { ffi::_rte_eth_rx_burst(self.number, 0, raw.as_mut_ptr(), BURST as u16) };
-        let count = usize::from(count);
-        for (place, raw) in burst.iter_mut().zip(raw).take(count) {
-            // SAFETY: the device handed it over.
-            *place = NonNull::new(raw).map(|raw| unsafe { Mbuf::new(raw) });
-            if let Some(frame) = place {
-                frame.prefetch();
-            }
-        }
-        count
+        let count = unsafe {
+            ffi::_rte_eth_rx_burst(self.number, 0, burst.frames.as_mut_ptr(), BURST as u16)
+        };
+        burst.count = usize::from(count);
     }
 
     /// Sends what is to go out; how many frames the device did not take.
     #[inline(always)]
-    fn send(&mut self) -> u64 {
-        if self.outgoing.is_empty() {
+    fn flush(&mut self) -> u64 {
+        if self.outgoing.count == 0 {
             return 0;
         }
-        let mut raw = [null_mut(); BURST];
-        let mut count = 0;
-        for (place, frame) in raw.iter_mut().zip(self.outgoing.drain(..)) {
-            *place = frame.into_raw();
-            count += 1;
-        }
+        let mut burst = std::mem::replace(&mut self.outgoing, Burst::EMPTY);
+        self.send(&mut burst)
+    }
+
+    /// Sends a burst of which nothing was taken out; how many frames the device did not take. They are given back.
+    #[inline(always)]
+    fn send(&self, burst: &mut Burst) -> u64 {
+        let count = burst.count as u16;
         // SAFETY: a device that was started, and as many frames as are told, which nobody else has.
-        let sent = unsafe { ffi::_rte_eth_tx_burst(self.number, 0, raw.as_mut_ptr(), count) };
-        for raw in &raw[usize::from(sent)..usize::from(count)] {
-            // SAFETY: the device did not take it.
-            drop(NonNull::new(*raw).map(|raw| unsafe { Mbuf::new(raw) }));
-        }
+        let sent =
+            unsafe { ffi::_rte_eth_tx_burst(self.number, 0, burst.frames.as_mut_ptr(), count) };
+        // The device has those.
+        burst.next = usize::from(sent);
         u64::from(count - sent)
     }
 }
 
 impl Drop for Port {
     fn drop(&mut self) {
-        self.outgoing.clear();
+        self.outgoing = Burst::EMPTY;
         // SAFETY: a device that was started; it takes no frames any more.
         unsafe {
             ffi::rte_eth_dev_stop(self.number);

@@ -43,22 +43,20 @@ impl Mbuf {
     pub fn is_whole(&self) -> bool {
         u32::from(self.raw().data_len) == self.raw().pkt_len
     }
+}
 
-    /// Asks for its first bytes to be brought near.
-    #[inline(always)]
-    pub fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a hint, for any address.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let raw = self.raw();
-            let data = raw
-                .buf_addr
-                .cast::<i8>()
-                .wrapping_add(usize::from(raw.data_off));
-            _mm_prefetch::<_MM_HINT_T0>(data);
-        }
+/// Asks for a frame's first bytes to be brought near.
+#[inline(always)]
+pub fn prefetch(frame: &ffi::rte_mbuf) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, for any address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let data = frame.buf_addr.cast::<i8>();
+        _mm_prefetch::<_MM_HINT_T0>(data.wrapping_add(usize::from(frame.data_off)));
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = frame;
 }
 
 impl Buffer for Mbuf {

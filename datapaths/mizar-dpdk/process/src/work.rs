@@ -65,6 +65,15 @@ impl Forwarder {
         }
     }
 
+    /// By which device everything leaves that comes by `from`, where that is so whatever it is.
+    #[inline(always)]
+    pub fn passes_all_on(&self, from: Place) -> Option<Place> {
+        match self {
+            Self::Mizar { .. } => None,
+            Self::Forward(paths) => paths.get(from).copied().flatten(),
+        }
+    }
+
     /// Does what is to be done with a frame that came by a device; says by which it leaves.
     #[inline(always)]
     pub fn decide(&mut self, from: Place, frame: &mut impl Buffer) -> Option<Place> {
