@@ -18,12 +18,17 @@ use std::time::Duration;
 
 fn main() {
     type Make = fn() -> Box<dyn Datapath>;
-    let datapaths: [Make; 3] = [
+    let datapaths: [Make; 4] = [
         || Box::<Reference>::default(),
         || Box::new(KernelXdp::default()),
         || {
             Box::new(OpenFlow {
                 control: Control::Proactive,
+            })
+        },
+        || {
+            Box::new(OpenFlow {
+                control: Control::Reactive,
             })
         },
     ];

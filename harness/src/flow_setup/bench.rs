@@ -2,7 +2,7 @@
 
 use super::flows::{Flows, Layout};
 use crate::environment::Placement;
-use crate::run::deploy::{Deployed, Observation};
+use crate::run::deploy::{Deployed, Observation, inside};
 use crate::tester::Offer;
 use datapath_api::{Datapath, PortType};
 
@@ -51,10 +51,16 @@ impl Bench for Live<'_> {
 
     fn offer(&mut self, offer: &Offer) -> Result<Observation, String> {
         let deployed = self.deployed.as_mut().ok_or(NOTHING)?;
-        let observed = deployed.observe(offer).map_err(|e| e.to_string())?;
+        // Outside of what is timed. One that cannot be read has no counters; that it died shows below.
+        let before = deployed.running().counters().ok();
+        let mut observed = deployed.observe(offer).map_err(|e| e.to_string())?;
         // One that died loses every frame, which must not pass for its limit.
         let alive = deployed.running().check();
         alive.map_err(|e| format!("the datapath no longer works: {e}"))?;
+        let after = deployed.running().counters().ok();
+        observed.switch = before
+            .zip(after)
+            .and_then(|(before, after)| inside(&after, &before));
         Ok(observed)
     }
 

@@ -60,6 +60,7 @@ pub(super) fn measure(
         rate: None,
         trials: 0,
         disturbed: 0,
+        switch: None,
         first: None,
         second: None,
         pairs_lost: 0,
@@ -121,6 +122,7 @@ fn steps(
             cell.rate = Some(found.rate);
             cell.trials = found.trials;
             cell.disturbed = found.disturbed;
+            cell.switch = found.switch;
         }
         // The figures above stand: their droplet did hold the flows.
         Err(Stop::Unavailable(why, _)) => cell.rate = Some(rate::none(why)),

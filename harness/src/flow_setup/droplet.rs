@@ -234,6 +234,7 @@ impl<'a, 'b> Droplet<'a, 'b> {
             datapath_cpu_ns: observed.used.running.as_nanos() as u64,
             steal_ns: observed.stolen.as_nanos() as u64,
             disturbed: observed.disturbed,
+            switch: observed.switch,
         };
         (self.context.record)(&Record::Trial(trial.clone()))?;
         Ok((trial, report.direct))

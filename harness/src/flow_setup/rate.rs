@@ -5,6 +5,7 @@ use super::effort::{Effort, LOSS};
 use super::record::TrialRecord;
 use crate::record::Rate;
 use crate::search::{Counters, Pps, Search, Status, Step, Trial};
+use datapath_api::SwitchCounters;
 use std::time::{Duration, Instant};
 
 /// The lowest rate offered.
@@ -23,6 +24,8 @@ pub(super) struct Found {
     pub disturbed: u32,
     /// The highest rate of a single trial with little loss.
     pub fastest: Option<f64>,
+    /// What a switch counted inside, all trials together.
+    pub switch: Option<Box<SwitchCounters>>,
 }
 
 /// Searches for the highest rate up to `most` by trials of `offer`, for as long as the effort allows.
@@ -38,6 +41,7 @@ pub(super) fn find(
     let began = Instant::now();
     let (mut trials, mut disturbed, mut fastest) = (0, 0, None);
     let mut out_of_time = false;
+    let mut switch: Option<Box<SwitchCounters>> = None;
     while let Step::Measure { load, duration } = search.next() {
         if began.elapsed() > effort.patience {
             out_of_time = true;
@@ -48,6 +52,10 @@ pub(super) fn find(
         while record.disturbed.is_some() && attempts < ATTEMPTS {
             record = offer(load, duration)?;
             attempts += 1;
+        }
+        if let Some(inside) = &record.switch {
+            let sum = switch.map_or_else(|| (**inside).clone(), |sum| sum.and(inside));
+            switch = Some(Box::new(sum));
         }
         trials += 1;
         disturbed += u32::from(record.disturbed.is_some());
@@ -94,6 +102,7 @@ pub(super) fn find(
         trials,
         disturbed,
         fastest,
+        switch,
     })
 }
 

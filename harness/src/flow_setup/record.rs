@@ -7,6 +7,7 @@
 use super::flows::Traffic;
 use super::learning::Learning;
 use crate::record::{DatapathInfo, Environment, Failure, Latency, PortType, Rate, Verification};
+use datapath_api::SwitchCounters;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, create_dir_all};
 use std::io::{self, Write};
@@ -111,6 +112,9 @@ pub struct TrialRecord {
     pub steal_ns: u64,
     /// What disturbed the trial.
     pub disturbed: Option<String>,
+    /// What a switch counted inside, where one forwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<Box<SwitchCounters>>,
 }
 
 impl TrialRecord {
@@ -167,6 +171,9 @@ pub struct Cell {
     pub trials: u32,
     /// Those of them that were disturbed.
     pub disturbed: u32,
+    /// What a switch counted inside during the search, all its trials together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<Box<SwitchCounters>>,
     /// Latency of the first packets of flows.
     pub first: Option<Latency>,
     /// Latency of the second packets of the same flows.

@@ -67,6 +67,7 @@ impl Bench for Simulated {
             used: CpuTime::default(),
             stolen: Duration::ZERO,
             disturbed: None,
+            switch: None,
         })
     }
 

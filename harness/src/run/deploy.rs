@@ -7,7 +7,9 @@ use crate::search::{Counters, Pps, Trial};
 use crate::tester::{
     self, NullForward, Offer, Report, RingTester, Tester, VethTester, Watch, Workload,
 };
-use datapath_api::{Counters as Counted, Datapath, DropletPorts, PortType, Running, ring};
+use datapath_api::{
+    Counters as Counted, Datapath, DropletPorts, PortType, Running, SwitchCounters, ring,
+};
 use netdev::CpuTime;
 use std::time::{Duration, Instant};
 use topologies::provision::Provision;
@@ -53,6 +55,8 @@ pub struct Observation {
     pub stolen: Duration,
     /// What disturbed the trial.
     pub disturbed: Option<String>,
+    /// What a switch counted inside meanwhile, where somebody asked it before and after.
+    pub switch: Option<Box<SwitchCounters>>,
 }
 
 /// A datapath that runs, and its tester. Dropping it takes everything down.
@@ -185,6 +189,7 @@ impl Deployed {
             used,
             stolen,
             disturbed,
+            switch: None,
         })
     }
 
@@ -214,6 +219,7 @@ impl Deployed {
             used,
             stolen,
             disturbed,
+            switch: _,
         } = match self.observe(&offer) {
             Ok(observation) => observation,
             Err(error) => {
@@ -341,13 +347,14 @@ fn since(now: &Counted, before: &Counted) -> Counted {
         passed: now.passed.saturating_sub(before.passed),
         shaped: now.shaped.saturating_sub(before.shaped),
         refused,
-        switch: now
-            .switch
-            .as_ref()
-            .zip(before.switch.as_ref())
-            .and_then(|(now, before)| now.since(before))
-            .map(Box::new),
+        switch: inside(now, before),
     }
+}
+
+/// What a switch counted inside between two readings.
+pub fn inside(now: &Counted, before: &Counted) -> Option<Box<SwitchCounters>> {
+    let (now, before) = (now.switch.as_ref()?, before.switch.as_ref()?);
+    now.since(before).map(Box::new)
 }
 
 fn empty() -> TrialRecord {

@@ -48,6 +48,7 @@ pub(super) fn document<'a>(
             blocks.push(Block::Figure(picture));
         }
         blocks.push(Block::Table(table(group)));
+        blocks.extend(inside(group).map(Block::Table));
         let doubts: Vec<Line> = said(group).iter().map(|said| words(said)).collect();
         if !doubts.is_empty() {
             blocks.push(Block::Paragraph(words("To be kept in mind:")));
@@ -66,6 +67,42 @@ pub(super) fn document<'a>(
 
 fn words(text: &str) -> Line {
     vec![Span::Text(text.to_owned())]
+}
+
+/// What switches counted inside during the searches; `None` where no switch forwards.
+fn inside(group: &Group<'_>) -> Option<Table> {
+    let mut table = Table::new(
+        "Inside the switch, all trials of the search together",
+        &[
+            "flows are",
+            "#installed",
+            "datapath",
+            "#lookups",
+            "#upcalls",
+            "#upcalls failed",
+            "#flows at the end",
+        ],
+    );
+    let mut is_empty = true;
+    for step in &group.steps {
+        for shown in &step.cells {
+            let Some(switch) = &shown.cell.switch else {
+                continue;
+            };
+            is_empty = false;
+            let count = |count: u64| words(&units::integer(count));
+            table.row(vec![
+                words(step.traffic.words().trim_start_matches("new ")),
+                count(u64::from(step.installed)),
+                words(&shown.cell.datapath),
+                count(switch.lookups()),
+                count(switch.upcalls),
+                count(switch.upcalls_failed),
+                switch.flows.map_or_else(|| words(units::NONE), count),
+            ]);
+        }
+    }
+    (!is_empty).then_some(table)
 }
 
 /// The columns of a table.

@@ -5,6 +5,7 @@ use crate::flow_setup::flows::Traffic;
 use crate::flow_setup::learning::Learning;
 use crate::flow_setup::record::{Ceiling, Cell, FILE, Header, Log, Record, SCHEMA};
 use crate::record::{DatapathInfo, Environment, Latency, PortType, Rate};
+use datapath_api::SwitchCounters;
 use std::time::Duration;
 
 pub(super) fn header(schema: u32) -> Header {
@@ -75,6 +76,12 @@ fn cell(installed: u32) -> Cell {
         }),
         trials: 9,
         disturbed: 0,
+        switch: Some(Box::new(SwitchCounters {
+            upcalls: 4_321,
+            upcalls_failed: 12,
+            flows: Some(99),
+            ..SwitchCounters::default()
+        })),
         first: latency(50_000),
         second: latency(20_000),
         pairs_lost: 0,
@@ -119,6 +126,8 @@ fn every_form_has_the_figures_the_ceiling_and_the_warnings() {
     let written = write(folder.path()).unwrap();
     let page = std::fs::read_to_string(&written.markdown).unwrap();
     let table = terminal_table(folder.path()).unwrap();
+    assert!(page.contains("4,321"), "{page}");
+    assert!(page.contains("12 upcalls of the switch failed"), "{page}");
     for text in [&page, &table] {
         for wanted in [
             "980,000",

@@ -69,6 +69,15 @@ pub(super) fn of_cell(cell: &Cell, ceiling: Option<f64>) -> Vec<String> {
         ));
     }
     learning(cell, &mut out);
+    if let Some(switch) = &cell.switch
+        && switch.upcalls_failed > 0
+    {
+        out.push(format!(
+            "{} of the switch failed during the search: packets were lost on the way to its slow path, or their flows \
+             found no room",
+            text::count(switch.upcalls_failed, "upcall", "upcalls")
+        ));
+    }
     out
 }
 
