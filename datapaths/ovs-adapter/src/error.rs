@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file of the installation is not where Debian and Ubuntu put it.
-    #[error("{} is not there ({package})", path.display())]
+    #[error("{} is not there; the package {package} has it", path.display())]
     NotInstalled {
         /// The file.
         path: PathBuf,
