@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Mebibytes of a page.
-pub const MEBIBYTES: u32 = 2;
+const MEBIBYTES: u32 = 2;
 /// How long is waited for pages in use to become free.
 const PATIENCE: Duration = Duration::from_secs(2);
 const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
@@ -62,11 +62,6 @@ impl Hugepages {
         std::fs::write(&reserved.note, pages.to_string())
             .map_err(|e| Error::io(format!("writing {}", reserved.note.display()), e))?;
         Ok(reserved)
-    }
-
-    /// Pages that it added.
-    pub fn pages(&self) -> u64 {
-        self.pages
     }
 }
 

@@ -84,7 +84,9 @@ fn run_on(
             continue;
         }
         let expected: Expected = oracle.inject(*port, frame).into();
-        let got = only(switch.inject(*port, frame))?;
+        let got = switch
+            .inject(*port, frame)
+            .map_err(|error| TestCaseError::fail(error.to_string()))?;
         let wanted = allow(differences, provision, *port, expected.clone(), &got);
         prop_assert!(
             wanted.matches(&got),
@@ -97,17 +99,6 @@ fn run_on(
     }
     prop_assert_eq!(sorted(switch.direct_paths()), oracle.direct_paths());
     Ok(compared)
-}
-
-/// The frame that came out, where there are no others.
-fn only(outcome: Result<Outcome, Vec<Outcome>>) -> Result<Outcome, TestCaseError> {
-    outcome.map_err(|copies| {
-        let copies = copies.into_iter().map(|copy| describe(&copy.into()));
-        TestCaseError::fail(format!(
-            "more than one frame came out: {:?}",
-            copies.collect::<Vec<_>>()
-        ))
-    })
 }
 
 /// UDP conversations by addresses, each with whether its first packet came from an endpoint.

@@ -15,6 +15,7 @@ use crate::flow::{
 use crate::openflow::{Change, Filter, PacketIn};
 use crate::program::{self, Program, Tunnel, endpoint_at, endpoint_port, underlay};
 use crate::reactive::core::Core;
+use datapath_api::only_outcome;
 use std::collections::BTreeMap;
 use topologies::oracle::{Outcome, Why};
 use topologies::provision::{DirectPath, Host, Port};
@@ -67,8 +68,8 @@ impl Interpreter {
     /// Feeds it one frame.
     ///
     /// # Errors
-    /// All that came out, where that is more than one: no frame of an overlay leaves twice.
-    pub fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Vec<Outcome>> {
+    /// Where more than one frame came out; see [`only_outcome`].
+    pub fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, datapath_api::Error> {
         let mut outputs = Outputs::new();
         match port {
             Port::Uplink => self.at_uplink(frame, &mut outputs),
@@ -77,14 +78,11 @@ impl Interpreter {
                 self.overlay(packet, &mut outputs);
             }
         }
-        match outputs.pop() {
-            None => Ok(Outcome::Dropped {
-                why: Why::Drop,
-                reason: "no rule has an output",
-            }),
-            Some(only) if outputs.is_empty() => Ok(only),
-            Some(last) => Err(outputs.into_iter().chain([last]).collect()),
-        }
+        let dropped = Outcome::Dropped {
+            why: Why::Drop,
+            reason: "no rule has an output",
+        };
+        only_outcome(outputs, dropped)
     }
 
     /// What the controller knows, or table DIRECT says, in no order.
