@@ -32,29 +32,11 @@ impl Hugepages {
     /// # Errors
     /// Where there are too few, with how many are missing; or without the privilege.
     pub fn reserve(mebibytes: u32) -> Result<Self, Error> {
-        let wanted = u64::from(mebibytes.div_ceil(MEBIBYTES));
-        let folder = std::env::temp_dir();
-        let _lock = lock()?;
-        take_back_orphans(&folder)?;
-        let before = size()?;
-        write("nr_hugepages", before + wanted)?;
-        let pages = size()?.saturating_sub(before);
-        let began = Instant::now();
-        loop {
-            let free = read("free_hugepages")?.saturating_sub(read("resv_hugepages")?);
-            if free >= wanted {
-                break;
-            }
-            // Pages that an AF_XDP socket had are free a moment after the process that had it ended.
-            if began.elapsed() > PATIENCE {
-                write("nr_hugepages", before)?;
-                return Err(Error::Hugepages {
-                    wanted,
-                    missing: wanted - free,
-                });
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        Self::noted_in(&std::env::temp_dir(), mebibytes)
+    }
+
+    fn noted_in(folder: &Path, mebibytes: u32) -> Result<Self, Error> {
+        let pages = add(u64::from(mebibytes.div_ceil(MEBIBYTES)), folder)?;
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let note = folder.join(format!("{NOTE}{}-{number}", std::process::id()));
@@ -77,6 +59,33 @@ impl Drop for Hugepages {
             Err(error) => tracing::warn!(%error, pages = self.pages, "hugepages stay reserved"),
         }
     }
+}
+
+/// Adds pages to the pool and sees that as many are free; how many were added. The lock ends with it, since giving back
+/// takes it again.
+fn add(wanted: u64, folder: &Path) -> Result<u64, Error> {
+    let _lock = lock()?;
+    take_back_orphans(folder)?;
+    let before = size()?;
+    write("nr_hugepages", before + wanted)?;
+    let pages = size()?.saturating_sub(before);
+    let began = Instant::now();
+    loop {
+        let free = read("free_hugepages")?.saturating_sub(read("resv_hugepages")?);
+        if free >= wanted {
+            break;
+        }
+        // Pages that an AF_XDP socket had are free a moment after the process that had it ended.
+        if began.elapsed() > PATIENCE {
+            write("nr_hugepages", before)?;
+            return Err(Error::Hugepages {
+                wanted,
+                missing: wanted - free,
+            });
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(pages)
 }
 
 /// Takes back what processes reserved that are gone.
@@ -141,6 +150,12 @@ fn write(file: &str, number: u64) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_that_cannot_be_written_is_an_error_and_no_deadlock() {
+        let reserved = Hugepages::noted_in(Path::new("/nonexistent"), MEBIBYTES);
+        assert!(reserved.is_err());
+    }
 
     #[test]
     fn notes_of_processes_that_are_gone_are_found_and_no_others() {
