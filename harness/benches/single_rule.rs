@@ -9,7 +9,7 @@
 
 use anyhow::Context;
 use datapath_api::{Datapath, DropletPorts, Running};
-use datapath_ovs_xdp::OvsXdp;
+use datapath_ovs_xdp::OVS_XDP;
 use harness::environment::Placement;
 use harness::lab::VethLab;
 use harness::search::Pps;
@@ -101,7 +101,7 @@ fn median(mut values: Vec<f64>) -> anyhow::Result<f64> {
 }
 
 fn main() -> anyhow::Result<()> {
-    let missing = OvsXdp.probe();
+    let missing = OVS_XDP.probe();
     if !missing.is_empty() {
         for missing in missing {
             println!("skipped: needs {missing}");
@@ -130,7 +130,7 @@ fn main() -> anyhow::Result<()> {
             )?)
         })?;
         let pipeline = speed(&workload, &placement, |lab| {
-            Ok(OvsXdp.install(lab.ports(), &provision, placement.datapath)?)
+            Ok(OVS_XDP.install(lab.ports(), &provision, placement.datapath)?)
         })?;
         println!(
             "one rule {:.3} Mpps, {:.0} cycles; pipeline {:.3} Mpps, {:.0} cycles; ratio {:.2} and {:.2}",

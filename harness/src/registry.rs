@@ -3,9 +3,8 @@
 use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
 use datapath_mizar_dpdk::{Engine, MizarDpdk};
-use datapath_openflow::{Control, OpenFlow, OpenFlowKernel};
-use datapath_ovs_dpdk::OvsDpdk;
-use datapath_ovs_xdp::OvsXdp;
+use datapath_ovs_dpdk::OVS_DPDK;
+use datapath_ovs_xdp::OVS_XDP;
 use datapath_reference::Reference;
 
 /// A datapath, and whether it is measured when none is named.
@@ -31,21 +30,11 @@ pub fn all() -> Vec<Entry> {
             }),
             false,
         ),
-        entry(
-            Box::new(OpenFlow {
-                control: Control::Proactive,
-            }),
-            true,
-        ),
-        entry(
-            Box::new(OpenFlow {
-                control: Control::Reactive,
-            }),
-            true,
-        ),
-        entry(Box::new(OvsXdp), true),
-        entry(Box::new(OvsDpdk), true),
-        entry(Box::new(OpenFlowKernel), false),
+        entry(Box::new(datapath_openflow::PROACTIVE), true),
+        entry(Box::new(datapath_openflow::REACTIVE), true),
+        entry(Box::new(OVS_XDP), true),
+        entry(Box::new(OVS_DPDK), true),
+        entry(Box::new(datapath_openflow::KERNEL), false),
         entry(
             Box::new(MizarDpdk {
                 engine: Engine::Burst,

@@ -5,8 +5,8 @@ use datapath_api::{
     Counters, Datapath, Difference, DropletPorts, Error, Missing, Outcome, PortType, Running,
 };
 use datapath_kernel_xdp::KernelXdp;
-use datapath_openflow::{Control, OpenFlow, OpenFlowKernel};
-use datapath_ovs_xdp::OvsXdp;
+use datapath_openflow::{KERNEL, PROACTIVE};
+use datapath_ovs_xdp::OVS_XDP;
 use harness::flow_setup;
 use harness::profile::Profile;
 use harness::record::{Record, Scenario};
@@ -22,12 +22,8 @@ use topologies::catalogue;
 use topologies::provision::{DirectPath, Port, Provision};
 use topologies::topology::Parameters;
 
-const PROACTIVE: OpenFlow = OpenFlow {
-    control: Control::Proactive,
-};
-
 fn main() {
-    let missing: Vec<Missing> = [&PROACTIVE as &dyn Datapath, &OvsXdp, &KernelXdp::default()]
+    let missing: Vec<Missing> = [&PROACTIVE as &dyn Datapath, &OVS_XDP, &KernelXdp::default()]
         .into_iter()
         .flat_map(Datapath::probe)
         .collect();
@@ -43,7 +39,7 @@ fn main() {
         )),
         ignored(Trial::test(
             "a_polling_switch_killed_mid_trial_fails_and_the_run_goes_on",
-            killed(|| Box::new(OvsXdp), 1),
+            killed(|| Box::new(OVS_XDP), 1),
         )),
         ignored(Trial::test(
             "a_switch_killed_while_flows_are_set_up_fails_and_the_run_goes_on",
@@ -51,7 +47,7 @@ fn main() {
         )),
         Trial::test("a_kernel_without_the_datapath_is_told", || {
             let asked = netdev::has_generic_netlink_family("ovs_datapath")?;
-            let told = OpenFlowKernel
+            let told = KERNEL
                 .probe()
                 .iter()
                 .any(|missing| missing.what.contains("openvswitch datapath"));

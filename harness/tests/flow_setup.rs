@@ -5,7 +5,7 @@
 
 use datapath_api::{Datapath, DropletPorts, Running, ring};
 use datapath_kernel_xdp::KernelXdp;
-use datapath_openflow::{Control, OpenFlow};
+use datapath_openflow::{PROACTIVE, REACTIVE};
 use datapath_reference::Reference;
 use harness::flow_setup::flows::{Flows, LEARNED_TOGETHER, Layout, Traffic};
 use harness::lab::VethLab;
@@ -21,16 +21,8 @@ fn main() {
     let datapaths: [Make; 4] = [
         || Box::<Reference>::default(),
         || Box::new(KernelXdp::default()),
-        || {
-            Box::new(OpenFlow {
-                control: Control::Proactive,
-            })
-        },
-        || {
-            Box::new(OpenFlow {
-                control: Control::Reactive,
-            })
-        },
+        || Box::new(PROACTIVE),
+        || Box::new(REACTIVE),
     ];
     let mut trials = Vec::new();
     for make in datapaths {

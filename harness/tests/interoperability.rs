@@ -9,8 +9,7 @@
 use datapath_api::difference::{self, Difference};
 use datapath_api::{Datapath, DropletPorts, Running, VethPorts};
 use datapath_kernel_xdp::KernelXdp;
-use datapath_openflow::{Control, OpenFlow};
-use datapath_ovs_xdp::OvsXdp;
+use datapath_openflow::PROACTIVE;
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::{Cpu, Interface, Namespace, PacketSocket, create_veth};
 use std::sync::Arc;
@@ -33,12 +32,8 @@ const ENDPOINT: Port = Port::Endpoint(EndpointPort(0));
 const LENGTHS: [u16; 3] = [60, 571, 1514];
 
 type Maker = fn() -> Box<dyn Datapath>;
-const OPENFLOW: Maker = || {
-    Box::new(OpenFlow {
-        control: Control::Proactive,
-    })
-};
-const OVS_XDP: Maker = || Box::new(OvsXdp);
+const OPENFLOW: Maker = || Box::new(PROACTIVE);
+const OVS_XDP: Maker = || Box::new(datapath_ovs_xdp::OVS_XDP);
 const KERNEL_XDP: Maker = || Box::new(KernelXdp::default());
 
 fn main() {

@@ -1,66 +1,29 @@
-//! Mizar as OpenFlow rules on a stock Open vSwitch: the userspace datapath, with its ports on AF_PACKET sockets, as
-//! an install without further ado has them. All of it is in `ovs-adapter`, which the other datapaths on Open
-//! vSwitch use as well.
+//! Mizar as OpenFlow rules on a stock Open vSwitch, with its ports as an install without further ado has them. All of it
+//! is in `ovs-adapter`, which the other datapaths on Open vSwitch use as well.
 
-mod kernel;
+use ovs_adapter::droplet::{Control, Io, OpenVSwitch};
 
-pub use kernel::OpenFlowKernel;
+/// All is in the rules from the start; the userspace datapath, with its ports on AF_PACKET sockets.
+pub const PROACTIVE: OpenVSwitch = OpenVSwitch {
+    name: "openflow",
+    summary: "Mizar as OpenFlow rules on a stock Open vSwitch, AF_PACKET ports (proactive)",
+    io: Io::Packet,
+    control: Control::Proactive,
+};
 
-use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
-use netdev::Cpu;
-use ovs_adapter::Flavour;
-pub use ovs_adapter::droplet::Control;
-use ovs_adapter::droplet::{self, Io};
-use topologies::provision::Provision;
+/// The core decides about first packets; otherwise as [`PROACTIVE`].
+pub const REACTIVE: OpenVSwitch = OpenVSwitch {
+    name: "openflow-reactive",
+    summary: "the core decides about first packets and adds OpenFlow rules, AF_PACKET ports (reactive)",
+    io: Io::Packet,
+    control: Control::Reactive,
+};
 
-/// See the module's documentation.
-#[derive(Debug, Clone, Copy)]
-pub struct OpenFlow {
-    /// Who decides, and when.
-    pub control: Control,
-}
-
-impl Datapath for OpenFlow {
-    fn name(&self) -> &'static str {
-        match self.control {
-            Control::Proactive => "openflow",
-            Control::Reactive => "openflow-reactive",
-        }
-    }
-
-    fn summary(&self) -> &'static str {
-        match self.control {
-            Control::Proactive => {
-                "Mizar as OpenFlow rules on a stock Open vSwitch, AF_PACKET ports (proactive)"
-            }
-            Control::Reactive => {
-                "the core decides about first packets and adds OpenFlow rules, AF_PACKET ports (reactive)"
-            }
-        }
-    }
-
-    fn native_ports(&self) -> PortType {
-        PortType::Veth
-    }
-
-    fn version(&self) -> String {
-        droplet::version(Flavour::Stock)
-    }
-
-    fn probe(&self) -> Vec<Missing> {
-        droplet::probe(Flavour::Stock)
-    }
-
-    fn declared_differences(&self) -> &'static [Difference] {
-        self.control.differences()
-    }
-
-    fn install(
-        &self,
-        ports: DropletPorts,
-        provision: &Provision,
-        cpu: Cpu,
-    ) -> Result<Box<dyn Running>, Error> {
-        droplet::install(self, (Io::Packet, self.control), ports, provision, cpu)
-    }
-}
+/// The same rules in the kernel's datapath, with the kernel's own Geneve. It was never run: the machines that this was
+/// made on offer no such datapath.
+pub const KERNEL: OpenVSwitch = OpenVSwitch {
+    name: "openflow-kernel",
+    summary: "the same rules in the kernel's openvswitch datapath (never run so far: its figures are not to be trusted)",
+    io: Io::Kernel,
+    control: Control::Proactive,
+};

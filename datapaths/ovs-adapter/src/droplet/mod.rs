@@ -2,21 +2,22 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | `datapath` | what the harness knows of such a datapath |
 //! | `switch` | bridges, ports, addresses and neighbours of an instance |
 //! | `injection` | single frames through a droplet without ports of its own |
 //! | `counters` | what rules and the switch's caches counted |
 //! | `running` | the droplet itself |
 
 mod counters;
+mod datapath;
 mod injection;
 mod running;
 mod switch;
 
 use crate::flow::Rule;
 use crate::{DIFFERENCES, Flavour, Installation, REACTIVE_DIFFERENCES};
-use datapath_api::{
-    Datapath, Difference, DropletPorts, Error, Missing, PortType, Running, VethPorts,
-};
+pub use datapath::OpenVSwitch;
+use datapath_api::{Difference, DropletPorts, Error, PortType, Running, VethPorts};
 use netdev::{Cpu, Urgency};
 use running::{Droplet, Plan};
 use topologies::provision::Provision;
@@ -60,6 +61,11 @@ impl Io {
             Self::Packet => Urgency::Ordinary,
             Self::Xdp | Self::Dpdk | Self::Kernel => Urgency::Prompt,
         }
+    }
+
+    /// Whether a thread of the switch polls such ports without end.
+    const fn polls(self) -> bool {
+        matches!(self, Self::Xdp | Self::Dpdk)
     }
 
     /// The build of Open vSwitch that has such ports.
@@ -106,40 +112,14 @@ impl Control {
     }
 }
 
-/// What is missing to run an Open vSwitch of `flavour` here.
-pub fn probe(flavour: Flavour) -> Vec<Missing> {
-    let installed = Installation::find(flavour).err().map(|error| {
-        let remedy = match &error {
-            crate::Error::NotInstalled { package, .. } => format!("apt-get install {package}"),
-            crate::Error::TooOld { .. } => {
-                "a newer system: Debian 12 or Ubuntu 23.04 have such a version".to_owned()
-            }
-            _ => format!("apt-get install --reinstall {}", flavour.package()),
-        };
-        Missing::new(error.to_string(), remedy)
-    });
-    installed.into_iter().chain(Missing::privileges()).collect()
-}
-
-/// Version of the installation, for people.
-pub fn version(flavour: Flavour) -> String {
-    Installation::find(flavour).map_or_else(
-        |_| "Open vSwitch, not found".to_owned(),
-        |found| format!("Open vSwitch {}, OpenFlow 1.4", found.version),
-    )
-}
-
 /// Installs a droplet on veth ports, or on devices of its own where it has none.
-///
-/// # Errors
-/// Where the switch does not start, or refuses something, with its reason.
-pub fn install(
-    datapath: &dyn Datapath,
-    (io, control): (Io, Control),
+fn install(
+    datapath: &OpenVSwitch,
     ports: DropletPorts,
     provision: &Provision,
     cpu: Cpu,
 ) -> Result<Box<dyn Running>, Error> {
+    let OpenVSwitch { io, control, .. } = *datapath;
     let plan = Plan {
         installation: Installation::find(io.flavour())?,
         io,
@@ -152,7 +132,7 @@ pub fn install(
         DropletPorts::Veth(ports) => Droplet::attached(&plan, &ports, cpu)?,
         other => {
             return Err(Error::Ports {
-                datapath: datapath.name(),
+                datapath: datapath.name,
                 supported: PortType::Veth,
                 given: other.port_type(),
             });
@@ -164,7 +144,7 @@ pub fn install(
 /// Installs a droplet on veth ports whose overlay bridge has these rules and no others: to measure a program against.
 ///
 /// # Errors
-/// See [`install`].
+/// Where the switch does not start, or refuses something, with its reason.
 pub fn install_rules(
     io: Io,
     ports: &VethPorts,
