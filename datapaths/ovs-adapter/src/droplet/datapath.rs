@@ -1,0 +1,103 @@
+//! What all datapaths on Open vSwitch are: the same programs, on ports of their own kind.
+
+use super::{Control, Io, install};
+use crate::{Flavour, Installation, capability};
+use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
+use netdev::Cpu;
+use topologies::provision::Provision;
+
+/// The generic netlink family of the kernel's datapath: include/uapi/linux/openvswitch.h.
+const FAMILY: &str = "ovs_datapath";
+
+/// A datapath on Open vSwitch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenVSwitch {
+    /// See [`Datapath::name`].
+    pub name: &'static str,
+    /// See [`Datapath::summary`].
+    pub summary: &'static str,
+    /// How the switch has its ports.
+    pub io: Io,
+    /// Who decides, and when.
+    pub control: Control,
+}
+
+impl Datapath for OpenVSwitch {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    fn native_ports(&self) -> PortType {
+        PortType::Veth
+    }
+
+    fn version(&self) -> String {
+        Installation::find(self.io.flavour()).map_or_else(
+            |_| "Open vSwitch, not found".to_owned(),
+            |found| format!("Open vSwitch {}, OpenFlow 1.4", found.version),
+        )
+    }
+
+    fn probe(&self) -> Vec<Missing> {
+        let mut missing: Vec<Missing> = not_installed(self.io.flavour())
+            .into_iter()
+            .chain(Missing::privileges())
+            .collect();
+        let runs = missing.is_empty();
+        missing.extend(lacks(self.io, runs));
+        missing
+    }
+
+    fn declared_differences(&self) -> &'static [Difference] {
+        self.control.differences()
+    }
+
+    fn polls_busily(&self) -> bool {
+        self.io.polls()
+    }
+
+    fn install(
+        &self,
+        ports: DropletPorts,
+        provision: &Provision,
+        cpu: Cpu,
+    ) -> Result<Box<dyn Running>, Error> {
+        install(self, ports, provision, cpu)
+    }
+}
+
+fn not_installed(flavour: Flavour) -> Option<Missing> {
+    let error = Installation::find(flavour).err()?;
+    let remedy = match &error {
+        crate::Error::NotInstalled { package, .. } => format!("apt-get install {package}"),
+        crate::Error::TooOld { .. } => {
+            "a newer system: Debian 12 or Ubuntu 23.04 have such a version".to_owned()
+        }
+        _ => format!("apt-get install --reinstall {}", flavour.package()),
+    };
+    Some(Missing::new(error.to_string(), remedy))
+}
+
+/// What such ports lack. A switch that runs can be asked.
+fn lacks(io: Io, runs: bool) -> Option<Missing> {
+    match io {
+        Io::Xdp if runs => capability::lacks_interface_type(io.interface_type()),
+        Io::Packet | Io::Xdp | Io::Dpdk => None,
+        Io::Kernel => {
+            let remedy =
+                "modprobe openvswitch, on a kernel that has it (CONFIG_OPENVSWITCH, CONFIG_GENEVE)";
+            match netdev::has_generic_netlink_family(FAMILY) {
+                Ok(true) => None,
+                Ok(false) => Some(Missing::new(
+                    format!("the kernel's openvswitch datapath (generic netlink family {FAMILY})"),
+                    remedy,
+                )),
+                Err(error) => Some(Missing::new(error.to_string(), remedy)),
+            }
+        }
+    }
+}
