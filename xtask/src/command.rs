@@ -82,7 +82,7 @@ impl Step {
     /// cargo in the workspace of the DPDK process, building where the others build.
     pub fn dpdk_cargo<const N: usize>(arguments: [&str; N]) -> anyhow::Result<Self> {
         let target = target_dir()?;
-        let step = Self::cargo(arguments).within(&root().join("datapaths/mizar-dpdk/process"));
+        let step = Self::cargo(arguments).within(&root().join("dpdk/process"));
         Ok(step.env("CARGO_TARGET_DIR", &target.to_string_lossy()))
     }
 

@@ -4,8 +4,8 @@
 //! Needs root, the DPDK process and `dpdk-testpmd` (apt-get install dpdk-dev):
 //! `cargo xtask build && sudo cargo bench --package datapath-mizar-dpdk --bench forward`.
 
-use datapath_mizar_dpdk::{Client, Engine};
-use mizar_dpdk_protocol::{Device, Memory, Role, Start, Work};
+use dpdk_client::Client;
+use dpdk_protocol::{Device, Engine, Memory, Role, Start, Work};
 use netdev::allowed_cpus;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

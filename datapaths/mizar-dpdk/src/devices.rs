@@ -1,7 +1,7 @@
 //! DPDK's devices for the ports of a droplet.
 
 use datapath_api::VethPorts;
-use mizar_dpdk_protocol::{Device, Role};
+use dpdk_protocol::{Device, Role};
 use topologies::provision::{EndpointPort, Port};
 
 /// AF_XDP devices for `ports`. If `has_stack`, the last endpoint port goes to the host's stack.

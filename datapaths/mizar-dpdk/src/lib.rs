@@ -1,20 +1,17 @@
 //! The core on DPDK ports: a process of its own polls them and runs each frame to completion.
 //!
-//! DPDK's environment starts once a process, and `capsule` brings old dependencies, so both stay in that process, which
-//! lives in `process/`, a workspace of its own. Here is what starts and asks it.
+//! DPDK's environment starts once a process, and `capsule` brings old dependencies, so both stay in that process
+//! (`dpdk/process`, a workspace of its own). Here is what it is started with.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `client` | the process, and the socket to it |
 //! | `devices` | DPDK's devices for the ports of a droplet |
 //! | `running` | a droplet that it forwards for |
 
-mod client;
 mod devices;
 mod running;
 
-pub use client::Client;
-pub use mizar_dpdk_protocol::Engine;
+pub use dpdk_protocol::Engine;
 
 use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::Cpu;
@@ -49,12 +46,12 @@ impl Datapath for MizarDpdk {
     }
 
     fn version(&self) -> String {
-        let dpdk = client::version().unwrap_or_else(|| "DPDK, not built".to_owned());
+        let dpdk = dpdk_client::version().unwrap_or_else(|| "DPDK, not built".to_owned());
         format!("core {}, {dpdk}", env!("CARGO_PKG_VERSION"))
     }
 
     fn probe(&self) -> Vec<Missing> {
-        client::missing()
+        dpdk_client::missing()
             .into_iter()
             .chain(Missing::privileges())
             .collect()

@@ -1,11 +1,11 @@
 //! A droplet that a DPDK process forwards for.
 
-use crate::client::Client;
 use crate::devices;
 use datapath_api::{
     Counters, Enclosure, Error, Outcome, Outside, Running, VethPorts, Why, only_outcome,
 };
-use mizar_dpdk_protocol::{Engine, Memory, Start, Work};
+use dpdk_client::Client;
+use dpdk_protocol::{Engine, Memory, Start, Work};
 use mizar_droplet::{Reason, dropped};
 use netdev::{Cpu, Tid, Urgency};
 use std::time::{Duration, Instant};

@@ -9,15 +9,16 @@ mod veth;
 mod workload;
 
 pub use null_forward::NullForward;
+pub use polling_tester::Watch;
 pub use ring::RingTester;
 pub use veth::{VethTester, bare_and_generator};
 pub use workload::{FrameSize, PortPlan, Workload};
 
 use crate::record::Latency;
 use crate::search::Pps;
-use ::workload::{SinkState, histogram};
-use mizar_wire::Ipv4;
+use ::workload::SinkState;
 use netdev::{Cpu, CpuTime};
+use polling_tester::{Order, Outcome};
 use std::time::Duration;
 
 /// What can go wrong while testing.
@@ -51,44 +52,6 @@ pub struct TesterCpus {
     pub sinks: Cpu,
 }
 
-/// What a sink watches beside counting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watch {
-    /// Nothing.
-    Counts,
-    /// Latency of all frames.
-    Latency,
-    /// Latency of even and of odd frames, counted from zero, apart.
-    PairLatency,
-    /// Which frames leave by the uplink straight to `host`, counted by rounds of as many frames each. Rounds from
-    /// [`::workload::ROUNDS`] on are not counted.
-    DirectPath {
-        /// Frames of a round, on all ports together; at least one.
-        round: u32,
-        /// Outer destination of the direct path.
-        host: Ipv4,
-    },
-}
-
-impl Watch {
-    /// How many histograms of latency it takes.
-    fn histograms(self) -> u32 {
-        match self {
-            Self::Counts | Self::DirectPath { .. } => 0,
-            Self::Latency => 1,
-            Self::PairLatency => histogram::HISTOGRAMS,
-        }
-    }
-
-    /// What a sink is told of it: outer destination and frames of a round.
-    fn direct_path(self) -> (u32, u32) {
-        match self {
-            Self::DirectPath { round, host } => (host.raw(), round.max(1)),
-            _ => (0, 0),
-        }
-    }
-}
-
 /// What to offer in a trial.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offer {
@@ -100,6 +63,40 @@ pub struct Offer {
     pub first_entry: u32,
     /// What to watch.
     pub watch: Watch,
+}
+
+impl Offer {
+    /// The same as a tester that polls is told.
+    fn order(&self) -> Order {
+        Order {
+            frames_per_second: self.load.get(),
+            nanoseconds: self.duration.as_nanos() as u64,
+            first_entry: self.first_entry,
+            watch: self.watch,
+        }
+    }
+}
+
+impl From<Outcome> for Report {
+    /// What a tester that polls says.
+    fn from(outcome: Outcome) -> Self {
+        let [latency, odd_latency] = summarise_all(outcome.latency);
+        let cpu = CpuTime {
+            running: Duration::from_nanos(outcome.running),
+            waiting: Duration::from_nanos(outcome.waiting),
+        };
+        Self {
+            intended: outcome.intended,
+            offered: outcome.offered,
+            arrived: outcome.arrived,
+            latency,
+            odd_latency,
+            direct: outcome.direct,
+            cpu,
+            stalled: Some(cpu.waiting),
+            effective: Duration::from_nanos(outcome.effective),
+        }
+    }
 }
 
 /// A tester connected to a droplet.
@@ -162,13 +159,8 @@ fn add(total: &mut SinkState, port: &SinkState) {
     total.foreign += port.foreign;
 }
 
-/// Percentiles of a histogram with a count a bucket.
-fn summarise(counts: &[u64]) -> Latency {
-    let histogram: Vec<(u64, u64)> = (0u32..)
-        .zip(counts)
-        .filter(|(_, count)| **count > 0)
-        .map(|(bucket, count)| (histogram::lower_bound(bucket), *count))
-        .collect();
+/// Percentiles of a histogram: the smallest value of a bucket, and the count in it, ascending.
+fn summarise(histogram: Vec<(u64, u64)>) -> Latency {
     let count: u64 = histogram.iter().map(|(_, count)| count).sum();
     // The smallest value that at least this share of the frames does not exceed.
     let percentile = |share: f64| {
@@ -193,50 +185,41 @@ fn summarise(counts: &[u64]) -> Latency {
     }
 }
 
-/// Percentiles of histograms that lie one behind the other.
-fn summarise_all(counts: &[u64]) -> [Option<Latency>; 2] {
-    let mut summaries = counts.chunks(histogram::BUCKETS).map(summarise);
+/// Percentiles of as many histograms as were taken.
+fn summarise_all(histograms: impl IntoIterator<Item = Vec<(u64, u64)>>) -> [Option<Latency>; 2] {
+    let mut summaries = histograms.into_iter().map(summarise);
     [summaries.next(), summaries.next()]
-}
-
-/// Nanoseconds of the monotonic clock.
-#[inline(always)]
-fn now() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: a valid place for the result; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::workload::histogram::{self, BUCKETS};
+    use polling_tester::occupied;
 
     #[test]
     fn even_and_odd_frames_are_summarised_apart() {
-        let mut counts = vec![0; 2 * histogram::BUCKETS];
+        let mut counts = vec![0; 2 * BUCKETS];
         for number in 0..10u32 {
             let nanoseconds = if number % 2 == 0 { 900 } else { 100 };
             counts[histogram::place(number, 2, nanoseconds) as usize] += 1;
         }
-        let [even, odd] = summarise_all(&counts).map(Option::unwrap);
+        let summaries = |counts: &[u64]| summarise_all(counts.chunks(BUCKETS).map(occupied));
+        let [even, odd] = summaries(&counts).map(Option::unwrap);
         assert_eq!((even.count, even.p50_ns, even.max_ns), (5, 900, 900));
         assert_eq!((odd.count, odd.p50_ns, odd.max_ns), (5, 100, 100));
-        let [all, none] = summarise_all(&counts[..histogram::BUCKETS]);
+        let [all, none] = summaries(&counts[..BUCKETS]);
         assert!(all.is_some() && none.is_none());
-        assert_eq!(summarise_all(&[]), [None, None]);
+        assert_eq!(summaries(&[]), [None, None]);
     }
 
     #[test]
     fn percentiles_are_the_smallest_value_that_covers_their_share() {
-        let mut counts = vec![0; histogram::BUCKETS];
+        let mut counts = vec![0; BUCKETS];
         for value in 1..=1000 {
             counts[histogram::bucket(value) as usize] += 1;
         }
-        let latency = summarise(&counts);
+        let latency = summarise(occupied(&counts));
         assert_eq!(latency.count, 1000);
         assert_eq!(
             (
@@ -248,6 +231,6 @@ mod tests {
             ),
             (500, 900, 990, 999, 1000)
         );
-        assert_eq!(summarise(&[0; 8]).max_ns, 0);
+        assert_eq!(summarise(Vec::new()).max_ns, 0);
     }
 }

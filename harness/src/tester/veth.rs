@@ -5,7 +5,7 @@
 //! processor they go first, since a frame that waits for the tester is the tester's loss.
 
 use super::workload::Workload;
-use super::{Error, Offer, Report, Tester, TesterCpus, Watch, add, now, summarise_all};
+use super::{Error, Offer, Report, Tester, TesterCpus, Watch, add, summarise_all};
 use crate::lab::VethLab;
 use ::workload::{Control, Pace, ROUNDS, SinkConfig, SinkState, WINDOW, histogram};
 use aya::maps::{Array, MapData};
@@ -13,6 +13,7 @@ use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use bpf_load::{fill, load_program, program};
 use netdev::{CpuTime, Namespace, Tid, Urgency, pin_current_thread};
+use polling_tester::{now, occupied};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -89,13 +90,8 @@ impl VethTester {
                     .attach_to_if_index(interface.index(), XdpMode::Driver)
                     .map_err(|e| bpf_load::Error::failed("attaching the sink", &e))?;
                 if let Some(plan) = workload.sinks.iter().find(|plan| plan.port == *port) {
-                    let inner_at = if through_null_forward {
-                        plan.untouched_inner_at
-                    } else {
-                        plan.inner_at
-                    };
                     let config = SinkConfig {
-                        inner_at,
+                        inner_at: plan.inner_at(through_null_forward),
                         latency: 0,
                         active: 1,
                         port: number,
@@ -308,18 +304,16 @@ impl VethTester {
             add(&mut arrived, &state);
         }
         let buckets = offer.watch.histograms() * histogram::BUCKETS as u32;
-        let [latency, odd_latency] = summarise_all(&self.counts("LATENCY", buckets)?);
-        let rounds = match offer.watch {
-            Watch::DirectPath { .. } => ROUNDS,
-            _ => 0,
-        };
+        let counts = self.counts("LATENCY", buckets)?;
+        let histograms = counts.chunks(histogram::BUCKETS).map(occupied);
+        let [latency, odd_latency] = summarise_all(histograms);
         Ok(Report {
             intended: control.frames,
             offered: pace.next,
             arrived,
             latency,
             odd_latency,
-            direct: self.counts("DIRECT", rounds)?,
+            direct: self.counts("DIRECT", offer.watch.rounds())?,
             cpu: sinks + generator,
             stalled: None,
             effective: Duration::from_nanos(now().saturating_sub(pace.start)),

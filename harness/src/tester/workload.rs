@@ -98,9 +98,20 @@ pub struct PortPlan {
     /// The port's number: 0 is the uplink.
     pub number: u16,
     /// Where inner frames start in what a datapath sends here.
-    pub inner_at: u32,
-    /// Where they start if nothing changed on the way, as through a null forward.
-    pub untouched_inner_at: u32,
+    datapath: u32,
+    /// The same if nothing changed on the way, as through a null forward.
+    null_forward: u32,
+}
+
+impl PortPlan {
+    /// Where inner frames start in what comes from a datapath, or from a null forward.
+    pub fn inner_at(&self, through_null_forward: bool) -> u32 {
+        if through_null_forward {
+            self.null_forward
+        } else {
+            self.datapath
+        }
+    }
 }
 
 /// Frames to offer, and where they must come back.
@@ -171,14 +182,26 @@ impl Workload {
         Ok(Self::of_entries(directions, entries))
     }
 
+    /// Where inner frames start in what arrives, by number of the port, of as many ports; `None` for ports that nothing
+    /// must arrive at.
+    pub fn inner_at(&self, ports: usize, through_null_forward: bool) -> Vec<Option<u32>> {
+        let mut inner_at = vec![None; ports];
+        for plan in &self.sinks {
+            if let Some(place) = inner_at.get_mut(usize::from(plan.number)) {
+                *place = Some(plan.inner_at(through_null_forward));
+            }
+        }
+        inner_at
+    }
+
     fn of_entries(directions: &[Direction], entries: Vec<Entry>) -> Self {
         let sinks = directions
             .iter()
             .map(|direction| PortPlan {
                 port: direction.egress,
                 number: number(direction.egress),
-                inner_at: inner_at(direction.encapsulated_out),
-                untouched_inner_at: inner_at(direction.encapsulated_in),
+                datapath: inner_at(direction.encapsulated_out),
+                null_forward: inner_at(direction.encapsulated_in),
             })
             .collect();
         let longest = entries

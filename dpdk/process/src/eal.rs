@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use capsule_ffi as ffi;
-use mizar_dpdk_protocol::{Memory, Start};
+use dpdk_protocol::{Memory, Start};
 use std::ffi::{CStr, CString, c_char};
 
 /// Frames that there is memory for.
@@ -43,7 +43,7 @@ impl Environment {
             let device = format!("{},{}", device.name, device.arguments);
             ["--vdev".to_owned(), device]
         });
-        let arguments = ["mizar-dpdk".to_owned(), "-l".to_owned(), cpu]
+        let arguments = ["dpdk-process".to_owned(), "-l".to_owned(), cpu]
             .into_iter()
             .chain(options(start))
             .chain(devices)

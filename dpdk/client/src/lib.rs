@@ -1,7 +1,7 @@
-//! The process, and the socket to it.
+//! The process that runs DPDK, as the rest of the program sees it: started, asked, and ended.
 
 use datapath_api::{Error, Missing};
-use mizar_dpdk_protocol::{Answer, Counted, Memory, Request, Start, receive, send};
+use dpdk_protocol::{Answer, Counted, Memory, Request, Start, receive, send};
 use netdev::process::{Place, Process};
 use netdev::{Hugepages, Namespace, Tid, scratch_folder};
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use topologies::provision::DirectPath;
 
-const PROGRAM: &str = "mizar-dpdk";
+const PROGRAM: &str = "dpdk-process";
 /// How long the process may take to connect.
 const CONNECT: Duration = Duration::from_secs(60);
 /// How long it may take to answer: DPDK's environment may have to wait for memory.

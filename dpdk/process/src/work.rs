@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use datapath_api::Counters;
-use mizar_dpdk_protocol::{Answer, Counted, Device, Request, Role, Start, Work};
+use dpdk_protocol::{Answer, Counted, Device, Request, Role, Start, Work};
 use mizar_droplet::{Action, Buffer, Droplet};
 use mizar_tables::{Entries, Native};
 use topologies::provision::{EndpointPort, Port};

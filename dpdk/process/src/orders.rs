@@ -1,7 +1,7 @@
 //! The thread that listens to the socket, and what it passes on to the one that forwards.
 
 use anyhow::Context;
-use mizar_dpdk_protocol::{Answer, Request, receive, send};
+use dpdk_protocol::{Answer, Request, receive, send};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 

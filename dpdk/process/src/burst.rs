@@ -6,7 +6,7 @@ use crate::orders::{Inbox, Next};
 use crate::work::{Forwarder, Tally};
 use anyhow::{Context, ensure};
 use capsule_ffi as ffi;
-use mizar_dpdk_protocol::Start;
+use dpdk_protocol::Start;
 use std::ffi::CString;
 use std::ptr::{NonNull, null, null_mut};
 

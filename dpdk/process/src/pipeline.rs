@@ -9,7 +9,7 @@ use crate::work::{Forwarder, Place, Tally};
 use anyhow::{Context, anyhow};
 use capsule::batch::{Batch, Either, PacketRx, PacketTx, Poll};
 use capsule::{Mbuf, PortQueue, Runtime};
-use mizar_dpdk_protocol::Start;
+use dpdk_protocol::Start;
 use mizar_droplet::Buffer;
 use serde_json::json;
 use std::cell::RefCell;
@@ -101,7 +101,7 @@ fn configuration(start: &Start) -> anyhow::Result<capsule::config::RuntimeConfig
         })
         .collect();
     let configuration = json!({
-        "app_name": "mizar-dpdk",
+        "app_name": "dpdk-process",
         "master_core": start.cpu,
         "mempool": { "capacity": eal::FRAMES, "cache_size": eal::CACHE },
         "ports": ports,

@@ -1,6 +1,6 @@
 //! The Mizar core on DPDK ports, run to completion on one processor.
 //!
-//! Takes orders over the Unix socket that its one argument names (`mizar-dpdk-protocol`), and ends when the other side
+//! Takes orders over the Unix socket that its one argument names (`dpdk-protocol`), and ends when the other side
 //! closes it.
 //!
 //! | file | what it holds |
@@ -20,14 +20,14 @@ mod pipeline;
 mod work;
 
 use anyhow::{Context, bail};
-use mizar_dpdk_protocol::{Answer, Engine, Request};
+use dpdk_protocol::{Answer, Engine, Request};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(socket), None) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: mizar-dpdk SOCKET | --version; `bench` starts it");
+        eprintln!("usage: dpdk-process SOCKET | --version; `bench` starts it");
         return ExitCode::from(2);
     };
     if socket == "--version" {
@@ -36,16 +36,15 @@ fn main() -> ExitCode {
     }
     match UnixStream::connect(&socket) {
         Err(error) => {
-            eprintln!("mizar-dpdk: connecting to {}: {error}", socket.display());
+            eprintln!("dpdk-process: connecting to {}: {error}", socket.display());
             ExitCode::from(2)
         }
         Ok(mut socket) => match run(&mut socket) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("mizar-dpdk: {error:#}");
+                eprintln!("dpdk-process: {error:#}");
                 // Whoever started it may be gone, and then there is nobody to tell.
-                let _ =
-                    mizar_dpdk_protocol::send(&mut socket, &Answer::Failed(format!("{error:#}")));
+                let _ = dpdk_protocol::send(&mut socket, &Answer::Failed(format!("{error:#}")));
                 ExitCode::FAILURE
             }
         },
@@ -53,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn run(socket: &mut UnixStream) -> anyhow::Result<()> {
-    let start = match mizar_dpdk_protocol::receive(socket).context("waiting for orders")? {
+    let start = match dpdk_protocol::receive(socket).context("waiting for orders")? {
         Some(Request::Start(start)) => start,
         Some(_) => bail!("the first order is not to start"),
         None => return Ok(()),
