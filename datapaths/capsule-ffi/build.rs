@@ -15,7 +15,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eal_cleanup",
     "rte_eth_(allmulticast|promiscuous)_(en|dis)able",
     "rte_eth_dev_(adjust_nb_rx_tx_desc|close|configure|get_port_by_name|info_get|socket_id|start|stop)",
-    "rte_eth_(add_[rt]x_callback|macaddr_get|[rt]x_queue_setup|stats_get)",
+    "rte_eth_(add_[rt]x_callback|link_get_nowait|macaddr_get|[rt]x_queue_setup|stats_get)",
     "rte_mempool_(free|in_use_count)",
     "rte_pktmbuf_pool_create",
     "rte_socket_(count|id|id_by_idx)",
@@ -25,6 +25,7 @@ const FUNCTIONS: &[&str] = &[
 const CONSTANTS: &[&str] = &[
     "DEV_TX_OFFLOAD_MBUF_FAST_FREE",
     "ETH_RSS_.*",
+    "RTE_ETH_LINK_UP",
     "RTE_MBUF_DEFAULT_BUF_SIZE",
 ];
 const TYPES: &[&str] = &["rte_cpuset_t", "rte_eth_.*mq_mode", "rte_eth_stats"];

@@ -1,12 +1,14 @@
 //! The lab: namespaces and ports around the droplet under test.
 //!
-//! Nothing in it has a name outside this process, so that the kernel takes it down however the process
-//! ends.
+//! No device in it has a name outside this process, so that the kernel takes it down however the process
+//! ends. Sockets lie in a folder that the next process removes if this one could not.
 
-use datapath_api::{DropletPorts, PORT_MTU, VethPorts};
-use netdev::{Interface, Namespace, create_veth};
+use datapath_api::{DropletPorts, PORT_MTU, VethPorts, VhostUserPorts};
+use netdev::{Interface, Namespace, create_veth, scratch_folder};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
 use topologies::provision::{EndpointPort, Port};
 
 /// A droplet with veth ports whose other ends are the tester's.
@@ -62,6 +64,44 @@ impl VethLab {
     /// The tester's namespace.
     pub fn tester_namespace(&self) -> &Arc<Namespace> {
         &self.tester_namespace
+    }
+}
+
+/// A droplet with vhost-user ports, whose other sides are the tester's.
+#[derive(Debug)]
+pub struct VhostUserLab {
+    ports: VhostUserPorts,
+    folder: TempDir,
+}
+
+impl VhostUserLab {
+    /// Places for an uplink and `endpoint_ports` endpoint ports.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn new(endpoint_ports: u16) -> Result<Self, netdev::Error> {
+        let folder = scratch_folder("bench-vhost-")?;
+        let socket = |name: String| folder.path().join(name);
+        Ok(Self {
+            ports: VhostUserPorts {
+                namespace: Arc::new(Namespace::new()?),
+                uplink: socket("uplink".to_owned()),
+                endpoints: (0..endpoint_ports)
+                    .map(|number| socket(format!("e{number}")))
+                    .collect(),
+            },
+            folder,
+        })
+    }
+
+    /// The droplet's ports.
+    pub fn ports(&self) -> &VhostUserPorts {
+        &self.ports
+    }
+
+    /// A folder for the tester's files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 

@@ -4,7 +4,7 @@
 //! something is known, so that a failure later loses nothing. Tables, statistics and pictures are derived
 //! from the two. Rates are in frames per second, times in nanoseconds unless a name says otherwise.
 
-pub use datapath_api::{Counters, Cycles, Missing, PortType, SwitchCounters};
+pub use datapath_api::{Counters, Cycles, Missing, Polling, PortType, SwitchCounters};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -267,10 +267,14 @@ pub struct ResultRecord {
 pub struct Fastest {
     /// Frames that came back per second.
     pub rate: f64,
-    /// Processor time of the datapath for each.
+    /// Processor time of the datapath for each. Of one that polls without end and says when it found frames, only the
+    /// time of rounds that found some.
     pub cpu_ns_per_frame: f64,
-    /// Share of its processor that the datapath took: 1 is all of it.
+    /// Share of its processor that the datapath took: 1 is all of it. Of one that polls, as above.
     pub busy: f64,
+    /// The same as `cpu_ns_per_frame` in cycles of the time stamp counter, where the datapath counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles_per_frame: Option<f64>,
 }
 
 /// Something that failed.

@@ -2,8 +2,8 @@
 
 use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
-use datapath_mizar_dpdk::{Engine, MizarDpdk};
-use datapath_ovs_dpdk::OVS_DPDK;
+use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
+use datapath_ovs_dpdk::{OVS_DPDK, OVS_DPDK_VETH};
 use datapath_ovs_xdp::OVS_XDP;
 use datapath_reference::Reference;
 
@@ -21,6 +21,7 @@ pub fn all() -> Vec<Entry> {
         datapath,
         by_default,
     };
+    let dpdk = |engine, devices| entry(Box::new(MizarDpdk { engine, devices }), true);
     vec![
         entry(Box::<Reference>::default(), true),
         entry(Box::new(KernelXdp { mode: Mode::Native }), true),
@@ -34,19 +35,12 @@ pub fn all() -> Vec<Entry> {
         entry(Box::new(datapath_openflow::REACTIVE), true),
         entry(Box::new(OVS_XDP), true),
         entry(Box::new(OVS_DPDK), true),
+        entry(Box::new(OVS_DPDK_VETH), true),
         entry(Box::new(datapath_openflow::KERNEL), false),
-        entry(
-            Box::new(MizarDpdk {
-                engine: Engine::Burst,
-            }),
-            true,
-        ),
-        entry(
-            Box::new(MizarDpdk {
-                engine: Engine::Capsule,
-            }),
-            true,
-        ),
+        dpdk(Engine::Burst, Devices::VhostUser),
+        dpdk(Engine::Capsule, Devices::VhostUser),
+        dpdk(Engine::Burst, Devices::Veth),
+        dpdk(Engine::Capsule, Devices::Veth),
     ]
 }
 

@@ -80,8 +80,8 @@ impl Datapath for Doomed {
         self.inner.summary()
     }
 
-    fn native_ports(&self) -> PortType {
-        self.inner.native_ports()
+    fn ports(&self) -> PortType {
+        self.inner.ports()
     }
 
     fn version(&self) -> String {

@@ -60,7 +60,7 @@ fn deploy(datapath: &dyn Datapath, flows: &Flows, layout: &Layout) -> Result<Dep
     let provision = topology.provision(topology.under_test());
     let cpus = allowed_cpus()?;
     let cpu = |number: usize| cpus.get(number).copied().unwrap_or(Cpu(0));
-    if datapath.native_ports() == datapath_api::PortType::Rings {
+    if datapath.ports() == datapath_api::PortType::Rings {
         let (uplink, tester_uplink) = ring::port(512);
         let (endpoint, tester_endpoint) = ring::port(512);
         let ports = DropletPorts::Rings {

@@ -9,6 +9,7 @@ mod enclosure;
 mod error;
 mod missing;
 mod outcome;
+mod polling;
 mod ports;
 pub mod ring;
 mod switch;
@@ -18,8 +19,9 @@ pub use enclosure::{Enclosure, Outside};
 pub use error::Error;
 pub use missing::Missing;
 pub use outcome::only_outcome;
-pub use ports::{DropletPorts, PORT_MTU, PortType, VethPorts};
-pub use switch::{Cycles, SwitchCounters};
+pub use polling::{Cycles, Polling};
+pub use ports::{DropletPorts, PORT_MTU, PortType, VethPorts, VhostUserPorts};
+pub use switch::SwitchCounters;
 
 use netdev::{Cpu, Tid};
 use serde::{Deserialize, Serialize};
@@ -34,8 +36,14 @@ pub trait Datapath: Send + Sync {
     /// What it is, in one line.
     fn summary(&self) -> &'static str;
 
-    /// The kind of port it natively works on.
-    fn native_ports(&self) -> PortType;
+    /// The kind of port it is measured on.
+    fn ports(&self) -> PortType;
+
+    /// The kind of port that it is made for: another one where it is measured on the ports of other datapaths, to be
+    /// compared with them.
+    fn native_ports(&self) -> PortType {
+        self.ports()
+    }
 
     /// What it is made of here: versions, modes.
     fn version(&self) -> String;
@@ -119,6 +127,9 @@ pub struct Counters {
     pub shaped: u64,
     /// Refused, by reason; only reasons that occurred.
     pub refused: Vec<(String, u64)>,
+    /// What the thread that forwards did with its time, if it polls without end and says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polling: Option<Box<Polling>>,
     /// What a switch counted inside, if one forwards and what it says can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<Box<SwitchCounters>>,

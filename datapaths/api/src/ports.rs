@@ -3,6 +3,7 @@
 use crate::ring::RingPort;
 use netdev::{Interface, Namespace};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Bytes of payload that a droplet's ports carry: the longest inner frame and its outer headers, and some.
@@ -18,6 +19,8 @@ pub enum PortType {
     Rings,
     /// One end of a veth pair each, in the droplet's namespace.
     Veth,
+    /// Virtio queues in memory that two processes share, as between a switch and a virtual machine.
+    VhostUser,
 }
 
 impl std::fmt::Display for PortType {
@@ -26,6 +29,7 @@ impl std::fmt::Display for PortType {
             Self::Detached => "detached",
             Self::Rings => "rings",
             Self::Veth => "veth",
+            Self::VhostUser => "vhost-user",
         })
     }
 }
@@ -43,6 +47,8 @@ pub enum DropletPorts {
     },
     /// See [`PortType::Veth`].
     Veth(VethPorts),
+    /// See [`PortType::VhostUser`].
+    VhostUser(VhostUserPorts),
 }
 
 /// veth ports of one droplet.
@@ -56,6 +62,17 @@ pub struct VethPorts {
     pub endpoints: Vec<Interface>,
 }
 
+/// vhost-user ports of one droplet: it connects to sockets, at the other ends of which virtio devices listen.
+#[derive(Debug, Clone)]
+pub struct VhostUserPorts {
+    /// The droplet's namespace.
+    pub namespace: Arc<Namespace>,
+    /// The socket of the device towards the underlay.
+    pub uplink: PathBuf,
+    /// Sockets of those towards endpoints, by number.
+    pub endpoints: Vec<PathBuf>,
+}
+
 impl DropletPorts {
     /// What kind they are.
     pub fn port_type(&self) -> PortType {
@@ -63,6 +80,7 @@ impl DropletPorts {
             Self::Detached => PortType::Detached,
             Self::Rings { .. } => PortType::Rings,
             Self::Veth(_) => PortType::Veth,
+            Self::VhostUser(_) => PortType::VhostUser,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a software switch counts inside.
 
+use crate::{Cycles, Polling};
 use serde::{Deserialize, Serialize};
 
 /// What a switch with a flow cache counted, over all threads that forward. The words are those of Open vSwitch,
@@ -39,15 +40,6 @@ pub struct SwitchCounters {
     pub masks: Option<u64>,
 }
 
-/// Cycles of the time stamp counter, which go on while a thread waits for its processor.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cycles {
-    /// In rounds that found packets.
-    pub busy: u64,
-    /// In rounds that found none.
-    pub idle: u64,
-}
-
 impl SwitchCounters {
     /// All lookups.
     pub fn lookups(&self) -> u64 {
@@ -67,10 +59,17 @@ impl SwitchCounters {
         self.upcalls.saturating_add(self.upcalls_failed)
     }
 
+    /// What the threads that poll did; `None` where no thread polls.
+    pub fn polling(&self) -> Option<Polling> {
+        Some(Polling {
+            received: self.received,
+            cycles: self.cycles?,
+        })
+    }
+
     /// Cycles of rounds that found packets, for each packet received.
     pub fn cycles_per_packet(&self) -> Option<f64> {
-        let busy = self.cycles?.busy;
-        (self.received > 0).then(|| busy as f64 / self.received as f64)
+        self.polling()?.cycles_per_frame()
     }
 
     /// The sum of two, with what is now so from the later one.
@@ -87,10 +86,7 @@ impl SwitchCounters {
             upcalls: sum(|it| it.upcalls),
             upcalls_failed: sum(|it| it.upcalls_failed),
             cycles: match (self.cycles, later.cycles) {
-                (Some(one), Some(two)) => Some(Cycles {
-                    busy: one.busy.saturating_add(two.busy),
-                    idle: one.idle.saturating_add(two.idle),
-                }),
+                (Some(one), Some(two)) => Some(one.and(two)),
                 (one, two) => one.or(two),
             },
             ..later.clone()
@@ -102,10 +98,7 @@ impl SwitchCounters {
     pub fn since(&self, before: &Self) -> Option<Self> {
         let grown = |of: fn(&Self) -> u64| of(self).checked_sub(of(before));
         let cycles = match (self.cycles, before.cycles) {
-            (Some(now), Some(before)) => Some(Cycles {
-                busy: now.busy.checked_sub(before.busy)?,
-                idle: now.idle.checked_sub(before.idle)?,
-            }),
+            (Some(now), Some(before)) => Some(now.since(before)?),
             // The thread began to poll in between.
             (now, None) => now,
             (None, Some(_)) => return None,

@@ -182,6 +182,7 @@ impl Droplet {
             passed: self.passed,
             shaped: self.shaped,
             refused,
+            polling: None,
             switch: None,
         }
     }

@@ -44,7 +44,7 @@ impl Datapath for KernelXdp {
         }
     }
 
-    fn native_ports(&self) -> PortType {
+    fn ports(&self) -> PortType {
         PortType::Veth
     }
 

@@ -174,6 +174,7 @@ pub fn counters(ebpf: &Ebpf) -> Result<Counters, Error> {
         passed: count(Reason::COUNT + 3)?,
         shaped: count(Reason::COUNT + 4)?,
         refused,
+        polling: None,
         switch: None,
     })
 }

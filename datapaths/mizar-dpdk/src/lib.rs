@@ -3,18 +3,14 @@
 //! DPDK's environment starts once a process, and `capsule` brings old dependencies, so both stay in that process
 //! (`dpdk/process`, a workspace of its own). Here is what it is started with.
 //!
-//! | file | what it holds |
-//! | --- | --- |
-//! | `devices` | DPDK's devices for the ports of a droplet |
-//! | `running` | a droplet that it forwards for |
 
-mod devices;
 mod running;
 
 pub use dpdk_protocol::Engine;
 
 use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::Cpu;
+use running::Droplet;
 use topologies::provision::Provision;
 
 /// See the module's documentation.
@@ -22,27 +18,51 @@ use topologies::provision::Provision;
 pub struct MizarDpdk {
     /// How frames come in and go out.
     pub engine: Engine,
+    /// By which devices.
+    pub devices: Devices,
+}
+
+/// DPDK's devices for a droplet's ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Devices {
+    /// vhost-user, which DPDK is made for.
+    VhostUser,
+    /// AF_XDP on veth, to be compared with datapaths of the kernel on the same ports.
+    Veth,
 }
 
 impl Datapath for MizarDpdk {
     fn name(&self) -> &'static str {
-        match self.engine {
-            Engine::Burst => "mizar-dpdk",
-            Engine::Capsule => "mizar-capsule",
+        match (self.engine, self.devices) {
+            (Engine::Burst, Devices::VhostUser) => "mizar-dpdk",
+            (Engine::Capsule, Devices::VhostUser) => "mizar-capsule",
+            (Engine::Burst, Devices::Veth) => "mizar-dpdk-veth",
+            (Engine::Capsule, Devices::Veth) => "mizar-capsule-veth",
         }
     }
 
     fn summary(&self) -> &'static str {
-        match self.engine {
-            Engine::Burst => {
-                "the Mizar core in a DPDK process, AF_XDP ports, bursts run to completion"
+        match (self.engine, self.devices) {
+            (Engine::Burst, Devices::VhostUser) => {
+                "the Mizar core in a DPDK process, vhost-user ports, bursts run to completion"
             }
-            Engine::Capsule => "the same with the runtime and pipelines of the crate capsule",
+            (Engine::Capsule, Devices::VhostUser) => {
+                "the Mizar core in a DPDK process, vhost-user ports, pipelines of the crate capsule"
+            }
+            (Engine::Burst, Devices::Veth) => "mizar-dpdk on veth by DPDK's AF_XDP driver",
+            (Engine::Capsule, Devices::Veth) => "mizar-capsule on veth by DPDK's AF_XDP driver",
+        }
+    }
+
+    fn ports(&self) -> PortType {
+        match self.devices {
+            Devices::VhostUser => PortType::VhostUser,
+            Devices::Veth => PortType::Veth,
         }
     }
 
     fn native_ports(&self) -> PortType {
-        PortType::Veth
+        PortType::VhostUser
     }
 
     fn version(&self) -> String {
@@ -71,15 +91,18 @@ impl Datapath for MizarDpdk {
         provision: &Provision,
         cpu: Cpu,
     ) -> Result<Box<dyn Running>, Error> {
-        let droplet = match ports {
-            DropletPorts::Detached => running::Droplet::detached(self.engine, provision, cpu)?,
-            DropletPorts::Veth(ports) => {
-                running::Droplet::attached(self.engine, provision, &ports, cpu)?
+        let droplet = match (self.devices, ports) {
+            (_, DropletPorts::Detached) => Droplet::detached(self.engine, provision, cpu)?,
+            (Devices::Veth, DropletPorts::Veth(ports)) => {
+                Droplet::on_veth(self.engine, provision, &ports, cpu)?
             }
-            other => {
+            (Devices::VhostUser, DropletPorts::VhostUser(ports)) => {
+                Droplet::on_vhost_user(self.engine, provision, &ports, cpu)?
+            }
+            (_, other) => {
                 return Err(Error::Ports {
                     datapath: self.name(),
-                    supported: PortType::Veth,
+                    supported: self.ports(),
                     given: other.port_type(),
                 });
             }

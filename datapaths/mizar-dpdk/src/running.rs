@@ -1,11 +1,11 @@
 //! A droplet that a DPDK process forwards for.
 
-use crate::devices;
 use datapath_api::{
-    Counters, Enclosure, Error, Outcome, Outside, Running, VethPorts, Why, only_outcome,
+    Counters, Enclosure, Error, Outcome, Outside, Running, VethPorts, VhostUserPorts, Why,
+    only_outcome,
 };
-use dpdk_client::Client;
-use dpdk_protocol::{Engine, Memory, Start, Work};
+use dpdk_client::{Client, devices};
+use dpdk_protocol::{Device, Engine, Memory, Start, Work};
 use mizar_droplet::{Reason, dropped};
 use netdev::{Cpu, Tid, Urgency};
 use std::time::{Duration, Instant};
@@ -30,14 +30,13 @@ impl Droplet {
     /// A droplet without ports, on devices of its own, with a spare one for what goes to the stack.
     pub fn detached(engine: Engine, provision: &Provision, cpu: Cpu) -> Result<Self, Error> {
         let enclosure = Enclosure::new(provision, 1)?;
-        let start = Start {
+        let start = start(
             engine,
-            cpu: cpu.0,
-            memory: Memory::Ordinary,
-            mebibytes: MEBIBYTES,
-            devices: devices::of_veth(&enclosure.ports, true),
-            work: Work::Mizar(Box::new(provision.clone())),
-        };
+            provision,
+            cpu,
+            Memory::Ordinary,
+            devices::of_veth(&enclosure.ports, true),
+        );
         let client = Client::start(start, Some(&enclosure.ports.namespace))?;
         Ok(Self {
             client,
@@ -46,35 +45,74 @@ impl Droplet {
         })
     }
 
+    /// A droplet on vhost-user ports, with all its work on `cpu`. Returns when their other sides are there.
+    pub fn on_vhost_user(
+        engine: Engine,
+        provision: &Provision,
+        ports: &VhostUserPorts,
+        cpu: Cpu,
+    ) -> Result<Self, Error> {
+        let start = start(
+            engine,
+            provision,
+            cpu,
+            Memory::Huge,
+            devices::of_vhost_user(ports),
+        );
+        Self::attached(Client::start(start, Some(&ports.namespace))?)
+    }
+
     /// A droplet on veth ports, with all its work on `cpu`.
-    pub fn attached(
+    pub fn on_veth(
         engine: Engine,
         provision: &Provision,
         ports: &VethPorts,
         cpu: Cpu,
     ) -> Result<Self, Error> {
-        let start = Start {
+        let start = start(
             engine,
-            cpu: cpu.0,
-            memory: Memory::Ordinary,
-            mebibytes: MEBIBYTES,
-            devices: devices::of_veth(ports, false),
-            work: Work::Mizar(Box::new(provision.clone())),
-        };
-        let client = Client::start(start, Some(&ports.namespace))?;
-        let mut threads = client.threads()?;
+            provision,
+            cpu,
+            Memory::Ordinary,
+            devices::of_veth(ports, false),
+        );
+        let mut droplet = Self::attached(Client::start(start, Some(&ports.namespace))?)?;
+        for interface in ports.endpoints.iter().chain([&ports.uplink]) {
+            let threads = interface.thread_napi(cpu, Urgency::Prompt)?;
+            droplet.threads.extend(threads);
+        }
+        Ok(droplet)
+    }
+
+    fn attached(client: Client) -> Result<Self, Error> {
+        let threads = client.threads()?;
         for thread in &threads {
             // The one that forwards, among them.
             thread.prioritise(Urgency::Busy)?;
-        }
-        for interface in ports.endpoints.iter().chain([&ports.uplink]) {
-            threads.extend(interface.thread_napi(cpu, Urgency::Prompt)?);
         }
         Ok(Self {
             client,
             outside: None,
             threads,
         })
+    }
+}
+
+/// What a process is told at its start.
+fn start(
+    engine: Engine,
+    provision: &Provision,
+    cpu: Cpu,
+    memory: Memory,
+    devices: Vec<Device>,
+) -> Start {
+    Start {
+        engine,
+        cpu: cpu.0,
+        memory,
+        mebibytes: MEBIBYTES,
+        devices,
+        work: Work::Mizar(Box::new(provision.clone())),
     }
 }
 

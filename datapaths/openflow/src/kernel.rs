@@ -22,7 +22,7 @@ impl Datapath for OpenFlowKernel {
         "the same rules in the kernel's openvswitch datapath (never run so far: its figures are not to be trusted)"
     }
 
-    fn native_ports(&self) -> PortType {
+    fn ports(&self) -> PortType {
         PortType::Veth
     }
 

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::jsonrpc::Connection;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,13 +30,13 @@ pub struct Bridge<'a> {
 
 /// A port with one interface, to be added to a bridge.
 #[derive(Debug, Clone)]
-pub struct Port<'a> {
+pub struct Port {
     /// Name of port and interface.
-    pub name: &'a str,
+    pub name: String,
     /// Type of the interface, like `afxdp` or `geneve`; empty for a device of the system.
-    pub interface_type: &'a str,
+    pub interface_type: &'static str,
     /// Keys and values of `options`.
-    pub options: &'a [(&'a str, &'a str)],
+    pub options: Vec<(&'static str, String)>,
     /// The OpenFlow port number that it shall have; zero for any.
     pub number: u16,
     /// Bytes of payload that the interface shall carry, where the switch sets that up.
@@ -93,12 +94,12 @@ impl Database {
     ///
     /// # Errors
     /// Where the database refuses it, or an interface cannot be opened.
-    pub fn add_bridge(&mut self, bridge: &Bridge<'_>, ports: &[Port<'_>]) -> Result<(), Error> {
+    pub fn add_bridge(&mut self, bridge: &Bridge<'_>, ports: &[Port]) -> Result<(), Error> {
         let doing = format!("adding bridge {}", bridge.name);
         let own = Port {
-            name: bridge.name,
+            name: bridge.name.to_owned(),
             interface_type: "internal",
-            options: &[],
+            options: Vec::new(),
             number: 0,
             mtu: None,
         };
@@ -109,7 +110,7 @@ impl Database {
             let mut row = json!({
                 "name": port.name,
                 "type": port.interface_type,
-                "options": map(port.options),
+                "options": map(&port.options),
             });
             if port.number != 0 {
                 row["ofport_request"] = json!(port.number);
@@ -142,7 +143,7 @@ impl Database {
         }));
         self.apply(&doing, operations)?;
         for port in ports {
-            self.check_interface(port.name)?;
+            self.check_interface(&port.name)?;
         }
         Ok(())
     }
@@ -201,6 +202,34 @@ impl Database {
         })
     }
 
+    /// Waits until the other sides of these interfaces are there.
+    ///
+    /// # Errors
+    /// Where one does not come.
+    pub fn wait_until_up<'a>(
+        &mut self,
+        interfaces: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        let began = Instant::now();
+        for name in interfaces {
+            let doing = format!("waiting for the other side of interface {name}");
+            let select = json!({
+                "op": "select", "table": "Interface", "where": [["name", "==", name]],
+                "columns": ["link_state"],
+            });
+            while self.transact(&doing, vec![select.clone()])?[0]["rows"][0]["link_state"] != "up" {
+                if began.elapsed() > PATIENCE {
+                    return Err(Error::Database {
+                        doing,
+                        reason: format!("it did not come in {} s", PATIENCE.as_secs()),
+                    });
+                }
+                std::thread::sleep(LOOK);
+            }
+        }
+        Ok(())
+    }
+
     /// The types of interface that `ovs-vswitchd` can open.
     ///
     /// # Errors
@@ -221,7 +250,7 @@ impl Database {
 }
 
 /// A map column (RFC 7047 section 5.1).
-fn map(entries: &[(&str, &str)]) -> Value {
+fn map<V: AsRef<str> + Serialize>(entries: &[(&str, V)]) -> Value {
     json!(["map", entries])
 }
 
@@ -244,7 +273,7 @@ mod tests {
             map(&[("a", "1"), ("b", "2")]),
             json!(["map", [["a", "1"], ["b", "2"]]])
         );
-        assert_eq!(map(&[]), json!(["map", []]));
+        assert_eq!(map::<&str>(&[]), json!(["map", []]));
         assert_eq!(
             strings(&json!(["set", ["afxdp", "geneve"]])),
             ["afxdp", "geneve"]

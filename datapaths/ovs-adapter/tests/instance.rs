@@ -68,9 +68,9 @@ fn bridge() -> Result<(), Failed> {
         "no type geneve",
     )?;
     let port = Port {
-        name: &ours,
+        name: ours.clone(),
         interface_type: "",
-        options: &[],
+        options: Vec::new(),
         number: 7,
         mtu: None,
     };
@@ -118,9 +118,9 @@ fn no_interface() -> Result<(), Failed> {
     let namespace = Namespace::new()?;
     let instance = start(&namespace)?;
     let port = Port {
-        name: "nowhere",
+        name: "nowhere".to_owned(),
         interface_type: "",
-        options: &[],
+        options: Vec::new(),
         number: 1,
         mtu: None,
     };

@@ -1,12 +1,19 @@
-//! The same rules as `openflow` on an Open vSwitch that is linked with DPDK, with its ports on AF_XDP sockets by DPDK's
-//! driver. All of it is in `ovs-adapter`.
+//! The same rules as `openflow` on an Open vSwitch that is linked with DPDK. All of it is in `ovs-adapter`.
 
 use ovs_adapter::droplet::{Control, Io, OpenVSwitch};
 
-/// See the module's documentation.
+/// On vhost-user ports, which DPDK is made for.
 pub const OVS_DPDK: OpenVSwitch = OpenVSwitch {
     name: "ovs-dpdk",
-    summary: "the same rules on an Open vSwitch with DPDK, its ports on DPDK's AF_XDP driver",
+    summary: "the same rules on an Open vSwitch with DPDK, vhost-user ports",
+    io: Io::VhostUser,
+    control: Control::Proactive,
+};
+
+/// On veth, to be compared with datapaths of the kernel on the same ports.
+pub const OVS_DPDK_VETH: OpenVSwitch = OpenVSwitch {
+    name: "ovs-dpdk-veth",
+    summary: "ovs-dpdk on veth by DPDK's AF_XDP driver",
     io: Io::Dpdk,
     control: Control::Proactive,
 };

@@ -30,7 +30,7 @@ impl Datapath for Reference {
         "the Mizar core in this process, over rings in memory"
     }
 
-    fn native_ports(&self) -> PortType {
+    fn ports(&self) -> PortType {
         PortType::Rings
     }
 

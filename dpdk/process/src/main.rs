@@ -1,4 +1,4 @@
-//! The Mizar core on DPDK ports, run to completion on one processor.
+//! What runs on DPDK ports, on one processor: the Mizar core, run to completion, or a tester.
 //!
 //! Takes orders over the Unix socket that its one argument names (`dpdk-protocol`), and ends when the other side
 //! closes it.
@@ -9,18 +9,24 @@
 //! | `eal` | DPDK's environment: how it is started |
 //! | `work` | what is done with a frame |
 //! | `mbuf` | a frame in DPDK's memory |
+//! | `device` | devices, and bursts of frames from and to them |
 //! | `burst` | engine: receive, decide, send, in a loop |
 //! | `pipeline` | engine: the same as pipelines of `capsule` |
+//! | `tester` | a tester that polls |
+//! | `simulated` | a device with a known law, to try testers on |
 
 mod burst;
+mod device;
 mod eal;
 mod mbuf;
 mod orders;
 mod pipeline;
+mod simulated;
+mod tester;
 mod work;
 
 use anyhow::{Context, bail};
-use dpdk_protocol::{Answer, Engine, Request};
+use dpdk_protocol::{Answer, Engine, Request, Work};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
@@ -58,8 +64,10 @@ fn run(socket: &mut UnixStream) -> anyhow::Result<()> {
         None => return Ok(()),
     };
     let inbox = orders::listen(socket.try_clone().context("duplicating a socket")?)?;
-    match start.engine {
-        Engine::Burst => burst::run(&start, &inbox),
-        Engine::Capsule => pipeline::run(&start, inbox),
+    match (&start.work, start.engine) {
+        (Work::Simulate(law), _) => simulated::run(&start, law, &inbox),
+        (Work::Test(test), _) => tester::run(&start, test, &inbox),
+        (_, Engine::Burst) => burst::run(&start, &inbox),
+        (_, Engine::Capsule) => pipeline::run(&start, inbox),
     }
 }

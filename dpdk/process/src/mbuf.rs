@@ -38,6 +38,20 @@ impl Mbuf {
         unsafe { self.0.as_mut() }
     }
 
+    /// Makes it `len` bytes long, and hands out the bytes, which are what was there before. `None` if it cannot take
+    /// as many.
+    #[inline(always)]
+    pub fn reset(&mut self, len: usize) -> Option<&mut [u8]> {
+        let raw = self.raw_mut();
+        let short = u16::try_from(len).ok()?;
+        if short > raw.buf_len.checked_sub(raw.data_off)? {
+            return None;
+        }
+        raw.data_len = short;
+        raw.pkt_len = u32::from(short);
+        Some(self.frame_mut())
+    }
+
     /// Whether it lies in one piece.
     #[inline(always)]
     pub fn is_whole(&self) -> bool {

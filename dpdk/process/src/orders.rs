@@ -3,6 +3,8 @@
 use anyhow::Context;
 use dpdk_protocol::{Answer, Request, receive, send};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 /// A question, and where its answer goes.
@@ -23,6 +25,7 @@ pub enum Next {
 pub struct Inbox {
     orders: Receiver<Order>,
     socket: UnixStream,
+    is_started: Arc<AtomicBool>,
 }
 
 impl Inbox {
@@ -36,8 +39,14 @@ impl Inbox {
         }
     }
 
-    /// Says that frames are forwarded now.
+    /// Waits for an order; `None` when the other side closed the socket.
+    pub fn wait(&self) -> Option<Order> {
+        self.orders.recv().ok()
+    }
+
+    /// Says that the work is being done now.
     pub fn started(&self) -> anyhow::Result<()> {
+        self.is_started.store(true, Ordering::Release);
         send(&mut &self.socket, &Answer::Started).context("answering")
     }
 }
@@ -45,6 +54,8 @@ impl Inbox {
 /// Listens to `socket`. Its end is the end of the inbox.
 pub fn listen(socket: UnixStream) -> anyhow::Result<Inbox> {
     let (sender, orders) = channel();
+    let is_started = Arc::new(AtomicBool::new(false));
+    let started = Arc::clone(&is_started);
     let own = socket.try_clone().context("duplicating a socket")?;
     std::thread::Builder::new()
         .name("orders".to_owned())
@@ -63,7 +74,15 @@ pub fn listen(socket: UnixStream) -> anyhow::Result<Inbox> {
                     return;
                 }
             }
+            if !started.load(Ordering::Acquire) {
+                // A port may be waiting for its other side, and nothing but the end of the process ends that.
+                std::process::exit(1);
+            }
         })
         .context("starting a thread")?;
-    Ok(Inbox { orders, socket })
+    Ok(Inbox {
+        orders,
+        socket,
+        is_started,
+    })
 }

@@ -3,13 +3,14 @@
 //! Its buffers do not let go of their headroom: to put headers in front, it moves the frame. That is part of what this
 //! engine costs. What a full port does not take it drops without a word.
 
+use crate::device::all_up;
 use crate::eal;
 use crate::orders::{Inbox, Next};
 use crate::work::{Forwarder, Place, Tally};
 use anyhow::{Context, anyhow};
 use capsule::batch::{Batch, Either, PacketRx, PacketTx, Poll};
 use capsule::{Mbuf, PortQueue, Runtime};
-use dpdk_protocol::Start;
+use dpdk_protocol::{Device, Start};
 use mizar_droplet::Buffer;
 use serde_json::json;
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ struct Shared {
     under_way: u64,
     then: u64,
     inbox: Inbox,
+    devices: Vec<Device>,
     is_started: bool,
 }
 
@@ -56,6 +58,7 @@ pub fn run(start: &Start, inbox: Inbox) -> anyhow::Result<()> {
         under_way: 0,
         then: eal::cycles(),
         inbox,
+        devices: start.devices.clone(),
         is_started: false,
     }));
     let count = start.devices.len();
@@ -121,9 +124,9 @@ impl PacketRx for Source {
             let now = eal::cycles();
             let spent = now.saturating_sub(shared.then);
             if shared.under_way > 0 {
-                shared.tally.busy_cycles += spent;
+                shared.tally.cycles.busy += spent;
             } else {
-                shared.tally.idle_cycles += spent;
+                shared.tally.cycles.idle += spent;
             }
             shared.then = now;
             shared.tally.handled += shared.under_way;
@@ -180,7 +183,7 @@ struct Orders;
 impl PacketRx for Orders {
     fn receive(&mut self) -> Vec<Mbuf> {
         with(|shared| {
-            if !shared.is_started {
+            if !shared.is_started && all_up(&shared.devices) {
                 shared.is_started = true;
                 // If nobody is there to be told, the inbox ends.
                 let _ = shared.inbox.started();

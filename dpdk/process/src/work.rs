@@ -1,7 +1,7 @@
 //! What is done with a frame, and the answers to what is asked meanwhile.
 
 use anyhow::{Context, bail};
-use datapath_api::Counters;
+use datapath_api::{Counters, Cycles, Polling};
 use dpdk_protocol::{Answer, Counted, Device, Request, Role, Start, Work};
 use mizar_droplet::{Action, Buffer, Droplet};
 use mizar_tables::{Entries, Native};
@@ -31,8 +31,7 @@ pub struct Tally {
     pub handled: u64,
     /// None where the engine does not know.
     pub unsent: Option<u64>,
-    pub busy_cycles: u64,
-    pub idle_cycles: u64,
+    pub cycles: Cycles,
 }
 
 impl Forwarder {
@@ -50,18 +49,8 @@ impl Forwarder {
                     roles: start.devices.iter().map(|device| device.role).collect(),
                 })
             }
-            Work::Forward(paths) => {
-                let mut forward = vec![None; start.devices.len()];
-                for (from, to) in paths {
-                    let (Some(from), Some(to)) =
-                        (place(Role::Droplet(*from)), place(Role::Droplet(*to)))
-                    else {
-                        bail!("no device is {from} or {to}");
-                    };
-                    forward[from] = Some(to);
-                }
-                Ok(Self::Forward(forward))
-            }
+            Work::Forward(paths) => Ok(Self::Forward(places(&start.devices, paths)?)),
+            Work::Test(_) | Work::Simulate(_) => bail!("this is no work for a forwarder"),
         }
     }
 
@@ -108,16 +97,21 @@ impl Forwarder {
     /// Answers what is asked while frames are forwarded.
     pub fn answer(&self, request: &Request, tally: Tally) -> Answer {
         match (request, self) {
+            (Request::Offer(_), _) => Answer::Failed("this is no tester".to_owned()),
             (Request::Start(_), _) => Answer::Failed("it was started already".to_owned()),
             (Request::Count, _) => Answer::Counted(Box::new(Counted {
-                counters: match self {
-                    Self::Mizar { droplet, .. } => droplet.counters(),
-                    Self::Forward(_) => Counters::default(),
+                counters: Counters {
+                    polling: Some(Box::new(Polling {
+                        received: tally.handled,
+                        cycles: tally.cycles,
+                    })),
+                    ..match self {
+                        Self::Mizar { droplet, .. } => droplet.counters(),
+                        Self::Forward(_) => Counters::default(),
+                    }
                 },
                 handled: tally.handled,
                 unsent: tally.unsent,
-                busy_cycles: tally.busy_cycles,
-                idle_cycles: tally.idle_cycles,
             })),
             (Request::DirectPaths, Self::Mizar { droplet, .. }) => {
                 Answer::DirectPaths(droplet.direct_paths())
@@ -125,6 +119,21 @@ impl Forwarder {
             (Request::DirectPaths, Self::Forward(_)) => Answer::DirectPaths(Vec::new()),
         }
     }
+}
+
+/// Where what comes by each device leaves.
+pub fn places(devices: &[Device], paths: &[(Port, Port)]) -> anyhow::Result<Vec<Option<Place>>> {
+    let place = |port: Port| {
+        let found = devices
+            .iter()
+            .position(|device| device.role == Role::Droplet(port));
+        found.with_context(|| format!("no device is {port}"))
+    };
+    let mut places = vec![None; devices.len()];
+    for (from, to) in paths {
+        places[place(*from)?] = Some(place(*to)?);
+    }
+    Ok(places)
 }
 
 /// The devices of endpoint ports, by number.

@@ -4,9 +4,11 @@
 //! in four bytes, the most significant first, and that much JSON.
 
 use datapath_api::Counters;
+use polling_tester::{Order, Outcome};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use topologies::provision::{DirectPath, Port, Provision};
 
 /// The longest message: tables of the most endpoints that the core holds are shorter.
@@ -61,6 +63,31 @@ pub enum Work {
     Mizar(Box<Provision>),
     /// What comes by one port leaves by another, unchanged.
     Forward(Vec<(Port, Port)>),
+    /// What comes by one port leaves by another, less and later as a law says.
+    Simulate(Simulated),
+    /// A tester offers a workload, and judges what comes back.
+    Test(Test),
+}
+
+/// A device with a known law, to try testers on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Simulated {
+    /// By which port a frame leaves that came by another.
+    pub paths: Vec<(Port, Port)>,
+    /// The last of as many frames is dropped, over all ports; zero to drop none.
+    pub drop_last_of: u64,
+    /// Nanoseconds that a frame is held, the even and the odd ones, counted from zero over all ports.
+    pub hold: [u64; 2],
+}
+
+/// A workload for a tester, whose ports are the devices in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Test {
+    /// A file of `workload::Entry`s, one behind the other as they lie in memory. It is read before the process says
+    /// that it started.
+    pub entries: PathBuf,
+    /// See `polling_tester::PollingTester::new`.
+    pub inner_at: Vec<Option<u32>>,
 }
 
 /// How to begin.
@@ -81,7 +108,7 @@ pub struct Start {
 }
 
 /// What the harness asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
     /// Begin. Comes first, once.
@@ -90,33 +117,33 @@ pub enum Request {
     Count,
     /// Which direct paths are known?
     DirectPaths,
+    /// Have the tester carry this out.
+    Offer(Order),
 }
 
 /// What was counted since the beginning.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
-    /// What the droplet counted.
+    /// What the droplet counted, and what the thread did with its time.
     pub counters: Counters,
     /// Frames that were received and of which everything is done.
     pub handled: u64,
     /// Frames that a full port did not take, where the engine knows.
     pub unsent: Option<u64>,
-    /// Cycles of the time stamp counter in rounds that found frames.
-    pub busy_cycles: u64,
-    /// The same in rounds that found none.
-    pub idle_cycles: u64,
 }
 
 /// What the process answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// It forwards.
+    /// It does its work: the other sides of all ports are there.
     Started,
     /// What was counted.
     Counted(Box<Counted>),
     /// Direct paths, in no order.
     DirectPaths(Vec<DirectPath>),
+    /// What the tester counted.
+    Tested(Box<Outcome>),
     /// It could not, for this reason.
     Failed(String),
 }

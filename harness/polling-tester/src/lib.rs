@@ -15,7 +15,11 @@ mod trial;
 
 pub use order::{Order, Outcome, Watch, occupied};
 
+use std::time::Duration;
 use workload::{Control, Entry};
+
+/// From the end of a trial until what has not come back counts as lost; every tester waits as long.
+pub const DRAIN: Duration = Duration::from_millis(10);
 
 /// Ports of a tester, counted from zero.
 pub trait Ports {

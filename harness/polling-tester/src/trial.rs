@@ -1,7 +1,7 @@
 //! The loop of a trial.
 
 use crate::frame::{read, write};
-use crate::{Outcome, PollingTester, Ports, Watch, now, occupied};
+use crate::{DRAIN, Outcome, PollingTester, Ports, Watch, now, occupied};
 use mizar_wire::{ethernet, ipv4};
 use netdev::Tid;
 use workload::{
@@ -11,8 +11,6 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// Frames sent between two looks at what came.
 const BURST: usize = 32;
-/// Nanoseconds from the end of a trial until nothing can be under way any more.
-const DRAIN: u64 = 5_000_000;
 
 /// One trial under way.
 pub struct Trial<'a> {
@@ -61,7 +59,7 @@ impl<'a> Trial<'a> {
     pub fn run(mut self, ports: &mut impl Ports) -> Result<Outcome, netdev::Error> {
         let before = Tid::current().cpu_time()?;
         loop {
-            let over = self.pace.start + self.control.duration + DRAIN;
+            let over = self.pace.start + self.control.duration + DRAIN.as_nanos() as u64;
             if self.pace.start != 0 && now() >= over {
                 break;
             }

@@ -101,7 +101,7 @@ fn listing() -> anyhow::Result<Listing> {
             name: entry.datapath.name(),
             summary: entry.datapath.summary(),
             version: entry.datapath.version(),
-            ports: entry.datapath.native_ports(),
+            ports: entry.datapath.ports(),
             by_default: entry.by_default,
             declared_differences: entry
                 .datapath

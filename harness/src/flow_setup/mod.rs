@@ -193,7 +193,7 @@ impl Runner<'_> {
                 let task = Task {
                     traffic,
                     installed,
-                    ports: datapath.native_ports(),
+                    ports: datapath.ports(),
                     host: self.flows.peers_host().ip,
                     ceiling,
                     before,
@@ -295,7 +295,7 @@ impl Runner<'_> {
 
     /// What the tester gets through a null forward on the datapath's ports, each frame of another flow.
     fn ceiling(&mut self, datapath: &dyn Datapath, traffic: Traffic) -> Result<Option<f64>, Error> {
-        let ports: PortType = datapath.native_ports();
+        let ports: PortType = datapath.ports();
         let mut known = self.ceilings.iter();
         if let Some(known) = known.find(|known| (known.ports, known.traffic) == (ports, traffic)) {
             return Ok(Some(known.rate));

@@ -1,14 +1,14 @@
 //! A datapath on ports with a tester at their other ends.
 
 use crate::environment::{Placement, steal};
-use crate::lab::VethLab;
+use crate::lab::{VethLab, VhostUserLab};
 use crate::record::{Purpose, TrialRecord};
 use crate::search::{Counters, Pps, Trial};
 use crate::tester::{
-    self, NullForward, Offer, Report, RingTester, Tester, VethTester, Watch, Workload,
+    self, DpdkTester, NullForward, Offer, Report, RingTester, Tester, VethTester, Watch, Workload,
 };
 use datapath_api::{
-    Counters as Counted, Datapath, DropletPorts, PortType, Running, SwitchCounters, ring,
+    Counters as Counted, Datapath, DropletPorts, Polling, PortType, Running, SwitchCounters, ring,
 };
 use netdev::CpuTime;
 use std::time::{Duration, Instant};
@@ -59,11 +59,18 @@ pub struct Observation {
     pub switch: Option<Box<SwitchCounters>>,
 }
 
+/// What stands between a datapath and its tester.
+enum Lab {
+    Rings,
+    Veth(#[expect(dead_code, reason = "kept until it is dropped")] VethLab),
+    VhostUser(#[expect(dead_code, reason = "kept until it is dropped")] VhostUserLab),
+}
+
 /// A datapath that runs, and its tester. Dropping it takes everything down.
 pub struct Deployed {
     running: Box<dyn Running>,
     tester: Box<dyn Tester>,
-    _lab: Option<VethLab>,
+    _lab: Lab,
     placement: Placement,
     /// The last trial.
     pub last: TrialRecord,
@@ -72,7 +79,7 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    /// A datapath on its native ports.
+    /// A datapath on the ports that it is measured on.
     pub fn datapath(
         datapath: &dyn Datapath,
         topology: &Topology,
@@ -82,7 +89,7 @@ impl Deployed {
         let provision = topology.provision(topology.under_test());
         Self::new(
             datapath,
-            datapath.native_ports(),
+            datapath.ports(),
             &provision,
             workload,
             false,
@@ -128,7 +135,7 @@ impl Deployed {
                 // The tester's programs first: a device accepts frames only once its peer has one.
                 let tester = VethTester::new(&lab, workload, null, placement.tester_cpus())?;
                 let running = datapath.install(lab.ports(), provision, placement.datapath)?;
-                (running, Box::new(tester), Some(lab))
+                (running, Box::new(tester), Lab::Veth(lab))
             }
             PortType::Rings => {
                 let (uplink, tester_uplink) = ring::port(RING);
@@ -142,7 +149,15 @@ impl Deployed {
                 let ports = DropletPorts::Rings { uplink, endpoints };
                 let running = datapath.install(ports, provision, placement.datapath)?;
                 let tester = RingTester::new(tester_ends, workload, null, placement.tester);
-                (running, Box::new(tester), None)
+                (running, Box::new(tester), Lab::Rings)
+            }
+            PortType::VhostUser => {
+                let lab = VhostUserLab::new(endpoint_ports)?;
+                // The droplet connects to the tester, which has the memory.
+                let waiting = DpdkTester::launch(&lab, workload, null, placement.tester)?;
+                let ports = DropletPorts::VhostUser(lab.ports().clone());
+                let running = datapath.install(ports, provision, placement.datapath)?;
+                (running, Box::new(waiting.connected()?), Lab::VhostUser(lab))
             }
             PortType::Detached => return Err(Error::NoTester(ports)),
         };
@@ -347,8 +362,15 @@ fn since(now: &Counted, before: &Counted) -> Counted {
         passed: now.passed.saturating_sub(before.passed),
         shaped: now.shaped.saturating_sub(before.shaped),
         refused,
+        polling: polled(now, before),
         switch: inside(now, before),
     }
+}
+
+/// What a thread that polls did between two readings.
+fn polled(now: &Counted, before: &Counted) -> Option<Box<Polling>> {
+    let before = before.polling.as_deref().copied().unwrap_or_default();
+    now.polling.as_deref()?.since(before).map(Box::new)
 }
 
 /// What a switch counted inside between two readings.

@@ -1,5 +1,6 @@
 //! A run: verify, find the tester's ceiling, search, take latency; interleaved over datapaths.
 
+mod cycles;
 pub(crate) mod deploy;
 mod log;
 mod progress;
@@ -184,7 +185,7 @@ pub(crate) fn datapath_info(datapath: &dyn Datapath) -> DatapathInfo {
         name: datapath.name().to_owned(),
         summary: datapath.summary().to_owned(),
         version: datapath.version(),
-        ports: datapath.native_ports(),
+        ports: datapath.ports(),
         declared_differences: datapath
             .declared_differences()
             .iter()
@@ -234,7 +235,7 @@ impl Runner<'_> {
                 summary.failures += 1;
                 continue;
             }
-            let ports = datapath.native_ports();
+            let ports = datapath.ports();
             let ceiling = match ceilings.iter().find(|(known, _)| *known == ports) {
                 Some((_, ceiling)) => *ceiling,
                 None => {
@@ -339,7 +340,7 @@ impl Runner<'_> {
     ) -> Result<Option<Ceiling>, Error> {
         self.phase(datapath.name(), "tester's ceiling");
         let mut best = Best::default();
-        let ports = datapath.native_ports();
+        let ports = datapath.ports();
         let null = Deployed::null_forward(ports, workload, self.placement);
         let mut deployed = match null {
             Ok(deployed) => deployed,

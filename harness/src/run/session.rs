@@ -1,5 +1,6 @@
 //! One datapath in one scenario.
 
+use super::cycles;
 use super::deploy::Deployed;
 use crate::record::{Fastest, Rate, ResultRecord, TrialRecord};
 use crate::search::{Pps, Search, Status, Step};
@@ -27,12 +28,18 @@ impl Best {
         let loss = 1.0 - trial.received as f64 / trial.intended.max(1) as f64;
         let rate = trial.received as f64 / trial.duration_seconds;
         if loss <= LOSS && trial.received > 0 && self.0.is_none_or(|best| rate > best.rate) {
-            let used = trial.datapath_cpu_ns as f64;
+            let polled = trial.counters.as_ref().and_then(|it| it.polling.as_deref());
+            let cycles_per_frame = polled.and_then(|polled| polled.cycles_per_frame());
+            let used = match polled.and_then(|polled| cycles::nanoseconds(polled.cycles.busy)) {
+                Some(busy) => busy,
+                None => trial.datapath_cpu_ns as f64,
+            };
             self.0 = Some(Fastest {
                 rate,
                 cpu_ns_per_frame: used / trial.received as f64,
                 // One that polls busily was busy before the trial began and after it ended, too.
                 busy: (used / 1e9 / trial.duration_seconds).min(1.0),
+                cycles_per_frame,
             });
         }
     }
@@ -115,7 +122,7 @@ impl<'a> Session<'a> {
         ResultRecord {
             datapath: self.datapath.name().to_owned(),
             scenario: scenario.to_owned(),
-            ports: self.datapath.native_ports(),
+            ports: self.datapath.ports(),
             unverified: self.unverified,
             ceiling: self.ceiling.map(|ceiling| ceiling.rate),
             rates,

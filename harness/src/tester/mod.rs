@@ -1,13 +1,15 @@
 //! The tester: offers a workload to a droplet's ports, open loop, and judges what comes back.
 //!
-//! The veth tester works in the kernel, the ring tester in this process; both send the same
-//! [`Workload`] and count alike.
+//! The veth tester works in the kernel, the ring tester in this process, the DPDK tester in one of its own; all send the
+//! same [`Workload`] and count alike.
 
+mod dpdk;
 mod null_forward;
 mod ring;
 mod veth;
 mod workload;
 
+pub use dpdk::{DpdkTester, WaitingDpdkTester};
 pub use null_forward::NullForward;
 pub use polling_tester::Watch;
 pub use ring::RingTester;
@@ -35,6 +37,9 @@ pub enum Error {
         "the tester's BPF programs were not built; `cargo xtask bench` installs what is missing"
     )]
     NoPrograms,
+    /// The process that tests.
+    #[error("the tester: {0}")]
+    Process(#[from] datapath_api::Error),
     /// The generator stopped by itself.
     #[error("the generator stopped: {0}")]
     Generator(String),

@@ -9,12 +9,18 @@ use bpf_load::{chain, program};
 use datapath_api::ring::RingPort;
 use datapath_api::{
     Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running, VethPorts,
+    VhostUserPorts,
 };
+use dpdk_client::{Client, devices};
+use dpdk_protocol::{Engine, Memory, Start, Work};
 use netdev::{Cpu, Tid, Urgency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use topologies::provision::{DirectPath, Port, Provision};
+
+/// Memory of a DPDK process for frames, in mebibytes.
+const MEBIBYTES: u32 = 128;
 
 /// Sends what comes by one port out of another.
 #[derive(Debug, Clone)]
@@ -32,7 +38,7 @@ impl Datapath for NullForward {
         "redirects and does nothing else: the tester's ceiling"
     }
 
-    fn native_ports(&self) -> PortType {
+    fn ports(&self) -> PortType {
         PortType::Veth
     }
 
@@ -53,6 +59,7 @@ impl Datapath for NullForward {
         match ports {
             DropletPorts::Veth(ports) => self.install_veth(&ports, cpu),
             DropletPorts::Rings { uplink, endpoints } => self.install_rings(uplink, endpoints, cpu),
+            DropletPorts::VhostUser(ports) => self.install_vhost_user(&ports, cpu),
             DropletPorts::Detached => Err(Error::Ports {
                 datapath: self.name(),
                 supported: PortType::Veth,
@@ -95,8 +102,32 @@ impl NullForward {
         }
         Ok(Box::new(Forwarder {
             threads,
-            _ebpf: Some(ebpf),
-            worker: None,
+            keeps: Keeps::Programs(ebpf),
+        }))
+    }
+
+    fn install_vhost_user(
+        &self,
+        ports: &VhostUserPorts,
+        cpu: Cpu,
+    ) -> Result<Box<dyn Running>, Error> {
+        let start = Start {
+            engine: Engine::Burst,
+            cpu: cpu.0,
+            memory: Memory::Huge,
+            mebibytes: MEBIBYTES,
+            devices: devices::of_vhost_user(ports),
+            work: Work::Forward(self.paths.clone()),
+        };
+        let client = Client::start(start, Some(&ports.namespace))?;
+        let threads = client.threads()?;
+        for thread in &threads {
+            // The one that forwards, among them.
+            thread.prioritise(Urgency::Busy)?;
+        }
+        Ok(Box::new(Forwarder {
+            threads,
+            keeps: Keeps::Process(client),
         }))
     }
 
@@ -146,21 +177,29 @@ impl NullForward {
         let tid = ready.recv().map_err(died)??;
         Ok(Box::new(Forwarder {
             threads: vec![tid],
-            _ebpf: None,
-            worker: Some((stop, thread)),
+            keeps: Keeps::Thread(stop, Some(thread)),
         }))
     }
 }
 
 struct Forwarder {
     threads: Vec<Tid>,
-    _ebpf: Option<Ebpf>,
-    worker: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+    keeps: Keeps,
+}
+
+/// What forwards as long as it is kept.
+enum Keeps {
+    Programs(#[expect(dead_code, reason = "kept until it is dropped")] Ebpf),
+    Process(Client),
+    Thread(Arc<AtomicBool>, Option<JoinHandle<()>>),
 }
 
 impl Running for Forwarder {
     fn counters(&mut self) -> Result<Counters, Error> {
-        Ok(Counters::default())
+        match &mut self.keeps {
+            Keeps::Process(client) => Ok(client.count()?.counters),
+            Keeps::Programs(_) | Keeps::Thread(..) => Ok(Counters::default()),
+        }
     }
 
     fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
@@ -183,10 +222,10 @@ impl Running for Forwarder {
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
-        if let Some((stop, thread)) = self.worker.take() {
+        if let Keeps::Thread(stop, thread) = &mut self.keeps {
             stop.store(true, Ordering::Relaxed);
             // A panic of the thread was its own; there is nothing to clean up after it.
-            let _ = thread.join();
+            let _ = thread.take().map(JoinHandle::join);
         }
     }
 }

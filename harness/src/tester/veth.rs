@@ -13,7 +13,7 @@ use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use bpf_load::{fill, load_program, program};
 use netdev::{CpuTime, Namespace, Tid, Urgency, pin_current_thread};
-use polling_tester::{now, occupied};
+use polling_tester::{DRAIN, now, occupied};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,8 +27,6 @@ const LATENCY_BATCH: u32 = 64;
 const LATENCY_BATCH_LOAD: f64 = 2e6;
 /// How long a generator may take until it is first called.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// From the end of a trial until nothing can be under way any more.
-const DRAIN: Duration = Duration::from_millis(10);
 
 /// A tester at the other ends of a droplet's veth ports.
 pub struct VethTester {

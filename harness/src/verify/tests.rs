@@ -40,7 +40,7 @@ impl Datapath for Broken {
         "the reference datapath with a fault"
     }
 
-    fn native_ports(&self) -> PortType {
+    fn ports(&self) -> PortType {
         PortType::Detached
     }
 

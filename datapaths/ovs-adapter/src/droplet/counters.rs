@@ -61,6 +61,7 @@ fn count_program(switch: &mut Switch) -> Result<Counters, Error> {
             .then(|| ("denied by policy".to_owned(), denied))
             .into_iter()
             .collect(),
+        polling: inside.as_ref().and_then(|it| it.polling()).map(Box::new),
         switch: inside,
     })
 }
@@ -80,6 +81,7 @@ fn count_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters,
         forwarded: count(Kind::Forwarded)?,
         delivered: count(Kind::Delivered)?,
         refused: controller.refused(),
+        polling: inside.as_ref().and_then(|it| it.polling()).map(Box::new),
         switch: inside,
         ..Counters::default()
     };

@@ -31,8 +31,15 @@ impl Datapath for OpenVSwitch {
         self.summary
     }
 
+    fn ports(&self) -> PortType {
+        self.io.port_type()
+    }
+
     fn native_ports(&self) -> PortType {
-        PortType::Veth
+        match self.io.flavour() {
+            Flavour::Stock => PortType::Veth,
+            Flavour::Dpdk => PortType::VhostUser,
+        }
     }
 
     fn version(&self) -> String {
@@ -86,7 +93,7 @@ fn not_installed(flavour: Flavour) -> Option<Missing> {
 fn lacks(io: Io, runs: bool) -> Option<Missing> {
     match io {
         Io::Xdp if runs => capability::lacks_interface_type(io.interface_type()),
-        Io::Packet | Io::Xdp | Io::Dpdk => None,
+        Io::Packet | Io::Xdp | Io::Dpdk | Io::VhostUser => None,
         Io::Kernel => {
             let remedy =
                 "modprobe openvswitch, on a kernel that has it (CONFIG_OPENVSWITCH, CONFIG_GENEVE)";

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `datapath` | what the harness knows of such a datapath |
+//! | `ports` | the droplet's ports as the switch has them |
 //! | `switch` | bridges, ports, addresses and neighbours of an instance |
 //! | `injection` | single frames through a droplet without ports of its own |
 //! | `counters` | what rules and the switch's caches counted |
@@ -11,6 +12,7 @@
 mod counters;
 mod datapath;
 mod injection;
+mod ports;
 mod running;
 mod switch;
 
@@ -22,7 +24,7 @@ use netdev::{Cpu, Urgency};
 use running::{Droplet, Plan};
 use topologies::provision::Provision;
 
-/// How a switch has its ports on Linux devices.
+/// How a switch has its ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Io {
     /// AF_PACKET sockets, served by the main thread: what a stock install does with a device.
@@ -31,6 +33,8 @@ pub enum Io {
     Xdp,
     /// AF_XDP sockets through DPDK's driver for them, polled by a thread of a switch that is linked with DPDK.
     Dpdk,
+    /// Virtio queues in memory that it shares with another process, polled by such a thread.
+    VhostUser,
     /// The kernel's own datapath, in the device's receive path, and the kernel's own tunnels.
     Kernel,
 }
@@ -42,14 +46,15 @@ impl Io {
             Self::Packet | Self::Kernel => "",
             Self::Xdp => "afxdp",
             Self::Dpdk => "dpdk",
+            Self::VhostUser => "dpdkvhostuserclient",
         }
     }
 
     /// The type of the bridges' datapath.
     pub const fn datapath_type(self) -> &'static str {
         match self {
-            Self::Packet | Self::Xdp | Self::Dpdk => "netdev",
             Self::Kernel => "system",
+            _ => "netdev",
         }
     }
 
@@ -59,20 +64,20 @@ impl Io {
     const fn receives(self) -> Urgency {
         match self {
             Self::Packet => Urgency::Ordinary,
-            Self::Xdp | Self::Dpdk | Self::Kernel => Urgency::Prompt,
+            _ => Urgency::Prompt,
         }
     }
 
     /// Whether a thread of the switch polls such ports without end.
     const fn polls(self) -> bool {
-        matches!(self, Self::Xdp | Self::Dpdk)
+        matches!(self, Self::Xdp | Self::Dpdk | Self::VhostUser)
     }
 
     /// The build of Open vSwitch that has such ports.
     pub const fn flavour(self) -> Flavour {
         match self {
             Self::Packet | Self::Xdp | Self::Kernel => Flavour::Stock,
-            Self::Dpdk => Flavour::Dpdk,
+            Self::Dpdk | Self::VhostUser => Flavour::Dpdk,
         }
     }
 
@@ -84,8 +89,24 @@ impl Io {
     /// Hugepages that the switch takes, in mebibytes.
     const fn hugepages(self) -> Option<u32> {
         match self {
-            Self::Dpdk => Some(DPDK_MEBIBYTES),
+            Self::Dpdk | Self::VhostUser => Some(DPDK_MEBIBYTES),
             _ => None,
+        }
+    }
+
+    /// The kind of port that the droplet has.
+    pub const fn port_type(self) -> PortType {
+        match self {
+            Self::VhostUser => PortType::VhostUser,
+            _ => PortType::Veth,
+        }
+    }
+
+    /// How such a switch has ports on devices, which is how single frames reach it.
+    const fn on_devices(self) -> Self {
+        match self {
+            Self::VhostUser => Self::Dpdk,
+            other => other,
         }
     }
 }
@@ -122,18 +143,20 @@ fn install(
     let OpenVSwitch { io, control, .. } = *datapath;
     let plan = Plan {
         installation: Installation::find(io.flavour())?,
-        io,
         control,
         provision,
         rules: None,
     };
-    let droplet = match ports {
-        DropletPorts::Detached => Droplet::detached(&plan)?,
-        DropletPorts::Veth(ports) => Droplet::attached(&plan, &ports, cpu)?,
-        other => {
+    let droplet = match (io.port_type(), ports) {
+        (_, DropletPorts::Detached) => Droplet::detached(&plan, io.on_devices())?,
+        (PortType::Veth, DropletPorts::Veth(ports)) => Droplet::on_veth(&plan, io, &ports, cpu)?,
+        (PortType::VhostUser, DropletPorts::VhostUser(ports)) => {
+            Droplet::on_vhost_user(&plan, &ports, cpu)?
+        }
+        (supported, other) => {
             return Err(Error::Ports {
                 datapath: datapath.name,
-                supported: PortType::Veth,
+                supported,
                 given: other.port_type(),
             });
         }
@@ -154,12 +177,11 @@ pub fn install_rules(
 ) -> Result<Box<dyn Running>, Error> {
     let plan = Plan {
         installation: Installation::find(io.flavour())?,
-        io,
         control: Control::Proactive,
         provision,
         rules: Some(rules),
     };
-    Ok(Box::new(Droplet::attached(&plan, ports, cpu)?))
+    Ok(Box::new(Droplet::on_veth(&plan, io, ports, cpu)?))
 }
 
 impl From<crate::Error> for Error {

@@ -1,6 +1,7 @@
 //! The droplet itself.
 
 use super::injection::Injector;
+use super::ports::Ports;
 use super::switch::{Switch, send_back};
 use super::{Control, Io, counters};
 use crate::Installation;
@@ -8,7 +9,7 @@ use crate::flow::Rule;
 use crate::openflow::Filter;
 use crate::program::{self, Program, table};
 use crate::reactive::{self, controller::Controller};
-use datapath_api::{Counters, Enclosure, Error, Outcome, Running, VethPorts};
+use datapath_api::{Counters, Enclosure, Error, Outcome, Running, VethPorts, VhostUserPorts};
 use mizar_tables::{Entries, Native};
 use netdev::{Cpu, Tid, Urgency};
 use topologies::provision::{DirectPath, Port, Provision};
@@ -16,7 +17,6 @@ use topologies::provision::{DirectPath, Port, Provision};
 /// What a droplet shall be.
 pub struct Plan<'a> {
     pub installation: Installation,
-    pub io: Io,
     pub control: Control,
     pub provision: &'a Provision,
     /// Rules of the overlay bridge instead of the program's.
@@ -34,9 +34,9 @@ pub struct Droplet {
 
 impl Droplet {
     /// A droplet without ports, on devices of its own.
-    pub fn detached(plan: &Plan<'_>) -> Result<Self, Error> {
+    pub fn detached(plan: &Plan<'_>, io: Io) -> Result<Self, Error> {
         let enclosure = Enclosure::new(plan.provision, 1)?;
-        let (switch, controller) = start(plan, &enclosure.ports, None)?;
+        let (switch, controller) = start(plan, &Ports::on_veth(io, &enclosure.ports), None)?;
         Ok(Self {
             controller,
             switch,
@@ -46,14 +46,28 @@ impl Droplet {
     }
 
     /// A droplet on veth ports, with all its work on `cpu`.
-    pub fn attached(plan: &Plan<'_>, ports: &VethPorts, cpu: Cpu) -> Result<Self, Error> {
+    pub fn on_veth(plan: &Plan<'_>, io: Io, ports: &VethPorts, cpu: Cpu) -> Result<Self, Error> {
         let interfaces = || ports.endpoints.iter().chain([&ports.uplink]);
-        if !plan.io.brings_programs() {
+        if !io.brings_programs() {
             // What is sent to a veth by redirect needs a NAPI instance there, which no XDP program brings here.
             for interface in interfaces() {
                 interface.enable_napi()?;
             }
         }
+        let mut droplet = Self::attached(plan, &Ports::on_veth(io, ports), cpu)?;
+        for interface in interfaces() {
+            let threads = interface.thread_napi(cpu, io.receives())?;
+            droplet.threads.extend(threads);
+        }
+        Ok(droplet)
+    }
+
+    /// A droplet on vhost-user ports, with all its work on `cpu`. Returns when their other sides are there.
+    pub fn on_vhost_user(plan: &Plan<'_>, ports: &VhostUserPorts, cpu: Cpu) -> Result<Self, Error> {
+        Self::attached(plan, &Ports::on_vhost_user(ports), cpu)
+    }
+
+    fn attached(plan: &Plan<'_>, ports: &Ports, cpu: Cpu) -> Result<Self, Error> {
         let (switch, controller) = start(plan, ports, Some(cpu))?;
         let mut threads = Tid::of_process(switch.instance.pid())?;
         if let Some(tid) = controller.as_ref().and_then(Controller::tid) {
@@ -63,9 +77,6 @@ impl Droplet {
         for thread in &threads {
             // Those that forward, among them.
             thread.prioritise(Urgency::Busy)?;
-        }
-        for interface in interfaces() {
-            threads.extend(interface.thread_napi(cpu, plan.io.receives())?);
         }
         Ok(Self {
             controller,
@@ -79,7 +90,7 @@ impl Droplet {
 /// Starts a switch on `ports`, and its controller if it has one. Markers are answered if there is no `cpu`.
 fn start(
     plan: &Plan<'_>,
-    ports: &VethPorts,
+    ports: &Ports,
     cpu: Option<Cpu>,
 ) -> Result<(Switch, Option<Controller>), Error> {
     let provision = plan.provision;
@@ -94,7 +105,6 @@ fn start(
     }
     let switch = Switch::start(
         &plan.installation,
-        plan.io,
         ports,
         provision.host,
         &program,

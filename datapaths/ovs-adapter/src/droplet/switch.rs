@@ -1,17 +1,17 @@
 //! Bridges, ports, addresses and neighbours of an instance.
 
 use super::Io;
+use super::ports::Ports;
 use crate::database::{Bridge, Port};
 use crate::flow::{Action, Field, Match, PortNumber, Priority, Rule, Table};
 use crate::openflow::{Change, Connection};
-use crate::program::{self, Program, Tunnel, endpoint_port, underlay};
+use crate::program::{self, Program, Tunnel};
 use crate::statistics::Tally;
 use crate::{Error, Installation, Instance};
-use datapath_api::{PORT_MTU, VethPorts};
 use netdev::{Cpu, Hugepages, add_neighbour, set_up_with_address};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use topologies::provision::{EndpointPort, Host};
+use topologies::provision::Host;
 
 /// The bridge with the uplink. Its own interface has the droplet's underlay address.
 pub const UNDERLAY: &str = "br-phy";
@@ -44,13 +44,13 @@ impl Switch {
     /// the overlay bridge does with a marker, where [`super::injection`] sends some.
     pub fn start(
         installation: &Installation,
-        io: Io,
-        ports: &VethPorts,
+        ports: &Ports,
         host: Host,
         program: &Program,
         cpu: Option<Cpu>,
         marker: Option<Action>,
     ) -> Result<Self, Error> {
+        let io = ports.io;
         let mask = cpu.map(mask);
         let mut other_config = Vec::new();
         if let Some(mask) = &mask {
@@ -70,7 +70,7 @@ impl Switch {
             }
         }
         let instance = Instance::start(installation, &ports.namespace, cpu, &other_config)?;
-        add_bridges(&instance, io, ports, host, program)?;
+        add_bridges(&instance, ports, host, program)?;
         set_up_with_address(&ports.namespace, UNDERLAY, host.ip.into(), 0)?;
         // Every droplet is a neighbour: there is one wire.
         if io == Io::Kernel {
@@ -102,7 +102,7 @@ impl Switch {
             tally: (io != Io::Kernel).then(Tally::default),
             neighbours: match io {
                 Io::Kernel => Vec::new(),
-                Io::Packet | Io::Xdp | Io::Dpdk => program.neighbours.clone(),
+                _ => program.neighbours.clone(),
             },
             told: Instant::now(),
         };
@@ -164,112 +164,48 @@ fn add_route(instance: &Instance) -> Result<(), Error> {
     }
 }
 
-/// How a port on a device is named.
-struct DevicePort {
-    name: String,
-    /// What DPDK is told of the device.
-    devargs: Option<String>,
-}
-
-impl DevicePort {
-    fn new(io: Io, interface: &str, index: u32) -> Self {
-        match io {
-            Io::Dpdk => Self {
-                name: format!("dpdk{index}"),
-                devargs: Some(format!(
-                    "net_af_xdp{index},iface={interface},start_queue=0,queue_count=1"
-                )),
-            },
-            Io::Packet | Io::Xdp | Io::Kernel => Self {
-                name: interface.to_owned(),
-                devargs: None,
-            },
-        }
-    }
-}
-
 fn add_bridges(
     instance: &Instance,
-    io: Io,
-    ports: &VethPorts,
+    ports: &Ports,
     host: Host,
     program: &Program,
 ) -> Result<(), Error> {
     let mut database = instance.database()?;
     let hardware = host.mac.to_string();
-    // DPDK is told a device by its driver; the interface needs another name than the device then, which is there.
-    let interfaces: Vec<DevicePort> = [&ports.uplink]
-        .into_iter()
-        .chain(&ports.endpoints)
-        .zip(0..)
-        .map(|(interface, index)| DevicePort::new(io, interface.name(), index))
-        .collect();
-    let options_of: Vec<Vec<(&str, &str)>> = interfaces
-        .iter()
-        .map(|port| {
-            port.devargs
-                .iter()
-                .map(|args| ("dpdk-devargs", args.as_str()))
-                .collect()
-        })
-        .collect();
-    let device = |index: usize, number: PortNumber| Port {
-        name: &interfaces[index].name,
-        interface_type: io.interface_type(),
-        options: &options_of[index],
-        // A port has a number below `OFPP_MAX`, which fits.
-        number: number.0 as u16,
-        // Other ports take the device's.
-        mtu: (io == Io::Dpdk).then_some(PORT_MTU),
-    };
+    let datapath_type = ports.io.datapath_type();
     database.add_bridge(
         &Bridge {
             name: UNDERLAY,
-            datapath_type: io.datapath_type(),
+            datapath_type,
             other_config: &[("hwaddr", &hardware)],
         },
-        &[device(0, underlay::UPLINK)],
+        std::slice::from_ref(&ports.uplink),
     )?;
     let address = host.ip.to_string();
-    let names: Vec<String> = program
-        .tunnels
-        .iter()
-        .map(|tunnel| format!("geneve{}", tunnel.number.0))
-        .collect();
-    let settings: Vec<Vec<(&str, String)>> = program
-        .tunnels
-        .iter()
-        .map(|tunnel| options(tunnel, &address))
-        .collect();
-    let borrowed: Vec<Vec<(&str, &str)>> = settings
-        .iter()
-        .map(|settings| {
-            let pairs = settings.iter();
-            pairs.map(|(key, value)| (*key, value.as_str())).collect()
-        })
-        .collect();
-    let endpoints = (0u16..)
-        .zip(1..interfaces.len())
-        .map(|(number, index)| device(index, endpoint_port(EndpointPort(number))));
-    let tunnels = program.tunnels.iter().zip(&names).zip(&borrowed);
-    let tunnels = tunnels.map(|((tunnel, name), options)| Port {
-        name,
+    let tunnels = program.tunnels.iter().map(|tunnel| Port {
+        name: format!("geneve{}", tunnel.number.0),
         interface_type: "geneve",
-        options,
+        options: options(tunnel, &address),
+        // A port has a number below `OFPP_MAX`, which fits.
         number: tunnel.number.0 as u16,
         mtu: None,
     });
-    let all: Vec<Port<'_>> = endpoints.chain(tunnels).collect();
+    let all: Vec<Port> = ports.endpoints.iter().cloned().chain(tunnels).collect();
     let bridge = Bridge {
         name: OVERLAY,
-        datapath_type: io.datapath_type(),
+        datapath_type,
         other_config: &[],
     };
-    database.add_bridge(&bridge, &all)
+    database.add_bridge(&bridge, &all)?;
+    if ports.io == Io::VhostUser {
+        let all = ports.endpoints.iter().chain([&ports.uplink]);
+        database.wait_until_up(all.map(|port| port.name.as_str()))?;
+    }
+    Ok(())
 }
 
 /// Options of a tunnel's interface: ovs-vswitchd.conf.db(5), "Tunnel Options".
-fn options<'a>(tunnel: &Tunnel, address: &str) -> Vec<(&'a str, String)> {
+fn options(tunnel: &Tunnel, address: &str) -> Vec<(&'static str, String)> {
     let mut options = vec![
         ("remote_ip", "flow".to_owned()),
         ("local_ip", address.to_owned()),

@@ -15,6 +15,7 @@ fn known() -> RunFolder {
     result.fastest = Some(Fastest {
         rate: 1.25e6,
         cpu_ns_per_frame: 701.4,
+        cycles_per_frame: None,
         busy: 0.98,
     });
     let [ndr, pdr] = result.rates.as_mut_slice() else {

@@ -246,11 +246,13 @@ fn measure(folder: &mut RunFolder, device: &Device, number: usize, id: &str) {
         fastest: Some(Fastest {
             rate: carried,
             cpu_ns_per_frame: (0.97e9 / carried).round(),
+            cycles_per_frame: None,
             busy: 0.97,
         }),
         null_forward: Some(Fastest {
             rate: 9e6,
             cpu_ns_per_frame: 80.0,
+            cycles_per_frame: None,
             busy: 0.72,
         }),
     }));

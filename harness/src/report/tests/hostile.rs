@@ -226,6 +226,7 @@ fn absurd_numbers_do_no_harm() {
                     it.fastest = Some(Fastest {
                         rate: number,
                         cpu_ns_per_frame: number,
+                        cycles_per_frame: None,
                         busy: number,
                     });
                     it.rates[0].throughput = Some(number);

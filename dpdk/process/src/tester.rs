@@ -1,0 +1,111 @@
+//! A tester that polls, over DPDK's devices.
+
+use crate::device::{Burst, Pool, Port, all_up};
+use crate::eal::Environment;
+use crate::orders::Inbox;
+use anyhow::{Context, anyhow};
+use dpdk_protocol::{Answer, Request, Start, Test};
+use mizar_droplet::Buffer;
+use polling_tester::{PollingTester, Ports};
+use std::time::Duration;
+use workload::Entry;
+use zerocopy::FromBytes;
+
+/// How often is looked whether the other sides of ports are there.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Carries out orders until the other side ends.
+pub fn run(start: &Start, test: &Test, inbox: &Inbox) -> anyhow::Result<()> {
+    let entries = entries(test)?;
+    let _environment = Environment::start(start)?;
+    let received = Pool::new(c"received")?;
+    let ports = start
+        .devices
+        .iter()
+        .map(|device| Port::open(&device.name, received))
+        .collect::<anyhow::Result<_>>()?;
+    let mut devices = Devices {
+        ports,
+        // What a tester has sent comes back unchanged to this pool, so that payloads stay zero, as checksums say.
+        pool: Pool::new(c"sent")?,
+        spare: Burst::EMPTY,
+    };
+    while !all_up(&start.devices) {
+        std::thread::sleep(LOOK);
+    }
+    let mut tester = PollingTester::new(entries, test.inner_at.clone());
+    inbox.started()?;
+    while let Some(order) = inbox.wait() {
+        let answer = match &order.request {
+            Request::Offer(offer) => match tester.run(&mut devices, offer) {
+                Ok(outcome) => Answer::Tested(Box::new(outcome)),
+                Err(error) => Answer::Failed(error.to_string()),
+            },
+            other => Answer::Failed(format!("a tester cannot answer {other:?}")),
+        };
+        // Who asked may be gone.
+        let _ = order.answer.send(answer);
+    }
+    Ok(())
+}
+
+fn entries(test: &Test) -> anyhow::Result<Vec<Entry>> {
+    let path = test.entries.display();
+    let bytes = std::fs::read(&test.entries).with_context(|| format!("reading {path}"))?;
+    bytes
+        .chunks(size_of::<Entry>())
+        .map(|bytes| {
+            Entry::read_from_bytes(bytes).map_err(|_| anyhow!("{path} ends within an entry"))
+        })
+        .collect()
+}
+
+/// The tester's devices.
+struct Devices {
+    // Dropped first: frames go back to their pools before those end with the environment.
+    spare: Burst,
+    ports: Vec<Port>,
+    pool: Pool,
+}
+
+impl Ports for Devices {
+    #[inline(always)]
+    fn send(&mut self, port: usize, len: usize, write: impl FnOnce(&mut [u8])) -> bool {
+        if self.spare.len() == 0 && !self.pool.fill(&mut self.spare) {
+            return false;
+        }
+        let (Some(mut frame), Some(port)) = (self.spare.pop(), self.ports.get_mut(port)) else {
+            return false;
+        };
+        if let Some(bytes) = frame.reset(len) {
+            write(bytes);
+        }
+        if let Some(frame) = port.outgoing.offer(frame) {
+            port.flush();
+            port.outgoing.push(frame);
+        }
+        true
+    }
+
+    #[inline(always)]
+    fn flush(&mut self) {
+        for port in &mut self.ports {
+            port.flush();
+        }
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, port: usize, mut take: impl FnMut(&[u8])) {
+        let Some(port) = self.ports.get(port) else {
+            return;
+        };
+        let mut burst = Burst::EMPTY;
+        port.receive(&mut burst);
+        burst.prefetch();
+        while let Some(mut frame) = burst.pop() {
+            if frame.is_whole() {
+                take(frame.frame_mut());
+            }
+        }
+    }
+}
