@@ -77,6 +77,9 @@ pub struct DatapathInfo {
     pub version: String,
     /// The ports it was measured on.
     pub ports: PortType,
+    /// The datapath that it is, on ports that it is not made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant_of: Option<String>,
     /// Where its packets lawfully differ from Mizar's, each as its name, a colon and a sentence.
     pub declared_differences: Vec<String>,
     /// Whether it spins while idle.
@@ -259,6 +262,9 @@ pub struct ResultRecord {
     pub fastest: Option<Fastest>,
     /// The same of a null forward on these ports: what the ports cost without any datapath.
     pub null_forward: Option<Fastest>,
+    /// Share of a processor that its threads took while there was no frame to forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<f64>,
 }
 
 /// One trial, the fastest that kept to PDR's loss. A rate search asks for more than one trial at a load, so that

@@ -20,7 +20,7 @@ pub use error::Error;
 pub use missing::Missing;
 pub use outcome::only_outcome;
 pub use polling::{Cycles, Polling};
-pub use ports::{DropletPorts, PORT_MTU, PortType, VethPorts, VhostUserPorts};
+pub use ports::{DropletPorts, PORT_MTU, PortType, TESTER_MEBIBYTES, VethPorts, VhostUserPorts};
 pub use switch::SwitchCounters;
 
 use netdev::{Cpu, Tid};
@@ -39,10 +39,10 @@ pub trait Datapath: Send + Sync {
     /// The kind of port it is measured on.
     fn ports(&self) -> PortType;
 
-    /// The kind of port that it is made for: another one where it is measured on the ports of other datapaths, to be
-    /// compared with them.
-    fn native_ports(&self) -> PortType {
-        self.ports()
+    /// The datapath that this one is, on ports that it is not made for, to be compared with others on the same ports. A
+    /// droplet without ports is the same for both.
+    fn variant_of(&self) -> Option<&'static str> {
+        None
     }
 
     /// What it is made of here: versions, modes.

@@ -1,5 +1,6 @@
 //! What a machine lacks.
 
+use netdev::Hugepages;
 use serde::{Deserialize, Serialize};
 
 /// Something a datapath needs and this machine lacks.
@@ -30,6 +31,19 @@ impl Missing {
                 "cargo xtask bench",
             )
         })
+    }
+}
+
+impl Missing {
+    /// Missing where the machine has no room for as many mebibytes in hugepages: they are reserved for a moment to find
+    /// out. Needs privileges; without them nothing is said, since [`Missing::privileges`] says it.
+    pub fn hugepages(mebibytes: u32) -> Option<Self> {
+        if Self::privileges().is_some() {
+            return None;
+        }
+        let error = Hugepages::reserve(mebibytes).err()?;
+        let remedy = "sysctl -w vm.compact_memory=1 vm.drop_caches=3, or fewer programs at once";
+        Some(Self::new(error.to_string(), remedy))
     }
 }
 

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Bytes of payload that a droplet's ports carry: the longest inner frame and its outer headers, and some.
 pub const PORT_MTU: u16 = 1700;
 
+/// Mebibytes in hugepages that the tester at vhost-user ports takes, beside those of the datapath.
+pub const TESTER_MEBIBYTES: u32 = 192;
+
 /// A kind of port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -8,13 +8,15 @@ mod running;
 
 pub use dpdk_protocol::Engine;
 
-use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
+use datapath_api::{
+    Datapath, Difference, DropletPorts, Error, Missing, PortType, Running, TESTER_MEBIBYTES,
+};
 use netdev::Cpu;
 use running::Droplet;
 use topologies::provision::Provision;
 
 /// See the module's documentation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MizarDpdk {
     /// How frames come in and go out.
     pub engine: Engine,
@@ -61,8 +63,12 @@ impl Datapath for MizarDpdk {
         }
     }
 
-    fn native_ports(&self) -> PortType {
-        PortType::VhostUser
+    fn variant_of(&self) -> Option<&'static str> {
+        let native = Self {
+            devices: Devices::VhostUser,
+            ..*self
+        };
+        (*self != native).then(|| native.name())
     }
 
     fn version(&self) -> String {
@@ -74,6 +80,10 @@ impl Datapath for MizarDpdk {
         dpdk_client::missing()
             .into_iter()
             .chain(Missing::privileges())
+            .chain(match self.devices {
+                Devices::VhostUser => Missing::hugepages(running::MEBIBYTES + TESTER_MEBIBYTES),
+                Devices::Veth => None,
+            })
             .collect()
     }
 

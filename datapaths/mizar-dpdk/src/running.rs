@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use topologies::provision::{DirectPath, Port, Provision};
 
 /// Memory of the process for frames, in mebibytes.
-const MEBIBYTES: u32 = 128;
+pub const MEBIBYTES: u32 = 128;
 /// How long a frame may take until the process is through with it before the process counts as dead.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often is looked whether it is.

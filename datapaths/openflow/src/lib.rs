@@ -7,6 +7,7 @@ use ovs_adapter::droplet::{Control, Io, OpenVSwitch};
 pub const PROACTIVE: OpenVSwitch = OpenVSwitch {
     name: "openflow",
     summary: "Mizar as OpenFlow rules on a stock Open vSwitch, AF_PACKET ports (proactive)",
+    variant_of: None,
     io: Io::Packet,
     control: Control::Proactive,
 };
@@ -15,6 +16,7 @@ pub const PROACTIVE: OpenVSwitch = OpenVSwitch {
 pub const REACTIVE: OpenVSwitch = OpenVSwitch {
     name: "openflow-reactive",
     summary: "the core decides about first packets and adds OpenFlow rules, AF_PACKET ports (reactive)",
+    variant_of: None,
     io: Io::Packet,
     control: Control::Reactive,
 };
@@ -24,6 +26,7 @@ pub const REACTIVE: OpenVSwitch = OpenVSwitch {
 pub const KERNEL: OpenVSwitch = OpenVSwitch {
     name: "openflow-kernel",
     summary: "the same rules in the kernel's openvswitch datapath (never run so far: its figures are not to be trusted)",
+    variant_of: None,
     io: Io::Kernel,
     control: Control::Proactive,
 };

@@ -6,6 +6,7 @@ use ovs_adapter::droplet::{Control, Io, OpenVSwitch};
 pub const OVS_DPDK: OpenVSwitch = OpenVSwitch {
     name: "ovs-dpdk",
     summary: "the same rules on an Open vSwitch with DPDK, vhost-user ports",
+    variant_of: None,
     io: Io::VhostUser,
     control: Control::Proactive,
 };
@@ -14,6 +15,7 @@ pub const OVS_DPDK: OpenVSwitch = OpenVSwitch {
 pub const OVS_DPDK_VETH: OpenVSwitch = OpenVSwitch {
     name: "ovs-dpdk-veth",
     summary: "ovs-dpdk on veth by DPDK's AF_XDP driver",
+    variant_of: Some(OVS_DPDK.name),
     io: Io::Dpdk,
     control: Control::Proactive,
 };

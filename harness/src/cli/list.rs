@@ -27,6 +27,8 @@ struct Datapath {
     summary: &'static str,
     version: String,
     ports: PortType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant_of: Option<&'static str>,
     by_default: bool,
     declared_differences: Vec<Declared>,
     missing: Vec<Missing>,
@@ -102,6 +104,7 @@ fn listing() -> anyhow::Result<Listing> {
             summary: entry.datapath.summary(),
             version: entry.datapath.version(),
             ports: entry.datapath.ports(),
+            variant_of: entry.datapath.variant_of(),
             by_default: entry.by_default,
             declared_differences: entry
                 .datapath

@@ -93,6 +93,7 @@ fn cell(cell: &Cell<'_>) -> Value {
         "fastest_trial": cell.fastest(),
         "null_forward": cell.null_forward(),
         "polls_busily": cell.polls_busily(),
+        "idle_processor": cell.result.and_then(|result| result.idle),
         "inside_the_switch": inside::of(cell).map(inside_the_switch),
         "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),
         "refused_frames": cell.refused,

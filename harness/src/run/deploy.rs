@@ -17,6 +17,9 @@ use topologies::topology::Topology;
 
 /// Frames that a ring holds: as many as a network card's default queue.
 const RING: usize = 512;
+/// How long a datapath is left alone after its start, and watched while idle.
+const SETTLE: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_millis(200);
 /// A trial during which more than this share of its time was taken away is disturbed.
 const DISTURBED: f64 = 0.02;
 
@@ -178,6 +181,16 @@ impl Deployed {
             .iter()
             .filter_map(|thread| thread.cpu_time().ok())
             .fold(CpuTime::default(), |sum, time| sum + time)
+    }
+
+    /// Share of a processor that the datapath's threads take while there is no frame.
+    pub fn idle(&self) -> f64 {
+        // What its start still made it do is over by then.
+        std::thread::sleep(SETTLE);
+        let (before, began) = (self.threads_time(), Instant::now());
+        std::thread::sleep(IDLE);
+        let used = self.threads_time().since(before).running;
+        used.as_secs_f64() / began.elapsed().as_secs_f64()
     }
 
     /// The datapath.

@@ -186,6 +186,7 @@ pub(crate) fn datapath_info(datapath: &dyn Datapath) -> DatapathInfo {
         summary: datapath.summary().to_owned(),
         version: datapath.version(),
         ports: datapath.ports(),
+        variant_of: datapath.variant_of().map(str::to_owned),
         declared_differences: datapath
             .declared_differences()
             .iter()
@@ -309,7 +310,8 @@ impl Runner<'_> {
 
     /// The golden vectors, replayed once a run.
     fn golden(&mut self, datapath: &dyn Datapath) -> verify::Report {
-        let name = datapath.name();
+        // Their droplets have no ports.
+        let name = datapath.variant_of().unwrap_or(datapath.name());
         if let Some((_, report)) = self.golden.iter().find(|(known, _)| known == name) {
             return report.clone();
         }
@@ -417,6 +419,7 @@ impl Runner<'_> {
         if let Err(reason) = self.deploy(session, workload) {
             return Ok(Err(reason));
         }
+        session.watch_idle();
         for _ in 0..Session::TRIALS_A_TURN {
             let Step::Measure { load, duration } = session.search.next() else {
                 break;

@@ -54,6 +54,7 @@ pub struct Session<'a> {
     ceiling: Option<Ceiling>,
     unverified: bool,
     best: Best,
+    idle: Option<f64>,
 }
 
 impl<'a> Session<'a> {
@@ -76,6 +77,14 @@ impl<'a> Session<'a> {
             ceiling,
             unverified,
             best: Best::default(),
+            idle: None,
+        }
+    }
+
+    /// Looks once what the datapath takes while there is nothing to do.
+    pub fn watch_idle(&mut self) {
+        if let (None, Some(deployed)) = (self.idle, &self.deployed) {
+            self.idle = Some(deployed.idle());
         }
     }
 
@@ -128,6 +137,7 @@ impl<'a> Session<'a> {
             rates,
             fastest: self.best.0,
             null_forward: self.ceiling.and_then(|ceiling| ceiling.fastest),
+            idle: self.idle,
         }
     }
 }

@@ -3,13 +3,11 @@
 use super::workload::Workload;
 use super::{Error, Offer, Report, Tester};
 use crate::lab::VhostUserLab;
+use datapath_api::TESTER_MEBIBYTES;
 use dpdk_client::{Client, Launched, devices};
 use dpdk_protocol::{Engine, Memory, Start, Test, Work};
 use netdev::{Cpu, Urgency};
 use zerocopy::IntoBytes;
-
-/// Memory of the tester for frames, in mebibytes: two pools, and the queues.
-const MEBIBYTES: u32 = 192;
 
 /// A tester at the other sides of a droplet's vhost-user ports.
 pub struct DpdkTester {
@@ -39,7 +37,7 @@ impl DpdkTester {
             engine: Engine::Burst,
             cpu: cpu.0,
             memory: Memory::Huge,
-            mebibytes: MEBIBYTES,
+            mebibytes: TESTER_MEBIBYTES,
             work: Work::Test(Test {
                 entries,
                 inner_at: workload.inner_at(devices.len(), through_null_forward),

@@ -2,7 +2,9 @@
 
 use super::{Control, Io, install};
 use crate::{Flavour, Installation, capability};
-use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
+use datapath_api::{
+    Datapath, Difference, DropletPorts, Error, Missing, PortType, Running, TESTER_MEBIBYTES,
+};
 use netdev::Cpu;
 use topologies::provision::Provision;
 
@@ -16,6 +18,8 @@ pub struct OpenVSwitch {
     pub name: &'static str,
     /// See [`Datapath::summary`].
     pub summary: &'static str,
+    /// See [`Datapath::variant_of`].
+    pub variant_of: Option<&'static str>,
     /// How the switch has its ports.
     pub io: Io,
     /// Who decides, and when.
@@ -35,11 +39,8 @@ impl Datapath for OpenVSwitch {
         self.io.port_type()
     }
 
-    fn native_ports(&self) -> PortType {
-        match self.io.flavour() {
-            Flavour::Stock => PortType::Veth,
-            Flavour::Dpdk => PortType::VhostUser,
-        }
+    fn variant_of(&self) -> Option<&'static str> {
+        self.variant_of
     }
 
     fn version(&self) -> String {
@@ -53,6 +54,13 @@ impl Datapath for OpenVSwitch {
         let mut missing: Vec<Missing> = not_installed(self.io.flavour())
             .into_iter()
             .chain(Missing::privileges())
+            .chain(self.io.hugepages().and_then(|own| {
+                let testers = match self.io {
+                    Io::VhostUser => TESTER_MEBIBYTES,
+                    _ => 0,
+                };
+                Missing::hugepages(own + testers)
+            }))
             .collect();
         let runs = missing.is_empty();
         missing.extend(lacks(self.io, runs));

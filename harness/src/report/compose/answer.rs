@@ -1,10 +1,11 @@
 //! The first thing on the page: the question, the answer, one picture.
 
+use crate::record::PortType;
 use crate::report::document::{Block, Column, Line, Span, Table, plain};
-use crate::report::figures::{Figures, Group};
+use crate::report::figures::{Cell, Figures, Group, ScenarioFigures};
 use crate::report::lead::Lead;
 use crate::report::plots::GroupPictures;
-use crate::report::text;
+use crate::report::{text, units};
 
 use super::{cells, pdr_allowance};
 
@@ -50,8 +51,9 @@ pub(super) fn add<'a>(
         )));
     }
     separation(out, figures);
+    out.extend(native(figures).into_iter().map(Block::Table));
     for (group, pictures) in figures.groups.iter().zip(pictures) {
-        out.push(Block::Table(table(figures, group)));
+        out.extend(tables(figures, group).into_iter().map(Block::Table));
         out.extend(pictures.throughput.first().map(Block::Figure));
     }
 }
@@ -67,30 +69,107 @@ fn separation(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
     }
 }
 
+/// Scenarios in the columns of one table; more get a table of their own.
+const SCENARIOS: usize = 5;
+
 /// PDR of each datapath in each scenario of `group`, and who leads.
-fn table(figures: &Figures<'_>, group: &Group<'_>) -> Table {
+fn tables(figures: &Figures<'_>, group: &Group<'_>) -> Vec<Table> {
+    let caption = format!("{} ports: {}", group.ports, what_is_shown(figures));
+    group
+        .scenarios
+        .chunks(SCENARIOS)
+        .map(|scenarios| {
+            let mut table = with_scenarios(&caption, &["Datapath"], scenarios);
+            for (place, name) in group.datapaths.iter().enumerate() {
+                let cells = scenarios.iter().map(|scenario| {
+                    let cell = scenario.cells.get(place);
+                    cell.map_or_else(cells::none, |cell| cells::pdr(cell, true))
+                });
+                table.row([plain(*name)].into_iter().chain(cells).collect());
+            }
+            let leads = scenarios.iter().map(|scenario| lead(&scenario.lead));
+            let title = vec![Span::Strong("Most in this run".to_owned())];
+            table.row([title].into_iter().chain(leads).collect());
+            table
+        })
+        .collect()
+}
+
+/// PDR of each datapath on the ports that it is made for; nothing where these are of one kind, and the group's table
+/// says it.
+fn native(figures: &Figures<'_>) -> Vec<Table> {
+    let is_native = |cell: &Cell<'_>| cell.info.is_some_and(|info| info.variant_of.is_none());
+    // Rings are no ports that a host could use.
+    let groups: Vec<_> = figures
+        .groups
+        .iter()
+        .filter(|group| group.ports != PortType::Rings)
+        .filter(|group| {
+            let mut cells = group.scenarios.iter().flat_map(|scenario| &scenario.cells);
+            cells.any(is_native)
+        })
+        .collect();
+    let [first, _, ..] = groups.as_slice() else {
+        return Vec::new();
+    };
     let caption = format!(
-        "{} ports: PDR in Mpps with its interval, the highest rate at which at most {} of the frames are lost{}",
-        group.ports,
+        "Each on the ports that it is made for: {}. Nothing is ranked here: a difference between rows with different ports is that of datapath, ports and tester together",
+        what_is_shown(figures)
+    );
+    (0..first.scenarios.len())
+        .step_by(SCENARIOS)
+        .map(|start| {
+            let of = |group: &Group<'_>| start..(start + SCENARIOS).min(group.scenarios.len());
+            let scenarios = &first.scenarios[of(first)];
+            let mut table = with_scenarios(&caption, &["Datapath", "Ports"], scenarios);
+            for group in &groups {
+                let scenarios = &group.scenarios[of(group)];
+                for (place, name) in group.datapaths.iter().enumerate() {
+                    let mut cells = scenarios.iter().filter_map(|it| it.cells.get(place));
+                    if !cells.clone().any(is_native) {
+                        continue;
+                    }
+                    let mut row = vec![plain(*name), plain(group.ports.to_string())];
+                    row.extend(cells.by_ref().map(|cell| cells::pdr(cell, true)));
+                    table.row(row);
+                }
+                let mut row = vec![
+                    plain("the tester's ceiling"),
+                    plain(group.ports.to_string()),
+                ];
+                row.extend(scenarios.iter().map(|scenario| {
+                    let mut ceilings = scenario.cells.iter().filter_map(Cell::ceiling);
+                    plain(units::mpps_or_none(ceilings.next()))
+                }));
+                table.row(row);
+            }
+            table
+        })
+        .collect()
+}
+
+/// What cells of these tables show.
+fn what_is_shown(figures: &Figures<'_>) -> String {
+    format!(
+        "PDR in Mpps with its interval, the highest rate at which at most {} of the frames are lost{}",
         pdr_allowance(figures),
         if figures.is_smoke() {
             " (smoke: too short for conclusions)"
         } else {
             ""
         }
-    );
-    let mut table = Table::new(caption, &["Scenario", "Most in this run"]);
+    )
+}
+
+/// A table with a column for each scenario.
+fn with_scenarios(caption: &str, first: &[&str], scenarios: &[ScenarioFigures<'_>]) -> Table {
+    let mut table = Table::new(caption.to_owned(), first);
     table
         .columns
-        .extend(group.datapaths.iter().map(|name| Column {
-            title: (*name).to_owned(),
+        .extend(scenarios.iter().map(|scenario| Column {
+            title: scenario.id.to_owned(),
             numeric: true,
         }));
-    for scenario in &group.scenarios {
-        let mut row = vec![plain(scenario.id), lead(&scenario.lead)];
-        row.extend(scenario.cells.iter().map(|cell| cells::pdr(cell, true)));
-        table.row(row);
-    }
     table
 }
 

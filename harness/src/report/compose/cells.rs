@@ -69,10 +69,10 @@ pub(super) fn ceiling(cell: &Cell<'_>) -> [Line; 2] {
     ]
 }
 
-/// The fastest trial: its rate, how busy the datapath's processor was, and the time a frame took.
-pub(super) fn fastest(cell: &Cell<'_>) -> [Line; 4] {
+/// The fastest trial: its rate, how busy the datapath's processor was, the time a frame took, that of a null forward, and cycles.
+pub(super) fn fastest(cell: &Cell<'_>) -> [Line; 5] {
     let Some(fastest) = cell.fastest() else {
-        return [none(), none(), none(), none()];
+        return [none(), none(), none(), none(), none()];
     };
     let ns = fastest.cpu_ns_per_frame;
     let mut busy = figure(cell, units::percent(fastest.busy));
@@ -93,7 +93,16 @@ pub(super) fn fastest(cell: &Cell<'_>) -> [Line; 4] {
         busy,
         figure(cell, units::nanos(ns)),
         null,
+        fastest
+            .cycles_per_frame
+            .map_or_else(none, |cycles| figure(cell, units::fixed(cycles, 0))),
     ]
+}
+
+/// What the datapath takes of a processor while there is nothing to do.
+pub(super) fn idle(cell: &Cell<'_>) -> Line {
+    let idle = cell.result.and_then(|result| result.idle);
+    idle.map_or_else(none, |share| figure(cell, units::percent(share)))
 }
 
 /// What of a frame's time the ports take without any datapath.

@@ -151,6 +151,8 @@ fn processor_time(scenario: &ScenarioFigures<'_>) -> Option<Table> {
             "#Its processor, busy",
             "#ns per frame",
             "#Of a null forward",
+            "#Cycles per frame",
+            "#Processor taken while idle",
         ],
     );
     for cell in scenario
@@ -158,9 +160,17 @@ fn processor_time(scenario: &ScenarioFigures<'_>) -> Option<Table> {
         .iter()
         .filter(|cell| cell.fastest().is_some())
     {
-        let [rate, busy, ns, null] = cells::fastest(cell);
+        let [rate, busy, ns, null, cycles] = cells::fastest(cell);
         table.rows.push(Row {
-            cells: vec![plain(cell.datapath), rate, busy, ns, null],
+            cells: vec![
+                plain(cell.datapath),
+                rate,
+                busy,
+                ns,
+                null,
+                cycles,
+                cells::idle(cell),
+            ],
             doubtful: cell.doubt().is_some(),
         });
     }

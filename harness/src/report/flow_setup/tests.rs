@@ -36,6 +36,7 @@ pub(super) fn header(schema: u32) -> Header {
             summary: String::new(),
             version: String::new(),
             ports: PortType::Veth,
+            variant_of: None,
             declared_differences: Vec::new(),
             polls_busily: false,
             missing: Vec::new(),

@@ -60,6 +60,23 @@ const REFERENCE: Device = Device {
     polls_busily: true,
 };
 
+const DPDK: Device = Device {
+    name: "mizar-dpdk",
+    ports: PortType::VhostUser,
+    rate: 7_500_000.0,
+    ceiling: 12_000_000.0,
+    idle_ns: 4_000.0,
+    polls_busily: true,
+};
+
+const DPDK_VETH: Device = Device {
+    name: "mizar-dpdk-veth",
+    ports: PortType::Veth,
+    rate: 900_000.0,
+    ceiling: 1_950_000.0,
+    ..DPDK
+};
+
 /// Two datapaths on veth ports in five scenarios; a third skipped, one failure, one irregular result, one tester-bound,
 /// one unverified.
 pub(super) fn run() -> RunFolder {
@@ -78,6 +95,24 @@ pub(super) fn two_port_groups() -> RunFolder {
     folder.run.datapaths.push(info(&REFERENCE));
     for (number, id) in SCENARIOS.iter().enumerate() {
         measure(&mut folder, &REFERENCE, number, id);
+    }
+    folder
+}
+
+/// As [`run`], with a datapath on vhost-user ports, and its variant on veth.
+pub(super) fn native_and_variant() -> RunFolder {
+    let mut folder = run();
+    let mut variant = info(&DPDK_VETH);
+    variant.variant_of = Some(DPDK.name.to_owned());
+    folder.run.datapaths.extend([info(&DPDK), variant]);
+    for (number, id) in SCENARIOS.iter().enumerate() {
+        measure(&mut folder, &DPDK, number, id);
+        measure(&mut folder, &DPDK_VETH, number, id);
+        let result = result(&mut folder, DPDK.name, id);
+        result.idle = Some(1.0);
+        if let Some(fastest) = &mut result.fastest {
+            fastest.cycles_per_frame = Some(250.0);
+        }
     }
     folder
 }
@@ -160,6 +195,7 @@ fn info(device: &Device) -> DatapathInfo {
         summary: format!("Mizar's forwarding as {}", device.name),
         version: "1.2.3".to_owned(),
         ports: device.ports,
+        variant_of: None,
         declared_differences: vec!["outer source port".to_owned()],
         polls_busily: device.polls_busily,
         missing: Vec::new(),
@@ -249,6 +285,7 @@ fn measure(folder: &mut RunFolder, device: &Device, number: usize, id: &str) {
             cycles_per_frame: None,
             busy: 0.97,
         }),
+        idle: None,
         null_forward: Some(Fastest {
             rate: 9e6,
             cpu_ns_per_frame: 80.0,

@@ -91,8 +91,13 @@ fn port_groups_are_apart() {
             "<h2>Measured on rings",
         ],
     );
-    assert!(lines(&markdown, &["| Scenario |", "kernel-xdp", "reference"]).is_empty());
-    assert_eq!(lines(&markdown, &["| Scenario |"]).len(), 2);
+    let tables: Vec<_> = markdown
+        .split("\n\n")
+        .filter(|block| block.contains("| Datapath | encap/"))
+        .collect();
+    assert_eq!(tables.len(), 2);
+    assert!(tables[0].contains("| kernel-xdp |") && !tables[0].contains("| reference |"));
+    assert!(tables[1].contains("| reference |") && !tables[1].contains("| kernel-xdp |"));
     for svg in &plots {
         assert!(!(svg.contains("kernel-xdp") && svg.contains("reference")));
     }
@@ -105,6 +110,43 @@ fn port_groups_are_apart() {
     assert_eq!(ports, ["veth", "rings"]);
     let one = terminal_table(&fixture::run());
     assert!(!one.contains("Not to be compared"));
+}
+
+#[test]
+fn datapaths_on_native_ports_stand_together_and_variants_apart() {
+    let (html, markdown, _) = written(&fixture::native_and_variant());
+    assert_order(
+        &html,
+        &[
+            "Each on the ports that it is made for",
+            "Nothing is ranked here",
+            "veth ports: PDR",
+            "vhost-user ports: PDR",
+        ],
+    );
+    let native = markdown
+        .split("\n\n")
+        .find(|block| block.contains("| Datapath | Ports |"))
+        .unwrap();
+    for row in [
+        "| kernel-xdp | veth |",
+        "| mizar-dpdk | vhost-user |",
+        "| the tester's ceiling | veth | 1.950",
+        "| the tester's ceiling | vhost-user | 12.0",
+    ] {
+        assert!(native.contains(row), "{row} in {native}");
+    }
+    assert!(!native.contains("mizar-dpdk-veth"));
+    assert!(!native.contains("Most in this run"));
+    let same = markdown
+        .split("\n\n")
+        .find(|block| block.contains("| Datapath | encap/"))
+        .unwrap();
+    assert!(same.contains("| mizar-dpdk-veth |") && !same.contains("| mizar-dpdk |"));
+    // What rounds with frames took, and what is taken while there are none.
+    assert!(!lines(&markdown, &["| mizar-dpdk |", "| 250", "| 100 %"]).is_empty());
+    let (one_kind, _, _) = written(&fixture::run());
+    assert!(!one_kind.contains("made for"));
 }
 
 #[test]
@@ -125,10 +167,8 @@ fn skipped_datapaths_and_failures_are_listed() {
     }
     assert_eq!(json["skipped"][0]["missing"][0]["remedy"], command);
     assert_eq!(json["failures"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        lines(&markdown, &["| divide/IMIX/1024-flows |", "| failed |"]).len(),
-        1
-    );
+    let row = lines(&markdown, &["| openflow |", "| failed |"])[0];
+    assert_eq!(row.matches("| failed").count(), 1);
     assert!(
         html.contains("no-such-endpoint") && terminal_table(&folder).contains("no-such-endpoint")
     );
@@ -219,16 +259,12 @@ fn a_run_of_failures_has_a_report() {
     let [html, markdown, table] = without_figures(&folder);
     assert!(html.contains("<h2>Failures: 2</h2>"));
     assert_eq!(
-        lines(&markdown, &["| encap/64B/1-flow |", "| failed | failed |"]).len(),
+        lines(&markdown, &["| kernel-xdp | failed | not measured | not"]).len(),
         1
     );
     // What belongs to no scenario belongs to all.
     assert_eq!(
-        lines(
-            &markdown,
-            &["| hop/64B/1-flow |", "| not measured | failed |"]
-        )
-        .len(),
+        lines(&markdown, &["| openflow | failed | failed | failed |"]).len(),
         1
     );
     assert!(!markdown.contains("| all |"));
