@@ -19,6 +19,7 @@ pub fn run(start: &Start, inbox: &Inbox) -> anyhow::Result<()> {
         .iter()
         .map(|device| Port::open(&device.name, pool))
         .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut burst = Burst::EMPTY;
     let mut is_started = false;
     let mut tally = Tally::default();
     let mut unsent = 0;
@@ -37,7 +38,7 @@ pub fn run(start: &Start, inbox: &Inbox) -> anyhow::Result<()> {
             Next::End => return Ok(()),
         }
         for _ in 0..ROUNDS {
-            let handled = round(&mut ports, &mut forwarder, &mut unsent);
+            let handled = round(&mut ports, &mut burst, &mut forwarder, &mut unsent);
             let now = cycles();
             let counter = if handled > 0 {
                 &mut tally.cycles.busy
@@ -54,17 +55,21 @@ pub fn run(start: &Start, inbox: &Inbox) -> anyhow::Result<()> {
 
 /// Each port once; how many frames there were.
 #[inline(always)]
-fn round(ports: &mut [Port], forwarder: &mut Forwarder, unsent: &mut u64) -> u64 {
+fn round(
+    ports: &mut [Port],
+    burst: &mut Burst,
+    forwarder: &mut Forwarder,
+    unsent: &mut u64,
+) -> u64 {
     let mut handled = 0;
     for from in 0..ports.len() {
-        let mut burst = Burst::EMPTY;
-        ports[from].receive(&mut burst);
+        ports[from].receive(burst);
         if burst.len() == 0 {
             continue;
         }
         handled += burst.len() as u64;
         if let Some(to) = forwarder.passes_all_on(from) {
-            *unsent += ports[to].send(&mut burst);
+            *unsent += ports[to].send(burst);
             continue;
         }
         burst.prefetch();

@@ -67,6 +67,15 @@ impl Burst {
         self.count - self.next
     }
 
+    /// Gives back what is in it.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        while let Some(frame) = self.pop() {
+            drop(frame);
+        }
+        (self.next, self.count) = (0, 0);
+    }
+
     /// Asks for the first bytes of all of them to be brought near.
     #[inline(always)]
     pub fn prefetch(&self) {
@@ -109,9 +118,7 @@ impl Burst {
 impl Drop for Burst {
     #[inline(always)]
     fn drop(&mut self) {
-        while let Some(frame) = self.pop() {
-            drop(frame);
-        }
+        self.clear();
     }
 }
 
@@ -162,9 +169,10 @@ impl Port {
         })
     }
 
-    /// Fills an empty burst with what came.
+    /// Fills a burst with what came, instead of what was in it.
     #[inline(always)]
     pub fn receive(&self, burst: &mut Burst) {
+        burst.clear();
         // SAFETY: a device that was started, and room for as many as are asked for.
         let count = unsafe {
             ffi::_rte_eth_rx_burst(self.number, 0, burst.frames.as_mut_ptr(), BURST as u16)
@@ -178,21 +186,26 @@ impl Port {
         if self.outgoing.count == 0 {
             return 0;
         }
-        let mut burst = std::mem::replace(&mut self.outgoing, Burst::EMPTY);
-        self.send(&mut burst)
+        send(self.number, &mut self.outgoing)
     }
 
-    /// Sends a burst of which nothing was taken out; how many frames the device did not take. They are given back.
+    /// Sends a burst of which nothing was taken out, and empties it; how many frames the device did not take. They are
+    /// given back.
     #[inline(always)]
     pub fn send(&self, burst: &mut Burst) -> u64 {
-        let count = burst.count as u16;
-        // SAFETY: a device that was started, and as many frames as are told, which nobody else has.
-        let sent =
-            unsafe { ffi::_rte_eth_tx_burst(self.number, 0, burst.frames.as_mut_ptr(), count) };
-        // The device has those.
-        burst.next = usize::from(sent);
-        u64::from(count - sent)
+        send(self.number, burst)
     }
+}
+
+#[inline(always)]
+fn send(number: u16, burst: &mut Burst) -> u64 {
+    let count = burst.count as u16;
+    // SAFETY: a device that was started, and as many frames as are told, which nobody else has.
+    let sent = unsafe { ffi::_rte_eth_tx_burst(number, 0, burst.frames.as_mut_ptr(), count) };
+    // The device has those.
+    burst.next = usize::from(sent);
+    burst.clear();
+    u64::from(count - sent)
 }
 
 /// DPDK's number of a device.
