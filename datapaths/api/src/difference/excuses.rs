@@ -1,21 +1,17 @@
 //! Frames that a difference puts outside the contract.
 
-use super::Difference;
+use super::packet::{self, INNER, OPTIONS, header, inner_at, inner_ip, is_overlay};
+use super::{Difference, choice};
 use mizar_wire::geneve::{self, OptionHeader};
 use mizar_wire::{Be16, Ipv4, ethernet, ipv4, tcp, udp};
-use topologies::provision::{EndpointKind, Port, Provision};
-use zerocopy::FromBytes;
-
-const OPTIONS: usize = ethernet::LEN + ipv4::LEN + udp::LEN + geneve::LEN;
-const INNER: usize = OPTIONS + geneve::OPTIONS_LEN;
+use topologies::provision::{EndpointKind, Port, Provision, Rules};
 
 /// Whether `difference` puts the frame outside the contract.
 pub fn holds(difference: Difference, provision: &Provision, port: Port, frame: &[u8]) -> bool {
-    let is_policed = !provision.ingress.is_empty() || !provision.egress.is_empty();
     match difference {
         Difference::Parsing => {
             is_unusual(provision, port, frame)
-                || is_policed && inner_ip(frame, port).is_some_and(|ip| ip.src == ip.dst)
+                || policed(provision, port, frame).is_some_and(|ip| ip.src == ip.dst)
         }
         Difference::OuterTimeToLive => is_spent(provision, port, frame),
         Difference::Neighbours => {
@@ -30,73 +26,36 @@ pub fn holds(difference: Difference, provision: &Provision, port: Port, frame: &
                     .iter()
                     .any(|endpoint| endpoint.kind == EndpointKind::Scaled && endpoint.ip == address)
             };
-            is_modify(frame, port) || inner_ip(frame, port).is_some_and(|ip| is_scaled(ip.dst))
+            port == Port::Uplink && packet::is_modify(frame)
+                || inner_ip(frame, port).is_some_and(|ip| is_scaled(ip.dst))
         }
-        Difference::Tracking => {
-            is_policed
-                && inner_ip(frame, port)
-                    .is_some_and(|ip| ip.is_fragment() || has_wrong_checksum(frame, port, ip))
-        }
+        Difference::Tracking => policed(provision, port, frame)
+            .is_some_and(|ip| ip.is_fragment() || has_wrong_checksum(frame, port, ip)),
         Difference::InnerChecksums => {
             inner_ip(frame, port).is_some_and(|ip| ip.checksum != ip.expected_checksum())
         }
-        Difference::BouncerChoice => {
-            is_addressed(provision, port, frame) && has_unequal_choices(provision)
-        }
+        Difference::BouncerChoice => choice::for_arrived(provision, port, frame)
+            .into_iter()
+            .any(|group| is_unequal(provision, group)),
         Difference::Runts => frame.len() < ethernet::LEN,
         _ => false,
     }
 }
 
-/// Whether the frame is one that may be sent to a bouncer or divider.
-fn is_addressed(provision: &Provision, port: Port, frame: &[u8]) -> bool {
-    port != Port::Uplink || is_overlay(provision, frame)
+/// Whether members of a group of several are not all reached alike: one is this very droplet, or one's Ethernet address
+/// is not known.
+fn is_unequal(provision: &Provision, group: &[Ipv4]) -> bool {
+    let is_other = |ip: &Ipv4| *ip == provision.host.ip || provision.mac_of(*ip).is_none();
+    group.len() > 1 && group.iter().any(is_other)
 }
 
-/// Whether a group of several bouncers or dividers has members that are not reached as the others are: this very
-/// droplet, or one whose Ethernet address is not known.
-fn has_unequal_choices(provision: &Provision) -> bool {
-    groups(provision).any(|group| {
-        let is_other = |ip: &Ipv4| *ip == provision.host.ip || provision.mac_of(*ip).is_none();
-        group.len() > 1 && group.iter().any(is_other)
-    })
-}
-
-/// All groups that a droplet picks from.
-pub fn groups(provision: &Provision) -> impl Iterator<Item = &Vec<Ipv4>> {
-    let bouncers = provision
-        .attachments
-        .iter()
-        .map(|attachment| &attachment.bouncers);
-    bouncers
-        .chain(provision.networks.iter().map(|network| &network.bouncers))
-        .chain(provision.vpcs.iter().map(|vpc| &vpc.dividers))
-}
-
-fn header<T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable>(
-    frame: &[u8],
-    at: usize,
-) -> Option<T> {
-    T::read_from_prefix(frame.get(at..)?)
-        .ok()
-        .map(|(header, _)| header)
-}
-
-/// Whether these are outer headers that Mizar reads as its own.
-fn is_overlay(provision: &Provision, frame: &[u8]) -> bool {
-    let (Some(ethernet), Some(ip), Some(udp)) = (
-        header::<ethernet::Header>(frame, 0),
-        header::<ipv4::Header>(frame, ethernet::LEN),
-        header::<udp::Header>(frame, ethernet::LEN + ipv4::LEN),
-    ) else {
-        return false;
-    };
-    ethernet.ethertype == ethernet::IPV4
-        && ip.version_ihl == ipv4::VERSION_IHL
-        && ip.protocol == ipv4::UDP
-        && !ip.is_fragment()
-        && ip.dst == provision.host.ip
-        && udp.dst == geneve::PORT
+/// The inner header of a TCP or UDP packet that comes from an endpoint to which policy applies, or goes to one.
+fn policed(provision: &Provision, port: Port, frame: &[u8]) -> Option<ipv4::Header> {
+    let ip = inner_ip(frame, port)?;
+    let vni = packet::vni(provision, port, frame)?;
+    let applies = |rules: &Rules| packet::is_among(&rules.enforced, vni, [ip.src, ip.dst]);
+    let is_judged = matches!(ip.protocol, ipv4::TCP | ipv4::UDP);
+    (is_judged && (applies(&provision.ingress) || applies(&provision.egress))).then_some(ip)
 }
 
 /// Whether an agent never makes such a frame, and parsers may take it in different ways.
@@ -204,19 +163,6 @@ fn has_bad_offset(frame: &[u8], own: usize, total: usize) -> bool {
     offset < size_of::<tcp::Header>() || own + offset > total
 }
 
-/// Where the inner frame starts.
-fn inner_at(port: Port) -> usize {
-    if port == Port::Uplink { INNER } else { 0 }
-}
-
-fn inner_ip(frame: &[u8], port: Port) -> Option<ipv4::Header> {
-    let at = inner_at(port);
-    let ethernet: ethernet::Header = header(frame, at)?;
-    (ethernet.ethertype == ethernet::IPV4)
-        .then(|| header(frame, at + ethernet::LEN))
-        .flatten()
-}
-
 /// Whether the time to live ends here: outside, or of a packet that comes back to this very droplet.
 fn is_spent(provision: &Provision, port: Port, frame: &[u8]) -> bool {
     if port == Port::Uplink {
@@ -249,11 +195,6 @@ fn claims_address(provision: &Provision, frame: &[u8]) -> bool {
         });
         is_overlay(provision, frame) && known.is_some_and(|mac| mac != ethernet.src)
     })
-}
-
-fn is_modify(frame: &[u8], port: Port) -> bool {
-    let option = header::<geneve::ScaledEndpoint>(frame, OPTIONS + 16);
-    port == Port::Uplink && option.is_some_and(|option| option.is_modify())
 }
 
 /// Whether the switch would find a checksum wrong: of IPv4, TCP or UDP.

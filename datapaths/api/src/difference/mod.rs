@@ -4,8 +4,12 @@
 //! A difference either puts frames outside the contract ([`excuse`]), so that they are not compared at all and
 //! counted as such, or it allows certain bytes to be others ([`allow`]): not any, but those that it names.
 
+mod choice;
 mod excuses;
 mod outer;
+mod packet;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use topologies::oracle::Outcome;
@@ -95,8 +99,9 @@ impl Difference {
                  absent return-to-sender at a hop type 0x4e and length 3; Mizar reads both as absent"
             }
             Self::BouncerChoice => {
-                "of several bouncers or dividers one is picked by the switch's hash of the inner addresses, the same \
-                 for both directions"
+                "of several bouncers or dividers that a packet may go by one is picked by the switch's hash of the \
+                 inner addresses, the same for both directions; where one of these is this very droplet, or its \
+                 Ethernet address is not known, packets are not compared"
             }
             Self::NoShaping => {
                 "classes that Mizar hands to the stack to be shaped leave by the uplink at once, with their DSCP"
@@ -115,9 +120,11 @@ impl Difference {
                  for, and first packets are lost; a packet that would go to this very droplet ends here"
             }
             Self::Tracking => {
-                "where policy applies, the switch tracks connections by its own rules: fragments, and packets with \
-                 wrong checksums or outside the TCP window, are judged without their connection, and a reply over UDP \
-                 shares the judgement on the first packet, where Mizar asks policy anew"
+                "TCP and UDP packets of an endpoint to which policy applies are tracked by the switch's own rules: \
+                 fragments and packets with wrong checksums are judged without their connection, and are not \
+                 compared. A reply over UDP shares the judgement on the first packet, where Mizar asks policy anew, \
+                 and a packet outside the TCP window is judged without its connection, too; to tell these takes \
+                 memory, so they are compared, and fail where the judgements are not the same"
             }
             Self::InnerChecksums => {
                 "where a flow is rewritten, an inner IPv4 checksum that came in wrong stays wrong; Mizar mends it"

@@ -1,7 +1,7 @@
 //! Bytes of outer headers that may be others.
 
-use super::Difference;
-use super::excuses::groups;
+use super::{Difference, choice};
+use mizar_wire::Ipv4;
 use topologies::provision::{Host, Port, Provision};
 
 const IP: usize = 14;
@@ -97,7 +97,10 @@ pub fn allow(
                 }
             }
             Difference::BouncerChoice => {
-                if let Some(host) = other_choice(provision, &wanted, got) {
+                let group = choice::for_sent(provision, port, is_hop, &wanted);
+                if let Some(host) =
+                    group.and_then(|group| other_choice(provision, group, &wanted, got))
+                {
                     put(&mut wanted, DST, &host.ip.octets());
                     put(&mut wanted, 0, &host.mac.octets());
                 }
@@ -113,20 +116,16 @@ fn is_ipv4(frame: &[u8]) -> bool {
     frame.get(INNER + 12..INNER + 14) == Some(&[0x08, 0x00])
 }
 
-/// The droplet that `got` goes to, if it is in one group with the one that it should go to.
-fn other_choice(provision: &Provision, wanted: &[u8], got: &[u8]) -> Option<Host> {
-    let at = |frame: &[u8]| frame.get(DST..DST + 4).map(<[u8]>::to_vec);
-    let (should, goes) = (at(wanted)?, at(got)?);
-    let mut groups = groups(provision).filter(|group| {
-        let has = |address: &[u8]| group.iter().any(|ip| ip.octets()[..] == *address);
-        has(&should) && has(&goes)
-    });
-    groups.next()?;
-    provision
-        .substrate
-        .iter()
-        .copied()
-        .find(|host| host.ip.octets()[..] == goes[..])
+/// The droplet that `got` goes to, if it and the one that it should go to are of `group`.
+fn other_choice(provision: &Provision, group: &[Ipv4], wanted: &[u8], got: &[u8]) -> Option<Host> {
+    let next = |frame: &[u8]| {
+        let address = frame.get(DST..DST + 4)?;
+        group.iter().find(|ip| ip.octets()[..] == *address).copied()
+    };
+    next(wanted)?;
+    let goes = next(got)?;
+    let mut known = provision.substrate.iter().copied();
+    known.find(|host| host.ip == goes)
 }
 
 fn write_checksum(frame: &mut [u8]) {

@@ -1,0 +1,151 @@
+//! The group of bouncers or dividers that one is picked from for a frame: no member of another group is lawful.
+//!
+//! What a droplet learned is not known here, and need not be: a direct path that was learned leads past every group,
+//! and a datapath that has not learned it is found by its cache.
+
+use super::packet::{self, header};
+use mizar_wire::{Ipv4, Vni, arp, ethernet, ipv4};
+use topologies::provision::{Port, Provision};
+
+/// What a packet is routed by.
+#[derive(Debug, Clone, Copy)]
+struct Route {
+    vni: Vni,
+    src: Ipv4,
+    dst: Ipv4,
+    /// Whether it asks by ARP who has `dst`.
+    asks: bool,
+}
+
+/// Groups from which one may be picked for a frame that arrives: those that the endpoint's agent picks from, and those
+/// of the hop that the droplet is. For a frame of an endpoint it is both where the droplet is its own bouncer.
+pub fn for_arrived<'a>(provision: &'a Provision, port: Port, frame: &[u8]) -> Vec<&'a [Ipv4]> {
+    let own = provision.host.ip;
+    let at_hop = |route| by_hop(provision, answered(provision, route));
+    if port == Port::Uplink {
+        let route = packet::is_overlay(provision, frame)
+            .then(|| encapsulated(frame))
+            .flatten();
+        return route.and_then(at_hop).into_iter().collect();
+    }
+    let Some(attachment) = packet::attachment(provision, port) else {
+        return Vec::new();
+    };
+    let Some(route) = Route::read(attachment.vni, frame) else {
+        return Vec::new();
+    };
+    let (mut groups, turns_back) = match direct_path(provision, route) {
+        Some(host) => (Vec::new(), host == own),
+        None => {
+            let bouncers = attachment.bouncers.as_slice();
+            (vec![bouncers], bouncers.contains(&own))
+        }
+    };
+    if turns_back {
+        groups.extend(at_hop(route));
+    }
+    groups
+}
+
+/// The group from which the next droplet was picked for `frame`, which arrived at `port` and leaves with outer headers;
+/// by the droplet as a hop if `is_hop`.
+pub fn for_sent<'a>(
+    provision: &'a Provision,
+    port: Port,
+    is_hop: bool,
+    frame: &[u8],
+) -> Option<&'a [Ipv4]> {
+    let route = encapsulated(frame)?;
+    if is_hop {
+        return by_hop(provision, route);
+    }
+    let attachment = packet::attachment(provision, port)?;
+    direct_path(provision, route)
+        .is_none()
+        .then_some(&attachment.bouncers)
+}
+
+impl Route {
+    /// Of an inner frame.
+    fn read(vni: Vni, frame: &[u8]) -> Option<Self> {
+        let ethernet: ethernet::Header = header(frame, 0)?;
+        match ethernet.ethertype {
+            ethernet::IPV4 => header(frame, ethernet::LEN).map(|ip: ipv4::Header| Self {
+                vni,
+                src: ip.src,
+                dst: ip.dst,
+                asks: false,
+            }),
+            ethernet::ARP => {
+                let message: arp::Header = header(frame, ethernet::LEN)?;
+                let addresses: arp::Addresses = header(frame, ethernet::LEN + arp::HEADER_LEN)?;
+                Some(Self {
+                    vni,
+                    src: addresses.sender_ip,
+                    dst: addresses.target_ip,
+                    asks: message.operation == arp::REQUEST,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The other way.
+    fn reversed(self) -> Self {
+        Self {
+            src: self.dst,
+            dst: self.src,
+            ..self
+        }
+    }
+}
+
+/// Of a frame with outer headers. A modify message travels back to the source.
+fn encapsulated(frame: &[u8]) -> Option<Route> {
+    let vni = packet::outer_vni(frame)?;
+    let route = Route::read(vni, frame.get(packet::INNER..)?)?;
+    Some(if packet::is_modify(frame) {
+        route.reversed()
+    } else {
+        route
+    })
+}
+
+/// A question that a hop answers itself goes back as the answer.
+fn answered(provision: &Provision, route: Route) -> Route {
+    let mut endpoints = provision.endpoints.iter();
+    let is_answered = route.asks
+        && endpoints.any(|endpoint| {
+            (endpoint.vni, endpoint.ip) == (route.vni, route.dst) && endpoint.port.is_none()
+        });
+    if is_answered { route.reversed() } else { route }
+}
+
+/// The group that a hop picks from, unless it knows where the destination is: bouncers of the network with the longest
+/// prefix, or else dividers of the VPC.
+fn by_hop(provision: &Provision, route: Route) -> Option<&[Ipv4]> {
+    let mut endpoints = provision.endpoints.iter();
+    let is_known = endpoints.any(|endpoint| (endpoint.vni, endpoint.ip) == (route.vni, route.dst));
+    if is_known || direct_path(provision, route).is_some() {
+        return None;
+    }
+    let networks = provision.networks.iter();
+    let network = networks
+        .filter(|network| network.vni == route.vni && network.cidr.contains(route.dst))
+        .max_by_key(|network| network.cidr.length());
+    let mut vpcs = provision.vpcs.iter();
+    match network {
+        Some(network) => Some(&network.bouncers),
+        None => vpcs
+            .find(|vpc| vpc.vni == route.vni)
+            .map(|vpc| vpc.dividers.as_slice()),
+    }
+}
+
+/// The droplet that the tables say hosts the destination.
+fn direct_path(provision: &Provision, route: Route) -> Option<Ipv4> {
+    let mut paths = provision.direct_paths.iter();
+    paths
+        .find(|path| (path.vni, path.ip) == (route.vni, route.dst))
+        .map(|path| path.host.ip)
+}
