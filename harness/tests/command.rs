@@ -37,7 +37,14 @@ fn wrong_inputs_are_explained() {
             &["per-datapath", "--datapath", "nope"][..],
             "expected one of: reference, kernel-xdp",
         ),
-        (&["per-datapath", "--topology", "nope"], "nope"),
+        (
+            &["per-datapath", "--topology", "nope"],
+            "neither built in (encap, decap",
+        ),
+        (
+            &["verify", "--topology", "encap", "--topology", "nope"],
+            "neither built in (encap, decap",
+        ),
         (&["per-datapath", "--frame-size", "40"], "64 to 1518"),
         (&["per-datapath", "--flows", "0"], "expected 1 to 1000000"),
         (
@@ -182,6 +189,22 @@ fn verify_counts_and_fails_on_a_wrong_vector() {
             .ends_with("83 passed, 1 failed, 0 skipped"),
         "{printed}"
     );
+}
+
+#[test]
+fn verify_keeps_to_the_topologies_that_are_named() {
+    let passed = |more: &[&str]| {
+        let arguments = ["verify", "--datapath", "reference", "--format", "json"];
+        let output = bench(&[&arguments, more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        json[0]["passed"].as_u64().unwrap()
+    };
+    let encap = passed(&["--topology", "encap"]);
+    let hop = passed(&["--topology", "hop"]);
+    let both = passed(&["--topology", "encap", "--topology", "hop"]);
+    assert_eq!(both, encap + hop);
+    assert!(passed(&[]) > both);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::tester::FrameSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
+use topologies::catalogue;
 use topologies::topology::Transport;
 
 /// Compares datapaths of the Mizar overlay: proves that they forward alike, then measures them.
@@ -62,10 +63,8 @@ pub struct Measure {
     /// Measure this datapath; may be given several times. All that are measured by default if not given.
     #[arg(long = "datapath", value_name = "NAME")]
     pub datapaths: Vec<String>,
-    /// Measure in this topology, by name or file; may be given several times. All of the catalogue if not
-    /// given.
-    #[arg(long = "topology", value_name = "NAME|FILE")]
-    pub topologies: Vec<String>,
+    #[command(flatten)]
+    pub topologies: Topologies,
     /// How thoroughly to measure.
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     pub profile: Profile,
@@ -93,6 +92,30 @@ pub struct Measure {
     /// Measure what failed verification too, and mark every figure of it.
     #[arg(long)]
     pub measure_anyway: bool,
+}
+
+/// Which topologies.
+#[derive(Debug, Args)]
+pub struct Topologies {
+    /// Only in this topology, by name or file; may be given several times. All of the catalogue if not given.
+    #[arg(long = "topology", value_name = "NAME|FILE")]
+    names: Vec<String>,
+}
+
+impl Topologies {
+    /// Whether some are named.
+    pub fn are_named(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// Names or files of those to take, for [`catalogue::find`].
+    pub fn to_find(&self) -> Vec<&str> {
+        if self.are_named() {
+            self.names.iter().map(String::as_str).collect()
+        } else {
+            catalogue::ENTRIES.iter().map(|entry| entry.name).collect()
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -139,8 +162,10 @@ pub struct Verify {
     /// Verify this datapath; may be given several times. All that are measured by default if not given.
     #[arg(long = "datapath", value_name = "NAME")]
     pub datapaths: Vec<String>,
-    /// Replay the golden vectors of this file; those built in, and the oracle's corpus for every topology,
-    /// if not given.
+    #[command(flatten)]
+    pub topologies: Topologies,
+    /// Replay the golden vectors of this file, and nothing else unless a topology is given. Without either: those
+    /// built in, and the oracle's corpus for every topology.
     #[arg(long, value_name = "FILE")]
     pub vectors: Option<PathBuf>,
     /// Fail if this datapath cannot run here; may be given several times.

@@ -131,16 +131,8 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
     } else {
         arguments.frame_sizes.clone()
     };
-    let names: Vec<String> = if arguments.topologies.is_empty() {
-        catalogue::ENTRIES
-            .iter()
-            .map(|entry| entry.name.to_owned())
-            .collect()
-    } else {
-        arguments.topologies.clone()
-    };
     let mut tasks = Vec::new();
-    for name in &names {
+    for name in arguments.topologies.to_find() {
         for flows in &flows {
             let parameters = Parameters::new(arguments.endpoints, *flows)?;
             let topology = catalogue::find(name, parameters)?;

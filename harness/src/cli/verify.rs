@@ -10,7 +10,7 @@ use datapath_api::Datapath;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use topologies::catalogue;
-use topologies::topology::Parameters;
+use topologies::topology::{Parameters, Topology};
 use topologies::vectors::{self, Vector};
 
 /// Flows and endpoints of the oracle's corpus.
@@ -32,14 +32,24 @@ pub fn run(arguments: &Verify, format: Format) -> anyhow::Result<Outcome> {
     let datapaths = registry::select(&arguments.datapaths)?;
     let vectors = match &arguments.vectors {
         Some(path) => vectors::load(path)?,
+        None if arguments.topologies.are_named() => Vec::new(),
         None => vectors::parse(vectors::BUILT_IN).context("the built-in vectors")?,
+    };
+    let topologies = if arguments.vectors.is_some() && !arguments.topologies.are_named() {
+        Vec::new()
+    } else {
+        let parameters = Parameters::new(FLOWS, FLOWS)?;
+        let names = arguments.topologies.to_find().into_iter();
+        names
+            .map(|name| catalogue::find(name, parameters))
+            .collect::<Result<Vec<_>, _>>()?
     };
     if let Some(outcome) = check_required(&arguments.require)? {
         return Ok(outcome);
     }
     let mut all = Vec::new();
     for datapath in &datapaths {
-        let checked = check(datapath.as_ref(), &vectors, arguments.vectors.is_none())?;
+        let checked = check(datapath.as_ref(), &vectors, &topologies);
         if format == Format::Text {
             print(&checked);
         }
@@ -60,7 +70,7 @@ pub fn run(arguments: &Verify, format: Format) -> anyhow::Result<Outcome> {
     })
 }
 
-fn check(datapath: &dyn Datapath, vectors: &[Vector], corpus: bool) -> anyhow::Result<Checked> {
+fn check(datapath: &dyn Datapath, vectors: &[Vector], topologies: &[Topology]) -> Checked {
     let missing: Vec<String> = datapath.probe().iter().map(ToString::to_string).collect();
     let mut checked = Checked {
         datapath: datapath.name(),
@@ -72,8 +82,8 @@ fn check(datapath: &dyn Datapath, vectors: &[Vector], corpus: bool) -> anyhow::R
         missing,
     };
     if !checked.missing.is_empty() {
-        checked.skipped = vectors.len() as u64;
-        return Ok(checked);
+        checked.skipped = (vectors.len() + topologies.len()) as u64;
+        return checked;
     }
     let mut add = |report: Report| {
         checked.passed += report.passed;
@@ -93,13 +103,10 @@ fn check(datapath: &dyn Datapath, vectors: &[Vector], corpus: bool) -> anyhow::R
         );
     };
     add(verify::vectors::replay(datapath, vectors));
-    if corpus {
-        for entry in catalogue::ENTRIES {
-            let topology = entry.load(Parameters::new(FLOWS, FLOWS)?)?;
-            add(verify::oracle::check(datapath, &topology, FLOWS));
-        }
+    for topology in topologies {
+        add(verify::oracle::check(datapath, topology, FLOWS));
     }
-    Ok(checked)
+    checked
 }
 
 fn print(checked: &Checked) {
