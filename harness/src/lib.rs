@@ -4,6 +4,7 @@ pub mod cli;
 pub mod environment;
 pub mod flow_setup;
 pub mod lab;
+pub mod lines;
 pub mod profile;
 pub mod record;
 pub mod registry;

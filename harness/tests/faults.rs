@@ -274,7 +274,7 @@ fn killed_in_flow_setup() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run");
     flow_setup::run(&plan, &out, &Silent, &AtomicBool::new(false))?;
-    let (_, records) = flow_setup::record::read(&out)?;
+    let records = flow_setup::record::Recorded::read(&out)?.records;
     let failure = records.iter().find_map(|record| match record {
         flow_setup::record::Record::Failure(failure) => Some(failure),
         _ => None,

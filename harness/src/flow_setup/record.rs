@@ -6,6 +6,7 @@
 
 use super::flows::Traffic;
 use super::learning::Learning;
+use crate::lines::{self, Damage};
 use crate::record::{DatapathInfo, Environment, Failure, Latency, PortType, Rate, Verification};
 use datapath_api::SwitchCounters;
 use serde::{Deserialize, Serialize};
@@ -243,12 +244,13 @@ impl Log {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}; give the folder of a run of `bench flow-setup`", path.display())]
-    File {
+    #[error("{0}; give the folder of a run of `bench flow-setup`")]
+    Lines(#[from] lines::ReadError),
+    /// There is no such file.
+    #[error("{} is not there; give the folder of a run of `bench flow-setup`", path.display())]
+    Absent {
         /// The file.
         path: PathBuf,
-        /// Why.
-        source: io::Error,
     },
     /// It does not begin with a header of this version.
     #[error(
@@ -261,21 +263,36 @@ pub enum ReadError {
     },
 }
 
-/// Header and records of a run's folder. A last line that was cut off is left out.
-///
-/// # Errors
-/// Where there is no such file, or its version is another.
-pub fn read(folder: &Path) -> Result<(Header, Vec<Record>), ReadError> {
-    let path = folder.join(FILE);
-    let text = std::fs::read_to_string(&path).map_err(|source| ReadError::File {
-        path: path.clone(),
-        source,
-    })?;
-    let mut records = text
-        .lines()
-        .map_while(|line| serde_json::from_str::<Record>(line).ok());
-    match records.next() {
-        Some(Record::Header(header)) if header.schema == SCHEMA => Ok((*header, records.collect())),
-        _ => Err(ReadError::Header { path }),
+/// What a run left behind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The first line.
+    pub header: Header,
+    /// The readable ones of the others, in their order.
+    pub records: Vec<Record>,
+    /// What could not be read.
+    pub damage: Damage,
+}
+
+impl Recorded {
+    /// Reads the file in a run's folder. Lines that cannot be read are skipped and noted.
+    ///
+    /// # Errors
+    /// Where there is no such file, or its version is another.
+    pub fn read(folder: &Path) -> Result<Self, ReadError> {
+        let path = folder.join(FILE);
+        let (records, damage) = lines::read(&path)?;
+        if damage.absent {
+            return Err(ReadError::Absent { path });
+        }
+        let mut records = records.into_iter();
+        match records.next() {
+            Some(Record::Header(header)) if header.schema == SCHEMA => Ok(Self {
+                header: *header,
+                records: records.collect(),
+                damage,
+            }),
+            _ => Err(ReadError::Header { path }),
+        }
     }
 }

@@ -1,23 +1,24 @@
 //! Reading a run's folder.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::lines::{self, Damage};
 use crate::record::{Record, Run, SCHEMA};
 
 /// Name of the file that describes the run.
 const RUN: &str = "run.json";
 
 /// Name of the file that grows with the run.
-const TRIALS: &str = "trials.jsonl";
+pub(super) const TRIALS: &str = "trials.jsonl";
 
 /// A run's folder cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A file is absent or cannot be read.
+    /// The description of the run is absent or cannot be read.
     #[error("cannot read {}", path.display())]
     File {
         /// The file.
@@ -25,16 +26,9 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
-    /// Reading stopped in the middle of a file.
-    #[error("cannot read {} at line {line}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from one.
-        line: u64,
-        /// Why.
-        source: io::Error,
-    },
+    /// What was recorded is there and cannot be read.
+    #[error(transparent)]
+    Lines(#[from] lines::ReadError),
     /// The description of the run is not what this program writes.
     #[error("{} line {line}: {source}", path.display())]
     Format {
@@ -69,22 +63,11 @@ pub struct RunFolder {
     pub damage: Damage,
 }
 
-/// What could not be read of `trials.jsonl`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Damage {
-    /// The file is absent.
-    pub absent: bool,
-    /// The last line was cut off: the run was interrupted while it was written.
-    pub cut_off: bool,
-    /// Lines that are no record, counted from one.
-    pub unreadable: Vec<u64>,
-}
-
 impl RunFolder {
     /// Reads `run.json` and `trials.jsonl` in `dir`. Unreadable lines of the latter are skipped and noted.
     pub fn read(dir: &Path) -> Result<Self, ReadError> {
         let run = read_run(&dir.join(RUN))?;
-        let (records, damage) = read_records(&dir.join(TRIALS))?;
+        let (records, damage) = lines::read(&dir.join(TRIALS))?;
         Ok(Self {
             run,
             records,
@@ -116,47 +99,4 @@ fn read_run(path: &Path) -> Result<Run, ReadError> {
         });
     }
     serde_json::from_slice(&text).map_err(format)
-}
-
-/// Reads `trials.jsonl` line by line. A run that ended before its first line has none, which is no error.
-fn read_records(path: &Path) -> Result<(Vec<Record>, Damage), ReadError> {
-    let mut records = Vec::new();
-    let mut damage = Damage::default();
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            damage.absent = true;
-            return Ok((records, damage));
-        }
-        Err(source) => {
-            return Err(ReadError::File {
-                path: path.to_owned(),
-                source,
-            });
-        }
-    };
-    let mut reader = BufReader::new(file);
-    let mut bytes = Vec::new();
-    for line in 1.. {
-        bytes.clear();
-        let read = reader.read_until(b'\n', &mut bytes);
-        let read = read.map_err(|source| ReadError::Line {
-            path: path.to_owned(),
-            line,
-            source,
-        })?;
-        if read == 0 {
-            break;
-        }
-        if bytes.trim_ascii().is_empty() {
-            continue;
-        }
-        match serde_json::from_slice(&bytes) {
-            Ok(record) => records.push(record),
-            // Each line is written with its line break, so one without is the last and incomplete.
-            Err(_) if !bytes.ends_with(b"\n") => damage.cut_off = true,
-            Err(_) => damage.unreadable.push(line),
-        }
-    }
-    Ok((records, damage))
 }

@@ -6,10 +6,12 @@ pub(super) use cell::unsent_decided;
 
 use std::collections::BTreeMap;
 
+use crate::lines::Damage;
 use crate::record::{Purpose, Record};
 
 use super::RunFolder;
 use super::figures::{Figures, is_optimised, place};
+use super::folder::TRIALS;
 use super::text;
 
 /// A clock this slow to read is felt in a latency of microseconds.
@@ -122,8 +124,16 @@ fn of_files(folder: &RunFolder, out: &mut Vec<String>) {
     } else if folder.records.is_empty() {
         out.push("trials.jsonl has no readable line: nothing was measured.".to_owned());
     }
+    out.extend(of_damage(TRIALS, damage));
+}
+
+/// Lines of a file of records that are left out.
+pub(super) fn of_damage(file: &str, damage: &Damage) -> Vec<String> {
+    let mut out = Vec::new();
     if damage.cut_off {
-        out.push("The last line of trials.jsonl is cut off: the run was interrupted while it wrote. That record is left out; results may be missing.".to_owned());
+        out.push(format!(
+            "The last line of {file} is cut off: the run was interrupted while it wrote. That record is left out; results may be missing."
+        ));
     }
     if !damage.unreadable.is_empty() {
         let shown: Vec<_> = damage
@@ -138,12 +148,13 @@ fn of_files(folder: &RunFolder, out: &mut Vec<String>) {
             ", in"
         };
         out.push(format!(
-            "{} of trials.jsonl could not be read and {} left out{more} line {}. Figures may lack what they held; restore the file or run again.",
+            "{} of {file} could not be read and {} left out{more} line {}. Figures may lack what they held; restore the file or run again.",
             text::count(damage.unreadable.len() as u64, "line", "lines"),
             if damage.unreadable.len() == 1 { "is" } else { "are" },
             text::list(&shown)
         ));
     }
+    out
 }
 
 /// Records and descriptions that do not fit together.

@@ -2,8 +2,9 @@
 
 use super::warnings;
 use crate::flow_setup::flows::Traffic;
-use crate::flow_setup::record::{Ceiling, Cell, Header, Record};
+use crate::flow_setup::record::{Ceiling, Cell, FILE, Header, Record, Recorded};
 use crate::record::{Failure, PortType};
+use crate::report::warnings::of_damage;
 
 /// All figures of a run.
 pub(super) struct Figures<'a> {
@@ -38,7 +39,12 @@ pub(super) struct Shown<'a> {
 }
 
 impl<'a> Figures<'a> {
-    pub fn of(header: &'a Header, records: &'a [Record]) -> Self {
+    pub fn of(recorded: &'a Recorded) -> Self {
+        let Recorded {
+            header,
+            records,
+            damage,
+        } = recorded;
         let cells: Vec<&Cell> = records
             .iter()
             .filter_map(|record| match record {
@@ -104,7 +110,7 @@ impl<'a> Figures<'a> {
             .collect();
         Self {
             header,
-            warnings: warnings::of_run(header),
+            warnings: [warnings::of_run(header), of_damage(FILE, damage)].concat(),
             groups,
             failures: records
                 .iter()

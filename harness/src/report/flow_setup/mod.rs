@@ -9,7 +9,7 @@ mod warnings;
 
 use super::plots::{Picture, PlotError, flow_setup as picture};
 use super::{PLOTS, markdown, text, units};
-use crate::flow_setup::record;
+use crate::flow_setup::record::{ReadError, Recorded};
 use figures::{Figures, Group};
 use std::fs;
 use std::io;
@@ -23,7 +23,7 @@ const COLUMNS: usize = 100;
 pub enum Error {
     /// What was recorded cannot be read.
     #[error(transparent)]
-    Read(#[from] record::ReadError),
+    Read(#[from] ReadError),
     /// A picture cannot be drawn.
     #[error(transparent)]
     Plot(#[from] PlotError),
@@ -54,8 +54,8 @@ pub struct Written {
 /// # Errors
 /// Where the run cannot be read or the report not be written.
 pub fn write(folder: &Path) -> Result<Written, Error> {
-    let (header, records) = record::read(folder)?;
-    let figures = Figures::of(&header, &records);
+    let recorded = Recorded::read(folder)?;
+    let figures = Figures::of(&recorded);
     let pictures = figures
         .groups
         .iter()
@@ -90,8 +90,7 @@ pub fn write(folder: &Path) -> Result<Written, Error> {
 /// # Errors
 /// Where the run cannot be read.
 pub fn terminal_table(folder: &Path) -> Result<String, Error> {
-    let (header, records) = record::read(folder)?;
-    Ok(terminal(&Figures::of(&header, &records)))
+    Ok(terminal(&Figures::of(&Recorded::read(folder)?)))
 }
 
 /// The header and the cells as JSON: rates in flows per second, times in nanoseconds, as the names say.
@@ -99,8 +98,8 @@ pub fn terminal_table(folder: &Path) -> Result<String, Error> {
 /// # Errors
 /// Where the run cannot be read.
 pub fn summary_json(folder: &Path) -> Result<serde_json::Value, Error> {
-    let (header, records) = record::read(folder)?;
-    let figures = Figures::of(&header, &records);
+    let recorded = Recorded::read(folder)?;
+    let figures = Figures::of(&recorded);
     let cells: Vec<_> = figures
         .groups
         .iter()
@@ -115,7 +114,7 @@ pub fn summary_json(folder: &Path) -> Result<serde_json::Value, Error> {
         })
         .collect();
     Ok(serde_json::json!({
-        "header": header,
+        "header": recorded.header,
         "warnings": figures.warnings,
         "cells": cells,
         "not_measured": document::absent(&figures),

@@ -6,6 +6,9 @@ use crate::flow_setup::learning::Learning;
 use crate::flow_setup::record::{Ceiling, Cell, FILE, Header, Log, Record, SCHEMA};
 use crate::record::{DatapathInfo, Environment, Latency, PortType, Rate};
 use datapath_api::SwitchCounters;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) fn header(schema: u32) -> Header {
@@ -151,14 +154,59 @@ fn every_form_has_the_figures_the_ceiling_and_the_warnings() {
     assert_eq!(json["cells"].as_array().unwrap().len(), 2);
 }
 
+fn append(folder: &Path, bytes: &[u8]) {
+    let path = folder.join(FILE);
+    let mut file = OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+/// Page, terminal and JSON of a run.
+fn every_form(folder: &Path) -> [String; 3] {
+    let written = write(folder).unwrap();
+    [
+        std::fs::read_to_string(&written.markdown).unwrap(),
+        terminal_table(folder).unwrap(),
+        summary_json(folder).unwrap().to_string(),
+    ]
+    .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 #[test]
-fn a_line_that_was_cut_off_is_left_out_and_another_version_is_refused() {
-    use std::io::Write;
+fn a_line_that_was_cut_off_is_left_out_and_reported() {
     let cut = folder(SCHEMA);
-    let path = cut.path().join(FILE);
-    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
-    file.write_all(b"{\"kind\":\"cell\",\"datapa").unwrap();
-    assert!(terminal_table(cut.path()).unwrap().contains("980,000"));
+    append(cut.path(), b"{\"kind\":\"cell\",\"datapa");
+    for text in every_form(cut.path()) {
+        assert!(text.contains("tester-bound"), "{text}");
+        assert!(
+            text.contains("The last line of flow-setup.jsonl is cut off"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn damaged_lines_are_left_out_and_reported_and_those_after_them_are_read() {
+    let damaged = folder(SCHEMA);
+    append(damaged.path(), b"{}\n\xff\xfe\n");
+    let path = damaged.path().join(FILE);
+    let text = std::fs::read(&path).unwrap();
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    // Those two come before the cells.
+    let order = [0, 1, 4, 5, 2, 3].map(|line| lines[line]);
+    std::fs::write(&path, order.concat()).unwrap();
+    for text in every_form(damaged.path()) {
+        assert!(text.contains("tester-bound"), "{text}");
+        assert!(
+            text.contains(
+                "2 lines of flow-setup.jsonl could not be read and are left out, in line 3 and 4."
+            ),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn another_version_and_no_run_are_refused() {
     let other = folder(SCHEMA + 1);
     let error = write(other.path()).unwrap_err().to_string();
     assert!(error.contains("schema"), "{error}");

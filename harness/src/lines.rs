@@ -1,0 +1,90 @@
+//! Files of records that grow with a run: JSON, one record a line.
+//!
+//! Each line is written in one write, with its line break, as soon as something is known. So a line is there as a whole
+//! or is the last one, and a failure later loses nothing.
+
+use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// A file of records cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be opened.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Reading stopped in the middle of it.
+    #[error("cannot read {} at line {line}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from one.
+        line: u64,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What could not be read of a file of records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// The file is absent.
+    pub absent: bool,
+    /// The last line was cut off: the run was interrupted while it was written.
+    pub cut_off: bool,
+    /// Lines that are no record, counted from one.
+    pub unreadable: Vec<u64>,
+}
+
+/// Reads the records of a file in their order. Lines that cannot be read are skipped and noted. A run that ended before
+/// its first line has no file, which is no error.
+///
+/// # Errors
+/// Where the file is there and cannot be read.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, Damage), ReadError> {
+    let mut records = Vec::new();
+    let mut damage = Damage::default();
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            damage.absent = true;
+            return Ok((records, damage));
+        }
+        Err(source) => {
+            return Err(ReadError::File {
+                path: path.to_owned(),
+                source,
+            });
+        }
+    };
+    let mut reader = BufReader::new(file);
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        let read = reader.read_until(b'\n', &mut bytes);
+        let read = read.map_err(|source| ReadError::Line {
+            path: path.to_owned(),
+            line,
+            source,
+        })?;
+        if read == 0 {
+            break;
+        }
+        if bytes.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(record) => records.push(record),
+            // Each line is written with its line break, so one without is the last and incomplete.
+            Err(_) if !bytes.ends_with(b"\n") => damage.cut_off = true,
+            Err(_) => damage.unreadable.push(line),
+        }
+    }
+    Ok((records, damage))
+}
