@@ -3,10 +3,82 @@
 //! Each line is written in one write, with its line break, as soon as something is known. So a line is there as a whole
 //! or is the last one, and a failure later loses nothing.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::fs::{File, OpenOptions, create_dir_all};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+
+/// Nothing can be recorded.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {}: {source}; what was recorded before is kept{hint}", path.display())]
+pub struct LogError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+    hint: &'static str,
+}
+
+impl LogError {
+    /// Says what failed, and what to do about it.
+    pub fn new(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        let hint = match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                ". Free some space, or choose another folder with --out"
+            }
+            io::ErrorKind::PermissionDenied => ". Choose another folder with --out",
+            io::ErrorKind::AlreadyExists => ". Choose a new folder with --out",
+            _ => "",
+        };
+        Self {
+            doing,
+            path: path.to_owned(),
+            source,
+            hint,
+        }
+    }
+}
+
+/// Appends to a file of records.
+#[derive(Debug)]
+pub struct Lines {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lines {
+    /// Makes the file. One that is there already is refused if it `must_be_new`, and gone on with otherwise.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn create(path: PathBuf, must_be_new: bool) -> Result<Self, LogError> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).create_new(must_be_new);
+        match options.open(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(LogError::new("making", &path, error)),
+        }
+    }
+
+    /// Appends a record as one line, in one write.
+    ///
+    /// # Errors
+    /// Where it cannot be written, as on a full disk.
+    pub fn append(&mut self, record: &impl Serialize) -> Result<(), LogError> {
+        let failed = |error| LogError::new("writing", &self.path, error);
+        let mut line = serde_json::to_vec(record).map_err(|e| failed(io::Error::other(e)))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(failed)
+    }
+}
+
+/// Makes the folder of a run.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn make_folder(folder: &Path) -> Result<(), LogError> {
+    create_dir_all(folder).map_err(|error| LogError::new("making", folder, error))
+}
 
 /// A file of records cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,8 @@
 use super::bench::Bench;
 use super::effort::{Effort, LOSS};
 use super::flows::{Layout, Traffic};
-use super::record::{LogError, Purpose, Record, TrialRecord, WarmUp};
+use super::record::{Purpose, Record, TrialRecord, WarmUp};
+use crate::lines::LogError;
 use crate::record::Latency;
 use crate::search::Pps;
 use crate::tester::{Offer, Watch};

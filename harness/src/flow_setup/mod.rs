@@ -43,6 +43,7 @@ mod tests;
 pub use effort::Effort;
 
 use crate::environment::Placement;
+use crate::lines::LogError;
 use crate::profile::Profile;
 use crate::record::{Failure, PortType};
 use crate::run::{self, Progress, Summary, rfc3339};
@@ -54,7 +55,7 @@ use datapath_api::Datapath;
 use droplet::{Context, Droplet, Stop};
 use flows::{Flows, FlowsError, Layout, Traffic};
 use netdev::Awake;
-use record::{Ceiling, Header, Log, LogError, Record, SCHEMA};
+use record::{Ceiling, Header, Log, Record, SCHEMA};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;

@@ -6,12 +6,10 @@
 
 use super::flows::Traffic;
 use super::learning::Learning;
-use crate::lines::{self, Damage};
+use crate::lines::{self, Damage, Lines, LogError};
 use crate::record::{DatapathInfo, Environment, Failure, Latency, PortType, Rate, Verification};
 use datapath_api::SwitchCounters;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions, create_dir_all};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the file's schema; grows with every change that older readers would misread.
@@ -187,21 +185,9 @@ pub struct Cell {
     pub learning: Option<Learning>,
 }
 
-/// Nothing can be recorded.
-#[derive(Debug, thiserror::Error)]
-#[error("{doing} {}: {source}; what was recorded before is kept. Free some space, or choose a new folder with --out", path.display())]
-pub struct LogError {
-    doing: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
 /// Appends to `flow-setup.jsonl`.
 #[derive(Debug)]
-pub struct Log {
-    path: PathBuf,
-    file: File,
-}
+pub struct Log(Lines);
 
 impl Log {
     /// Makes the file in `folder`, which is made as well. A file that is there already is refused.
@@ -209,34 +195,16 @@ impl Log {
     /// # Errors
     /// Where either cannot be made.
     pub fn create(folder: &Path) -> Result<Self, LogError> {
-        let path = folder.join(FILE);
-        let failed = |source| LogError {
-            doing: "making",
-            path: path.clone(),
-            source,
-        };
-        create_dir_all(folder).map_err(failed)?;
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(failed)?;
-        Ok(Self { path, file })
+        lines::make_folder(folder)?;
+        Lines::create(folder.join(FILE), true).map(Self)
     }
 
-    /// Appends one line, in one write.
+    /// Appends one line.
     ///
     /// # Errors
     /// Where it cannot be written, as on a full disk.
     pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
-        let failed = |source| LogError {
-            doing: "writing",
-            path: self.path.clone(),
-            source,
-        };
-        let mut line = serde_json::to_vec(record).map_err(|e| failed(io::Error::other(e)))?;
-        line.push(b'\n');
-        self.file.write_all(&line).map_err(failed)
+        self.0.append(record)
     }
 }
 

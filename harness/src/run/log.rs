@@ -1,45 +1,16 @@
 //! The folder of a run, written as the run goes.
 
+use crate::lines::{self, Lines, LogError};
 use crate::record::{Record, Run};
-use std::fs::{File, OpenOptions, create_dir_all};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
-
-/// Nothing can be recorded.
-#[derive(Debug, thiserror::Error)]
-#[error("{doing} {}: {source}; what was recorded before is kept{hint}", path.display())]
-pub struct LogError {
-    doing: &'static str,
-    path: PathBuf,
-    source: io::Error,
-    hint: &'static str,
-}
-
-impl LogError {
-    fn new(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        let hint = match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                ". Free some space, or choose another folder with --out"
-            }
-            io::ErrorKind::PermissionDenied => ". Choose another folder with --out",
-            io::ErrorKind::AlreadyExists => ". Choose a new folder with --out",
-            _ => "",
-        };
-        Self {
-            doing,
-            path: path.to_owned(),
-            source,
-            hint,
-        }
-    }
-}
 
 /// Appends to a run's folder.
 #[derive(Debug)]
 pub struct RunLog {
-    path: PathBuf,
-    trials: File,
+    trials: Lines,
     began: Instant,
     next_trial: u64,
 }
@@ -50,7 +21,7 @@ impl RunLog {
     /// # Errors
     /// Where the folder cannot be made or written.
     pub fn create(folder: &Path, run: &Run) -> Result<Self, LogError> {
-        create_dir_all(folder).map_err(|e| LogError::new("making", folder, e))?;
+        lines::make_folder(folder)?;
         let path = folder.join("run.json");
         let mut file = OpenOptions::new()
             .write(true)
@@ -63,15 +34,8 @@ impl RunLog {
             .and_then(|()| file.write_all(b"\n"))
             .and_then(|()| file.sync_data())
             .map_err(|e| LogError::new("writing", &path, e))?;
-        let path = folder.join("trials.jsonl");
-        let trials = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(|e| LogError::new("making", &path, e))?;
         Ok(Self {
-            path,
-            trials,
+            trials: Lines::create(folder.join("trials.jsonl"), false)?,
             began: Instant::now(),
             next_trial: 0,
         })
@@ -94,12 +58,7 @@ impl RunLog {
     /// # Errors
     /// Where it cannot be written, as on a full disk.
     pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
-        let mut line = serde_json::to_vec(record)
-            .map_err(|e| LogError::new("writing", &self.path, io::Error::other(e)))?;
-        line.push(b'\n');
-        self.trials
-            .write_all(&line)
-            .map_err(|e| LogError::new("writing", &self.path, e))
+        self.trials.append(record)
     }
 }
 
@@ -166,7 +125,7 @@ mod tests {
         let mut log = RunLog::create(folder.path(), &run()).unwrap();
         log.append(&failure()).unwrap();
         // A device that is always full.
-        log.trials = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        log.trials = Lines::create("/dev/full".into(), false).unwrap();
         let error = log.append(&failure()).unwrap_err().to_string();
         assert!(error.contains("Free some space"), "{error}");
         let kept = std::fs::read_to_string(folder.path().join("trials.jsonl")).unwrap();

@@ -7,7 +7,8 @@ mod progress;
 mod session;
 mod timestamp;
 
-pub use log::{LogError, RunLog};
+use crate::lines::LogError;
+pub use log::RunLog;
 pub use progress::{Progress, Silent};
 pub use timestamp::rfc3339;
 
