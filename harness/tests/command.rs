@@ -68,6 +68,79 @@ fn wrong_inputs_are_explained() {
 }
 
 #[test]
+fn a_cause_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = folder.path().join("wrong.json");
+    std::fs::write(&wrong, "{\"x\": 1}").unwrap();
+    let (folder, wrong) = (folder.path().to_str().unwrap(), wrong.to_str().unwrap());
+    for (arguments, cause) in [
+        (["verify", "--vectors", "/nonexistent"], "os error"),
+        (["verify", "--vectors", folder], "os error"),
+        (["verify", "--vectors", wrong], "missing field"),
+        (["per-datapath", "--topology", folder], "os error"),
+    ] {
+        let said = stderr(&bench(&arguments));
+        assert_eq!(said.matches(cause).count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_taken_wants_another_and_not_space() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["run.json", "flow-setup.jsonl"] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
+    let out = folder.path().to_str().unwrap();
+    for command in ["per-datapath", "flow-setup"] {
+        let arguments = [
+            "--profile",
+            "smoke",
+            "--datapath",
+            "reference",
+            "--out",
+            out,
+        ];
+        let output = bench(&[&[command], &arguments[..]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        let said = stderr(&output);
+        assert!(said.contains("Choose a new folder with --out"), "{said}");
+        assert!(!said.contains("space"), "{said}");
+        assert_eq!(said.matches("os error").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_run_is_answered_by_the_runs_there_are_or_how_to_make_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = |run: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+            .args(["report", run])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        stderr(&output)
+    };
+    let said = report("/nothing");
+    assert!(
+        said.contains("no run in /nothing") && said.contains("per-datapath"),
+        "{said}"
+    );
+    for (run, file) in [("a", "run.json"), ("b", "flow-setup.jsonl"), ("c", "else")] {
+        let run = folder.path().join("results").join(run);
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::write(run.join(file), "").unwrap();
+    }
+    for nothing in ["/nothing", "results", "results/c", "results/a/run.json"] {
+        let said = report(nothing);
+        assert!(
+            said.trim_end().ends_with(": results/b, results/a"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_topology_is_named_with_line_and_column() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.toml");

@@ -9,7 +9,7 @@ use crate::{registry, report};
 use anyhow::{Context, bail};
 use datapath_api::Datapath;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -76,10 +76,13 @@ pub fn progress(format: Format) -> Box<dyn Progress> {
     }
 }
 
+/// Where runs are, unless another folder is asked for.
+pub const RESULTS: &str = "results";
+
 /// A folder named after the time.
 pub fn default_folder() -> PathBuf {
     let time = rfc3339(SystemTime::now()).replace(':', "");
-    PathBuf::from("results").join(time)
+    Path::new(RESULTS).join(time)
 }
 
 /// Nothing, if every required datapath can run here.

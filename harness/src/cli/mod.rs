@@ -75,10 +75,25 @@ pub fn main() -> ExitCode {
     match result {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            eprintln!("bench: {error:#}");
+            eprintln!("bench: {}", in_words(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// An error and its causes. Most errors name their cause themselves, since they are recorded as text, too; what was said
+/// is not said again.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words.push_str(": ");
+            words.push_str(&cause);
+        }
+    }
+    words
 }
 
 /// Lets a closed pipe end this program quietly, as `head` expects of what it reads from. Not where something runs

@@ -1,13 +1,18 @@
 //! `bench report`, and what a run prints at its end.
 
 use super::arguments::Format;
+use super::measure::RESULTS;
 use super::{Outcome, print_json};
 use crate::flow_setup;
 use crate::report::{self, RunFolder, Written};
-use anyhow::Context;
+use anyhow::{Context, bail};
+use std::fs;
 use std::path::Path;
 
 pub fn run(folder: &Path, format: Format) -> anyhow::Result<Outcome> {
+    if FILES.iter().all(|file| is_absent(&folder.join(file))) {
+        bail!("there is no run in {}. {}", folder.display(), advice());
+    }
     if folder.join(flow_setup::record::FILE).is_file() {
         print_flow_setup(folder, format)?;
         return Ok(Outcome::Good);
@@ -15,6 +20,39 @@ pub fn run(folder: &Path, format: Format) -> anyhow::Result<Outcome> {
     let written = report::write(folder).with_context(|| format!("reading {}", folder.display()))?;
     print(folder, &written, format)?;
     Ok(Outcome::Good)
+}
+
+/// One of these is in the folder of a run.
+const FILES: [&str; 2] = [report::RUN, flow_setup::record::FILE];
+
+/// Runs named in an advice at the most.
+const NAMED: usize = 5;
+
+fn is_absent(path: &Path) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    fs::metadata(path).is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
+}
+
+/// Which runs there are, or how to make one.
+fn advice() -> String {
+    let entries = fs::read_dir(RESULTS).into_iter().flatten().flatten();
+    let mut runs: Vec<String> = entries
+        .map(|entry| entry.path())
+        .filter(|path| FILES.iter().any(|file| path.join(file).is_file()))
+        .map(|path| path.display().to_string())
+        .collect();
+    // Names are times: the latest first.
+    runs.sort_unstable_by(|one, other| other.cmp(one));
+    let more = match runs.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    runs.truncate(NAMED);
+    if runs.is_empty() {
+        "`cargo run --bin bench per-datapath` makes one".to_owned()
+    } else {
+        format!("Give the folder of a run: {}{more}", runs.join(", "))
+    }
 }
 
 /// Writes the report of a run of flow setup and prints its figures.

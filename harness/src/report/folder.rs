@@ -10,7 +10,7 @@ use crate::lines::{self, Damage};
 use crate::record::{Record, Run, SCHEMA};
 
 /// Name of the file that describes the run.
-const RUN: &str = "run.json";
+pub const RUN: &str = "run.json";
 
 /// Name of the file that grows with the run.
 pub(super) const TRIALS: &str = "trials.jsonl";

@@ -32,7 +32,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use folder::{ReadError, RunFolder};
+pub use folder::{RUN, ReadError, RunFolder};
 pub use plots::PlotError;
 
 use figures::Figures;
