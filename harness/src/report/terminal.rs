@@ -2,7 +2,7 @@
 
 use super::compose::{null_forward, repeat};
 use super::figures::{Cell, Check, Figures, Group};
-use super::text::{count, list, shorten, width, wrap};
+use super::text::{clean, count, list, width, wrap};
 use super::units;
 use crate::record::Rate;
 
@@ -112,7 +112,12 @@ impl Output {
 
     /// One datapath in one scenario, with what belongs to its figures below.
     fn cell(&mut self, cell: &Cell<'_>) {
-        let name = format!("  {}", shorten(cell.datapath, FIELDS[0].1 - 2));
+        let mut name = format!("  {}", clean(cell.datapath));
+        // A name that is too long stands above the figures.
+        if width(&name) > FIELDS[0].1 {
+            self.wrapped("  ", cell.datapath);
+            name.clear();
+        }
         if let Some(absence) = cell.absence() {
             self.wrapped(&pad(&name, FIELDS[0].1 + 1, false), absence);
         } else {
@@ -149,16 +154,24 @@ impl Output {
         }
     }
 
-    /// Fields beside each other.
+    /// Fields beside each other. One that is too long takes blanks of those after it.
     fn row(&mut self, fields: &[String; 7]) {
         let mut line = String::new();
+        let mut end = 0;
         for (field, (_, columns, numeric)) in fields.iter().zip(FIELDS) {
-            if !line.is_empty() {
+            if end > 0 {
                 line.push(' ');
+                end += 1;
             }
-            line.push_str(&pad(field, columns, numeric));
+            end += columns;
+            let room = end.saturating_sub(width(&line));
+            line.push_str(&pad(field, room, numeric));
         }
-        self.line(&line);
+        if width(&line) > COLUMNS {
+            self.wrapped("", &line);
+        } else {
+            self.line(&line);
+        }
     }
 }
 

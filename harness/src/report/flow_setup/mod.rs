@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Columns of a terminal.
 const COLUMNS: usize = 100;
+/// Columns of a datapath's name at the most; none that there is has so many.
+const LONGEST_NAME: usize = 40;
 
 /// A report on flow setup cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -156,19 +158,18 @@ fn terminal(figures: &Figures<'_>) -> String {
                 let [_, _, name, rate, bounds, _, first, second, learned] = row.as_slice() else {
                     continue;
                 };
+                let lead = format!("    {:<18} ", text::shorten(name, LONGEST_NAME));
                 if shown.cell.unavailable.is_some() {
-                    wrapped(&format!("    {name:<17} "), learned);
+                    wrapped(&lead, learned);
                     continue;
                 }
                 let figures = format!("{rate} new flows/s {bounds}");
-                wrapped(&format!("    {name:<17} "), &figures);
+                wrapped(&lead, &figures);
+                let below = " ".repeat(23);
                 let latency = format!("first packet {first} µs, second {second} µs");
-                wrapped("                      ", &latency);
+                wrapped(&below, &latency);
                 if shown.cell.learning.is_some() {
-                    wrapped(
-                        "                      ",
-                        &format!("direct path after {learned}"),
-                    );
+                    wrapped(&below, &format!("direct path after {learned}"));
                 }
             }
         }

@@ -4,7 +4,9 @@ use super::{summary_json, terminal_table, write};
 use crate::flow_setup::flows::Traffic;
 use crate::flow_setup::learning::Learning;
 use crate::flow_setup::record::{Ceiling, Cell, FILE, Header, Log, Record, SCHEMA};
+use crate::lines::Lines;
 use crate::record::{DatapathInfo, Environment, Latency, PortType, Rate};
+use crate::report::text;
 use datapath_api::SwitchCounters;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -152,6 +154,23 @@ fn every_form_has_the_figures_the_ceiling_and_the_warnings() {
     assert!(picture.contains("first 50.0 µs") && picture.contains("not available"));
     let json = summary_json(folder.path()).unwrap();
     assert_eq!(json["cells"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn names_neither_widen_a_terminal_nor_act_on_it() {
+    let folder = folder(SCHEMA);
+    for name in ["kernel-xdp-generic".to_owned(), "\u{1b}[1m".repeat(60)] {
+        let mut log = Lines::create(folder.path().join(FILE), false).unwrap();
+        let named = Cell {
+            datapath: name,
+            ..cell(0)
+        };
+        log.append(&Record::Cell(Box::new(named))).unwrap();
+    }
+    let table = terminal_table(folder.path()).unwrap();
+    assert!(table.contains("    kernel-xdp-generic 980,000"), "{table}");
+    assert!(table.lines().all(|line| text::width(line) <= 100));
+    assert!(table.chars().all(|c| c == '\n' || !c.is_control()));
 }
 
 fn append(folder: &Path, bytes: &[u8]) {

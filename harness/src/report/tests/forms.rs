@@ -220,6 +220,68 @@ fn warnings_come_first_in_the_terminal() {
     );
 }
 
+#[test]
+fn names_are_whole_in_the_terminal_and_figures_keep_their_columns() {
+    for name in ["openflow-reactive", "kernel-xdp-generic"] {
+        let mut folder = fixture::run();
+        for record in &mut folder.records {
+            let (Record::Result(crate::record::ResultRecord { datapath, .. })
+            | Record::Trial(crate::record::TrialRecord { datapath, .. })
+            | Record::Failure(Failure { datapath, .. })
+            | Record::Verification(crate::record::Verification { datapath, .. })) = record;
+            if datapath == "kernel-xdp" {
+                *datapath = name.to_owned();
+            }
+        }
+        for info in &mut folder.run.datapaths {
+            if info.name == "kernel-xdp" {
+                info.name = name.to_owned();
+            }
+        }
+        let (before, after) = (terminal_table(&fixture::run()), terminal_table(&folder));
+        assert_eq!(
+            lines(&after, &[&format!("  {name}")]).len(),
+            SCENARIOS.len()
+        );
+        for line in lines(&before, &["  kernel-xdp  "]) {
+            let figures = line.replace("kernel-xdp", "          ");
+            assert!(after.lines().any(|line| line == figures), "{after}");
+        }
+    }
+}
+
+#[test]
+fn marks_of_long_figures_do_not_widen_a_row() {
+    let mut folder = fixture::run();
+    for record in &mut folder.records {
+        match record {
+            Record::Result(result) => {
+                result.unverified = true;
+                result.ceiling = Some(24_999.0);
+                for rate in &mut result.rates {
+                    (rate.lower, rate.upper) = (Some(24_900.0), Some(26_200.0));
+                    rate.throughput = rate.lower;
+                    rate.irregular = Some("it ended early".to_owned());
+                }
+                if let Some(fastest) = &mut result.fastest {
+                    fastest.cpu_ns_per_frame = 1_234_567.0;
+                }
+            }
+            Record::Trial(trial) => {
+                if let Some(latency) = &mut trial.latency {
+                    latency.p99_ns = 3_999_999_999;
+                }
+            }
+            _ => {}
+        }
+    }
+    let table = terminal_table(&folder);
+    assert!(table.contains("~0.0249 [0.0249, 0.0262]!"), "{table}");
+    for line in table.lines() {
+        assert!(crate::report::text::width(line) <= 100, "{line}");
+    }
+}
+
 /// A report on `folder` in all forms; none has a figure.
 fn without_figures(folder: &RunFolder) -> [String; 3] {
     let (html, markdown, plots) = written(folder);
