@@ -8,7 +8,9 @@
 //!
 //! Needs root and the BPF programs: `sudo cargo bench --package harness --bench ratio`.
 
-use anyhow::Context;
+mod common;
+
+use common::median;
 use datapath_api::{Datapath, Missing, Running};
 use datapath_kernel_xdp::KernelXdp;
 use harness::environment::Placement;
@@ -65,12 +67,6 @@ impl Deployed {
             cost: used.as_nanos() as f64 / received.max(1.0),
         })
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> anyhow::Result<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().context("no value")
 }
 
 fn main() -> anyhow::Result<()> {

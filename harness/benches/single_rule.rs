@@ -7,7 +7,10 @@
 //!
 //! Needs root and Open vSwitch: `sudo cargo bench --package harness --bench single_rule`.
 
+mod common;
+
 use anyhow::Context;
+use common::median;
 use datapath_api::{Datapath, DropletPorts, Running};
 use datapath_ovs_xdp::OVS_XDP;
 use harness::environment::Placement;
@@ -93,11 +96,6 @@ fn speed(
         rate: report.arrived.received as f64 / TRIAL.as_secs_f64(),
         cycles: calm.cycles_per_packet().context("no packet")?,
     })
-}
-
-fn median(mut values: Vec<f64>) -> anyhow::Result<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().context("no value")
 }
 
 fn main() -> anyhow::Result<()> {

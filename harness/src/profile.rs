@@ -47,17 +47,29 @@ impl std::fmt::Display for Profile {
     }
 }
 
+/// The loss that PDR may have.
+pub(crate) const PARTIAL_DROP: f64 = 0.005;
+
+/// A goal in numbers: final trials of that many milliseconds, and their sum.
+pub(crate) fn goal(
+    name: &str,
+    loss_ratio: f64,
+    trial_ms: u64,
+    sum_ms: u64,
+    width: f64,
+) -> Result<Goal, GoalError> {
+    Goal::builder(name)
+        .final_trial_duration(Duration::from_millis(trial_ms))
+        .duration_sum(Duration::from_millis(sum_ms))
+        .loss_ratio(loss_ratio)
+        .relative_width(width)
+        .build()
+}
+
 fn goals(trial_ms: u64, sum_ms: u64, width: f64) -> Result<Vec<Goal>, GoalError> {
-    [("NDR", 0.0), ("PDR", 0.005)]
+    [("NDR", 0.0), ("PDR", PARTIAL_DROP)]
         .into_iter()
-        .map(|(name, loss_ratio)| {
-            Goal::builder(name)
-                .final_trial_duration(Duration::from_millis(trial_ms))
-                .duration_sum(Duration::from_millis(sum_ms))
-                .loss_ratio(loss_ratio)
-                .relative_width(width)
-                .build()
-        })
+        .map(|(name, loss_ratio)| goal(name, loss_ratio, trial_ms, sum_ms, width))
         .collect()
 }
 
@@ -144,16 +156,12 @@ impl Effort {
 mod tests {
     use super::*;
     use crate::search::Search;
+    use clap::ValueEnum;
 
     #[test]
     fn every_profile_makes_a_valid_search() {
         let (min, max) = (Pps::new(1_000.0).unwrap(), Pps::new(20e6).unwrap());
-        for profile in [
-            Profile::Smoke,
-            Profile::Quick,
-            Profile::Standard,
-            Profile::Full,
-        ] {
+        for profile in Profile::value_variants() {
             let effort = profile.effort().unwrap();
             Search::new(effort.search(min, max)).unwrap();
             Search::new(effort.ceiling_search(min, max)).unwrap();

@@ -1,11 +1,11 @@
 //! How much time flow setup takes, by profile.
 
-use crate::profile::Profile;
+use crate::profile::{self, Profile};
 use crate::search::{Goal, GoalError, Pps, SearchConfig};
 use std::time::Duration;
 
-/// The loss that a sustained rate may have.
-pub const LOSS: f64 = 0.005;
+/// The loss that a sustained rate may have: PDR's.
+pub const LOSS: f64 = profile::PARTIAL_DROP;
 
 /// A profile in numbers, for each datapath, direction and number of installed flows.
 #[derive(Debug, Clone)]
@@ -39,14 +39,7 @@ impl Effort {
     /// None in practice: the goals are tested.
     pub fn of(profile: Profile) -> Result<Self, GoalError> {
         let milliseconds = Duration::from_millis;
-        let goal = |trial: u64, sum: u64, width: f64| {
-            Goal::builder("flow setup")
-                .final_trial_duration(milliseconds(trial))
-                .duration_sum(milliseconds(sum))
-                .loss_ratio(LOSS)
-                .relative_width(width)
-                .build()
-        };
+        let goal = |trial, sum, width| profile::goal("flow setup", LOSS, trial, sum, width);
         Ok(match profile {
             Profile::Smoke => Self {
                 goal: goal(40, 40, 0.10)?,
@@ -111,17 +104,13 @@ mod tests {
     use super::*;
     use crate::flow_setup::flows::{Layout, Traffic};
     use crate::search::Search;
+    use clap::ValueEnum;
 
     #[test]
     fn every_profile_makes_a_valid_search_and_leaves_room_for_new_flows() {
         let (least, most) = (Pps::new(1_000.0).unwrap(), Pps::new(8e6).unwrap());
-        for profile in [
-            Profile::Smoke,
-            Profile::Quick,
-            Profile::Standard,
-            Profile::Full,
-        ] {
-            let effort = Effort::of(profile).unwrap();
+        for profile in Profile::value_variants() {
+            let effort = Effort::of(*profile).unwrap();
             Search::new(effort.search(least, most)).unwrap();
             let layout = Layout {
                 traffic: Traffic::NewSources,

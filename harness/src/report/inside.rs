@@ -1,12 +1,13 @@
 //! What a switch counted inside, next to the figures that it explains.
 
+use crate::profile::PARTIAL_DROP;
 use crate::record::{Counters, Purpose, SwitchCounters, TrialRecord};
 
 use super::figures::Cell;
 use super::latency::loss_ratio;
 
 /// What PDR allows where a result does not say it.
-const LOSS: f64 = 0.005;
+const LOSS: f64 = PARTIAL_DROP;
 /// With more misses than this share of its lookups a switch was busy with its slow path.
 const MANY_MISSES: f64 = 0.01;
 

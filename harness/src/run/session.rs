@@ -2,12 +2,13 @@
 
 use super::cycles;
 use super::deploy::Deployed;
+use crate::profile::PARTIAL_DROP;
 use crate::record::{Fastest, Rate, ResultRecord, TrialRecord};
 use crate::search::{Pps, Search, Status, Step};
 use datapath_api::Datapath;
 
 /// The loss within which a trial counts for the cost of a frame: PDR's.
-const LOSS: f64 = 0.005;
+const LOSS: f64 = PARTIAL_DROP;
 
 /// What the tester gets through a null forward.
 #[derive(Debug, Clone, Copy)]
