@@ -20,6 +20,8 @@ const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
 /// How long a command may take.
 const COMMAND: Duration = Duration::from_secs(60);
+/// How long after its end a process may seem to run.
+const NOTICE: Duration = Duration::from_secs(2);
 /// How the folders of instances are named.
 const FOLDER: &str = "bench-ovs-";
 
@@ -115,6 +117,13 @@ impl Instance {
     pub fn check(&self) -> Result<(), Error> {
         self.ovsdb_server.check()?;
         Ok(self.vswitchd.check()?)
+    }
+
+    /// What to say where something failed: that a program ended says more than what came of it. It may seem to run for
+    /// a moment after its connections broke, longer on a busy machine.
+    pub fn explain(&self, error: Error) -> Error {
+        self.vswitchd.wait(NOTICE);
+        self.check().err().unwrap_or(error)
     }
 
     /// Process id of `ovs-vswitchd`.

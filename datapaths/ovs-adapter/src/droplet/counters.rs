@@ -8,32 +8,15 @@ use crate::program::cookie;
 use crate::reactive::Kind;
 use crate::reactive::controller::Controller;
 use datapath_api::{Counters, SwitchCounters};
-use std::time::Duration;
-
-/// How long after its end a process may seem to run.
-const NOTICE: Duration = Duration::from_millis(50);
 
 /// What the rules of the proactive program counted.
 pub fn of_program(switch: &mut Switch) -> Result<Counters, Error> {
-    told(switch, count_program)
+    count_program(switch).map_err(|error| switch.instance.explain(error))
 }
 
 /// What the controller and the rules of its flows counted. A rule that was deleted takes its count with it.
 pub fn of_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters, Error> {
-    told(switch, |switch| count_flows(switch, controller))
-}
-
-/// That a program ended says more than what came of it.
-fn told(
-    switch: &mut Switch,
-    count: impl FnOnce(&mut Switch) -> Result<Counters, Error>,
-) -> Result<Counters, Error> {
-    let counted = count(switch);
-    if counted.is_err() {
-        std::thread::sleep(NOTICE);
-        switch.instance.check()?;
-    }
-    counted
+    count_flows(switch, controller).map_err(|error| switch.instance.explain(error))
 }
 
 /// What the switch's own caches counted, where they can be read.
@@ -67,6 +50,7 @@ fn count_program(switch: &mut Switch) -> Result<Counters, Error> {
 }
 
 fn count_flows(switch: &mut Switch, controller: &Controller) -> Result<Counters, Error> {
+    controller.check()?;
     let inside = inside(switch)?;
     let overlay = &mut switch.overlay;
     let mut count = |kind: Kind| -> Result<u64, Error> {

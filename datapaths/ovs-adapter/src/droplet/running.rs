@@ -131,10 +131,7 @@ impl Running for Droplet {
         self.switch.keep_neighbours()?;
         match &self.controller {
             None => Ok(counters::of_program(&mut self.switch)?),
-            Some(controller) => {
-                controller.check()?;
-                Ok(counters::of_flows(&mut self.switch, controller)?)
-            }
+            Some(controller) => Ok(counters::of_flows(&mut self.switch, controller)?),
         }
     }
 
@@ -169,10 +166,9 @@ impl Running for Droplet {
 
     fn check(&self) -> Result<(), Error> {
         self.switch.instance.check()?;
-        match &self.controller {
-            Some(controller) => Ok(controller.check()?),
-            None => Ok(()),
-        }
+        let controller = self.controller.as_ref().map(Controller::check);
+        let checked = controller.unwrap_or(Ok(()));
+        Ok(checked.map_err(|error| self.switch.instance.explain(error))?)
     }
 
     fn stop(self: Box<Self>) -> Result<(), Error> {
