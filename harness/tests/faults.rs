@@ -3,10 +3,14 @@
 
 use datapath_api::{
     Counters, Datapath, Difference, DropletPorts, Error, Missing, Outcome, PortType, Running,
+    VethPorts,
 };
 use datapath_kernel_xdp::KernelXdp;
-use datapath_openflow::{KERNEL, PROACTIVE};
+use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
+use datapath_openflow::{KERNEL, PROACTIVE, REACTIVE};
+use datapath_ovs_dpdk::OVS_DPDK;
 use datapath_ovs_xdp::OVS_XDP;
+use datapath_reference::Reference;
 use harness::flow_setup;
 use harness::profile::Profile;
 use harness::record::{Record, Scenario};
@@ -14,6 +18,12 @@ use harness::run::{Plan, Silent, Task, run};
 use harness::tester::FrameSize;
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::{Cpu, Tid};
+use ovs_adapter::Instance;
+use ovs_adapter::droplet::{Io, install_after, install_rules};
+use ovs_adapter::flow::{Cookie, Field, Match, Priority, Rule, Table};
+use ovs_adapter::openflow::{Change, Connection};
+use ovs_adapter::program::{self, Program};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -31,19 +41,82 @@ fn main() {
         eprintln!("ignored: needs {missing}");
     }
     let ignored = |trial: Trial| trial.with_ignored_flag(!missing.is_empty());
-    let killed = |inner: fn() -> Box<dyn Datapath>, at| move || killed_mid_trial(inner(), at);
+    let killed = |inner: fn() -> Box<dyn Datapath>, at, program: &'static str| {
+        move || killed_mid_trial(inner(), at, program)
+    };
+    let missing_dpdk: Vec<Missing> = [
+        &MizarDpdk {
+            engine: Engine::Burst,
+            devices: Devices::VhostUser,
+        } as &dyn Datapath,
+        &OVS_DPDK,
+        &KernelXdp::default(),
+    ]
+    .into_iter()
+    .flat_map(Datapath::probe)
+    .collect();
+    for missing in &missing_dpdk {
+        eprintln!("ignored: needs {missing}");
+    }
+    let with_dpdk = |trial: Trial| trial.with_ignored_flag(!missing_dpdk.is_empty());
     let trials = vec![
         ignored(Trial::test(
             "a_switch_killed_in_a_later_trial_fails_and_the_run_goes_on",
-            killed(|| Box::new(PROACTIVE), 5),
+            killed(|| Box::new(PROACTIVE), 5, "ovs-vswitchd"),
         )),
         ignored(Trial::test(
             "a_polling_switch_killed_mid_trial_fails_and_the_run_goes_on",
-            killed(|| Box::new(OVS_XDP), 1),
+            killed(|| Box::new(OVS_XDP), 1, "ovs-vswitchd"),
         )),
         ignored(Trial::test(
             "a_switch_killed_while_flows_are_set_up_fails_and_the_run_goes_on",
             killed_in_flow_setup,
+        )),
+        with_dpdk(Trial::test(
+            "a_dpdk_process_killed_mid_trial_fails_and_the_run_goes_on",
+            killed(
+                || {
+                    Box::new(MizarDpdk {
+                        engine: Engine::Burst,
+                        devices: Devices::Veth,
+                    })
+                },
+                1,
+                "dpdk-process",
+            ),
+        )),
+        with_dpdk(Trial::test(
+            "a_dpdk_tester_and_datapath_killed_mid_trial_fail_and_the_run_goes_on",
+            killed(
+                || {
+                    Box::new(MizarDpdk {
+                        engine: Engine::Capsule,
+                        devices: Devices::VhostUser,
+                    })
+                },
+                1,
+                "dpdk-process",
+            ),
+        )),
+        with_dpdk(Trial::test(
+            "a_switch_on_dpdk_killed_with_its_tester_fails_and_the_run_goes_on",
+            killed(|| Box::new(OVS_DPDK), 1, "dpdk-process"),
+        )),
+        ignored(Trial::test(
+            "a_refused_rule_fails_and_the_run_goes_on",
+            refused_rule,
+        )),
+        ignored(Trial::test(
+            "a_full_table_fails_and_the_run_goes_on",
+            full_table,
+        )),
+        ignored(Trial::test(
+            "a_table_that_fills_up_mid_trial_fails_and_the_run_goes_on",
+            filled_table,
+        )),
+        ignored(Trial::test(
+            "a_taken_option_table_fails_and_the_run_goes_on",
+            taken_options,
         )),
         Trial::test("a_kernel_without_the_datapath_is_told", || {
             let asked = netdev::has_generic_netlink_family("ovs_datapath")?;
@@ -64,7 +137,7 @@ fn check(holds: bool, what: &str) -> Result<(), Failed> {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 
-/// A datapath whose `ovs-vswitchd` is killed shortly after its counters were read, or it was checked, for the time `at`.
+/// A datapath whose processes are killed shortly after its counters were read, or it was checked, for the time `at`.
 struct Doomed {
     inner: Box<dyn Datapath>,
     at: u32,
@@ -131,7 +204,7 @@ impl DoomedDroplet {
             std::thread::spawn(|| {
                 // A trial of this profile takes longer, with all that belongs to it.
                 std::thread::sleep(Duration::from_millis(20));
-                kill_own_switches();
+                kill_own_processes();
             });
         }
     }
@@ -167,52 +240,68 @@ impl Running for DoomedDroplet {
     }
 }
 
-/// Kills each `ovs-vswitchd` that is a child of this process, and no other.
-fn kill_own_switches() {
+/// Each child of this process that forwards or tests.
+fn own_processes() -> Vec<libc::pid_t> {
     let own = format!("PPid:\t{}", std::process::id());
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Ok(status) = std::fs::read_to_string(entry.path().join("status")) else {
-            continue;
-        };
-        let is_own = status.lines().any(|line| line == own);
-        let is_switch = status.starts_with("Name:\tovs-vswitchd\n");
-        let pid = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        if let Some(pid) = pid
-            && is_own
-            && is_switch
-        {
-            // SAFETY: a child of this process; its keeper has not waited for it, or it would not be there.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-        }
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+            let is_own = status.lines().any(|line| line == own);
+            let name = status.lines().next()?.strip_prefix("Name:\t")?;
+            let is_ours = ["ovs-vswitchd", "ovs-vswitchd-dp", "dpdk-process"].contains(&name);
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            (is_own && is_ours).then_some(pid)
+        })
+        .collect()
+}
+
+/// Pages that the machine's pool has.
+fn hugepages() -> Result<String, Failed> {
+    Ok(std::fs::read_to_string("/proc/sys/vm/nr_hugepages")?)
+}
+
+fn kill_own_processes() {
+    for pid in own_processes() {
+        // SAFETY: a child of this process; its keeper has not waited for it, or it would not be there.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
     }
 }
 
-fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32) -> Result<(), Failed> {
-    let doomed = inner.name();
-    let topology = catalogue::find("encap", Parameters::default())?;
+fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32, program: &str) -> Result<(), Failed> {
+    let readings = Arc::new(AtomicU32::new(0));
+    let doomed = Doomed {
+        inner,
+        at,
+        readings,
+    };
+    let ended = format!("{program} ended");
+    let pages = hugepages()?;
+    fails_and_the_run_goes_on(Box::new(doomed), 1, &[&ended, "signal: 9"])?;
+    check(hugepages()? == pages, "hugepages stay reserved")
+}
+
+/// Runs a datapath that fails, in `encap` with `flows`, and another one after it. The reason of its failure must hold
+/// all of `reasons`.
+fn fails_and_the_run_goes_on(
+    doomed: Box<dyn Datapath>,
+    flows: u32,
+    reasons: &[&str],
+) -> Result<(), Failed> {
+    let name = doomed.name();
+    let topology = catalogue::find("encap", Parameters::new(1, flows)?)?;
     let scenario = Scenario {
-        id: "encap/64B/1-flow".to_owned(),
+        id: format!("encap/64B/{flows}-flows"),
         topology: topology.name().to_owned(),
         summary: topology.description().to_owned(),
         endpoints: 1,
-        flows: 1,
+        flows,
         frame: "64".to_owned(),
         transport: "UDP".to_owned(),
     };
-    let readings = Arc::new(AtomicU32::new(0));
     let plan = Plan {
         profile: Profile::Smoke,
-        datapaths: vec![
-            Box::new(Doomed {
-                inner,
-                at,
-                readings,
-            }),
-            Box::new(KernelXdp::default()),
-        ],
+        datapaths: vec![doomed, Box::new(KernelXdp::default())],
         scenarios: vec![Task {
             scenario,
             topology,
@@ -230,6 +319,7 @@ fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32) -> Result<(), Failed> {
         summary.failures == 1 && summary.results == 1 && !summary.interrupted,
         &told,
     )?;
+    check(own_processes().is_empty(), "a process is left behind")?;
     let records = records(&out)?;
     let mut failures = records.iter().filter_map(|record| match record {
         Record::Failure(failure) => Some(failure),
@@ -237,11 +327,10 @@ fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32) -> Result<(), Failed> {
     });
     let failure = failures.next().ok_or("no failure is recorded")?;
     check(failures.next().is_none(), "more than one failure")?;
-    check(failure.datapath == doomed, &failure.datapath)?;
-    check(
-        failure.reason.contains("ovs-vswitchd ended") && failure.reason.contains("signal: 9"),
-        &failure.reason,
-    )?;
+    check(failure.datapath == name, &failure.datapath)?;
+    for reason in reasons {
+        check(failure.reason.contains(reason), &failure.reason)?;
+    }
     let result = records.iter().find_map(|record| match record {
         Record::Result(result) => Some(result.datapath.as_str()),
         _ => None,
@@ -249,11 +338,9 @@ fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32) -> Result<(), Failed> {
     check(result == Some("kernel-xdp"), "not the result of the other")?;
     // The report says it as well.
     let written = harness::report::write(&out)?;
-    let page = std::fs::read_to_string(written.markdown)?;
-    check(
-        page.contains("ovs-vswitchd ended"),
-        "the report does not say it",
-    )
+    let page = std::fs::read_to_string(written.html)?;
+    let first = reasons.first().copied().unwrap_or_default();
+    check(page.contains(first), "the report does not say it")
 }
 
 fn killed_in_flow_setup() -> Result<(), Failed> {
@@ -290,6 +377,156 @@ fn killed_in_flow_setup() -> Result<(), Failed> {
         _ => false,
     });
     check(measured, "the other datapath is not measured")
+}
+
+/// A datapath on a switch that refuses something. It is verified as the reference is, which takes less time: what is
+/// looked at is how the run takes it when the switch is to be measured.
+struct Refused<F> {
+    install: F,
+}
+
+impl<F> Datapath for Refused<F>
+where
+    F: Fn(&VethPorts, &Provision, Cpu) -> Result<Box<dyn Running>, Error> + Send + Sync,
+{
+    fn name(&self) -> &'static str {
+        "refused"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a datapath on a switch that refuses something"
+    }
+
+    fn ports(&self) -> PortType {
+        PortType::Veth
+    }
+
+    fn version(&self) -> String {
+        String::new()
+    }
+
+    fn probe(&self) -> Vec<Missing> {
+        Vec::new()
+    }
+
+    fn install(
+        &self,
+        ports: DropletPorts,
+        provision: &Provision,
+        cpu: Cpu,
+    ) -> Result<Box<dyn Running>, Error> {
+        match ports {
+            DropletPorts::Veth(ports) => (self.install)(&ports, provision, cpu),
+            other => Reference::default().install(other, provision, cpu),
+        }
+    }
+}
+
+/// A rule for TCP that does not say that it is about IPv4.
+fn no_ether_type() -> Rule {
+    Rule {
+        table: Table(0),
+        priority: Priority(77),
+        cookie: Cookie(0),
+        idle_timeout: 0,
+        hard_timeout: 0,
+        matches: Match::all().with(Field::IpProto, 6u8),
+        actions: Vec::new(),
+    }
+}
+
+fn refused_rule() -> Result<(), Failed> {
+    let install = |ports: &VethPorts, provision: &Provision, cpu| {
+        let mut rules = Program::proactive(provision)
+            .map_err(|error| Error::failed("making rules", error))?
+            .overlay;
+        rules.insert(rules.len() / 2, no_ether_type());
+        install_rules(Io::Packet, ports, provision, rules, cpu)
+    };
+    let rule = no_ether_type().to_string();
+    let reasons = ["Open vSwitch refuses", &rule, "OFPBMC_BAD_PREREQ"];
+    fails_and_the_run_goes_on(Box::new(Refused { install }), 1, &reasons)
+}
+
+/// Lets a table of a bridge have that many rules and no more.
+fn limit(
+    instance: &Instance,
+    bridge: &str,
+    table: u8,
+    rules: u32,
+) -> Result<(), ovs_adapter::Error> {
+    let mut database = instance.database()?;
+    let name = json!([["name", "==", bridge]]);
+    let select = |column: &str| json!({"op": "select", "table": "Open_vSwitch", "where": [], "columns": [column]});
+    let results = database.transact(
+        "limiting a table",
+        vec![
+            json!({
+                "op": "insert", "table": "Flow_Table", "uuid-name": "limited",
+                "row": {"flow_limit": rules},
+            }),
+            json!({
+                "op": "update", "table": "Bridge", "where": name,
+                "row": {"flow_tables": ["map", [[table, ["named-uuid", "limited"]]]]},
+            }),
+            json!({
+                "op": "mutate", "table": "Open_vSwitch", "where": [],
+                "mutations": [["next_cfg", "+=", 1]],
+            }),
+            select("next_cfg"),
+        ],
+    )?;
+    let number = |results: &[Value], column: &str| {
+        let last = results.last();
+        last.and_then(|last| last["rows"][0][column].as_i64())
+    };
+    let wanted = number(&results, "next_cfg");
+    // The switch reads the database in its own time.
+    while number(
+        &database.transact("waiting", vec![select("cur_cfg")])?,
+        "cur_cfg",
+    ) < wanted
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+const FULL: [&str; 3] = ["Open vSwitch refuses", "table=", "OFPFMFC_TABLE_FULL"];
+
+fn full_table() -> Result<(), Failed> {
+    let install = |ports: &VethPorts, provision: &Provision, cpu| {
+        let before = |instance: &Instance, bridge: &str| limit(instance, bridge, 0, 2);
+        install_after(&before, &PROACTIVE, ports, provision, cpu)
+    };
+    fails_and_the_run_goes_on(Box::new(Refused { install }), 1, &FULL)
+}
+
+/// With the core as controller each flow adds a rule, here to table 1.
+fn filled_table() -> Result<(), Failed> {
+    let install = |ports: &VethPorts, provision: &Provision, cpu| {
+        let before = |instance: &Instance, bridge: &str| limit(instance, bridge, 1, 100);
+        install_after(&before, &REACTIVE, ports, provision, cpu)
+    };
+    let reasons = [&["answering packet-ins"], &FULL[..]].concat();
+    fails_and_the_run_goes_on(Box::new(Refused { install }), 256, &reasons)
+}
+
+fn taken_options() -> Result<(), Failed> {
+    let install = |ports: &VethPorts, provision: &Provision, cpu| {
+        let before = |instance: &Instance, bridge: &str| {
+            let mut other = Connection::open(&instance.management_socket(bridge))?;
+            other.set_tlv_table(&program::options())?;
+            let user = Rule {
+                matches: Match::all().with_present(program::RETURN),
+                ..no_ether_type()
+            };
+            other.change_atomically(&[Change::Add(user)])
+        };
+        install_after(&before, &PROACTIVE, ports, provision, cpu)
+    };
+    let reasons = ["Open vSwitch refuses the TLV table", "delete them first"];
+    fails_and_the_run_goes_on(Box::new(Refused { install }), 1, &reasons)
 }
 
 fn records(run: &Path) -> Result<Vec<Record>, Failed> {

@@ -17,7 +17,7 @@ mod running;
 mod switch;
 
 use crate::flow::Rule;
-use crate::{DIFFERENCES, Flavour, Installation, REACTIVE_DIFFERENCES};
+use crate::{DIFFERENCES, Flavour, Installation, Instance, REACTIVE_DIFFERENCES};
 pub use datapath::OpenVSwitch;
 use datapath_api::{Difference, DropletPorts, Error, PortType, Running, VethPorts};
 use netdev::{Cpu, Urgency};
@@ -146,6 +146,7 @@ fn install(
         control,
         provision,
         rules: None,
+        before: None,
     };
     let droplet = match (io.port_type(), ports) {
         (_, DropletPorts::Detached) => Droplet::detached(&plan, io.on_devices())?,
@@ -180,8 +181,33 @@ pub fn install_rules(
         control: Control::Proactive,
         provision,
         rules: Some(rules),
+        before: None,
     };
     Ok(Box::new(Droplet::on_veth(&plan, io, ports, cpu)?))
+}
+
+/// What somebody else does to the overlay bridge, of this name, before it is told anything.
+pub type Before<'a> = &'a dyn Fn(&Instance, &str) -> Result<(), crate::Error>;
+
+/// Installs a droplet on veth ports after `before`: to see what becomes of one whose switch refuses something.
+///
+/// # Errors
+/// Where the switch does not start, or refuses something, with its reason.
+pub fn install_after(
+    before: Before<'_>,
+    datapath: &OpenVSwitch,
+    ports: &VethPorts,
+    provision: &Provision,
+    cpu: Cpu,
+) -> Result<Box<dyn Running>, Error> {
+    let plan = Plan {
+        installation: Installation::find(datapath.io.flavour())?,
+        control: datapath.control,
+        provision,
+        rules: None,
+        before: Some(before),
+    };
+    Ok(Box::new(Droplet::on_veth(&plan, datapath.io, ports, cpu)?))
 }
 
 impl From<crate::Error> for Error {

@@ -3,7 +3,7 @@
 use super::injection::Injector;
 use super::ports::Ports;
 use super::switch::{Switch, send_back};
-use super::{Control, Io, counters};
+use super::{Before, Control, Io, counters};
 use crate::Installation;
 use crate::flow::Rule;
 use crate::openflow::Filter;
@@ -21,6 +21,8 @@ pub struct Plan<'a> {
     pub provision: &'a Provision,
     /// Rules of the overlay bridge instead of the program's.
     pub rules: Option<Vec<Rule>>,
+    /// What is done to the overlay bridge before it is told anything.
+    pub before: Option<Before<'a>>,
 }
 
 /// A droplet that an Open vSwitch forwards for.
@@ -103,14 +105,8 @@ fn start(
     if let Some(rules) = &plan.rules {
         program.overlay.clone_from(rules);
     }
-    let switch = Switch::start(
-        &plan.installation,
-        ports,
-        provision.host,
-        &program,
-        cpu,
-        cpu.is_none().then_some(marker),
-    )?;
+    let marker = cpu.is_none().then_some(marker);
+    let switch = Switch::start(plan, ports, &program, cpu, marker)?;
     let controller = match plan.control {
         Control::Proactive => None,
         Control::Reactive => {

@@ -2,12 +2,13 @@
 
 use super::Io;
 use super::ports::Ports;
+use super::running::Plan;
 use crate::database::{Bridge, Port};
 use crate::flow::{Action, Field, Match, PortNumber, Priority, Rule, Table};
 use crate::openflow::{Change, Connection};
 use crate::program::{self, Program, Tunnel};
 use crate::statistics::Tally;
-use crate::{Error, Installation, Instance};
+use crate::{Error, Instance};
 use netdev::{Cpu, Hugepages, add_neighbour, set_up_with_address};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -43,14 +44,13 @@ impl Switch {
     /// Starts an instance with its ports on `ports`, on `cpu` if one is given, and loads `program`. `marker` is what
     /// the overlay bridge does with a marker, where [`super::injection`] sends some.
     pub fn start(
-        installation: &Installation,
+        plan: &Plan<'_>,
         ports: &Ports,
-        host: Host,
         program: &Program,
         cpu: Option<Cpu>,
         marker: Option<Action>,
     ) -> Result<Self, Error> {
-        let io = ports.io;
+        let (io, host) = (ports.io, plan.provision.host);
         let mask = cpu.map(mask);
         let mut other_config = Vec::new();
         if let Some(mask) = &mask {
@@ -69,7 +69,7 @@ impl Switch {
                 other_config.push(("dpdk-lcore-mask", mask.as_str()));
             }
         }
-        let instance = Instance::start(installation, &ports.namespace, cpu, &other_config)?;
+        let instance = Instance::start(&plan.installation, &ports.namespace, cpu, &other_config)?;
         add_bridges(&instance, ports, host, program)?;
         set_up_with_address(&ports.namespace, UNDERLAY, host.ip.into(), 0)?;
         // Every droplet is a neighbour: there is one wire.
@@ -81,6 +81,9 @@ impl Switch {
         } else {
             add_route(&instance)?;
             instance.control("tnl/neigh/aging", &[&NEIGHBOUR_AGE.to_string()])?;
+        }
+        if let Some(before) = plan.before {
+            before(&instance, OVERLAY)?;
         }
         let mut overlay = Connection::open(&instance.management_socket(OVERLAY))?;
         let mut underlay = Connection::open(&instance.management_socket(UNDERLAY))?;
