@@ -27,6 +27,10 @@ pub struct SwitchCounters {
     /// Misses that the slow path did not answer, or for which it could install no flow: the packet was lost, or its
     /// successors miss again.
     pub upcalls_failed: u64,
+    /// Packets lost on their way to a controller, for which the switch's queues were full; none where the switch does
+    /// not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packet_ins_lost: Option<u64>,
     /// What threads that poll did with their time; none where no thread polls.
     pub cycles: Option<Cycles>,
     /// Tables of the megaflow classifier that a hit looked into on average since the last reading, in the thread that
@@ -85,6 +89,10 @@ impl SwitchCounters {
             megaflow_hits: sum(|it| it.megaflow_hits),
             upcalls: sum(|it| it.upcalls),
             upcalls_failed: sum(|it| it.upcalls_failed),
+            packet_ins_lost: match (self.packet_ins_lost, later.packet_ins_lost) {
+                (Some(one), Some(two)) => Some(one.saturating_add(two)),
+                (one, two) => one.or(two),
+            },
             cycles: match (self.cycles, later.cycles) {
                 (Some(one), Some(two)) => Some(one.and(two)),
                 (one, two) => one.or(two),
@@ -112,6 +120,10 @@ impl SwitchCounters {
             megaflow_hits: grown(|it| it.megaflow_hits)?,
             upcalls: grown(|it| it.upcalls)?,
             upcalls_failed: grown(|it| it.upcalls_failed)?,
+            packet_ins_lost: match (self.packet_ins_lost, before.packet_ins_lost) {
+                (Some(now), Some(before)) => Some(now.checked_sub(before)?),
+                _ => None,
+            },
             cycles,
             ..self.clone()
         })
@@ -132,6 +144,7 @@ mod tests {
             megaflow_hits: 4 * number,
             upcalls: 2 * number,
             upcalls_failed: number,
+            packet_ins_lost: Some(3 * number),
             cycles: Some(Cycles {
                 busy: 1000 * number,
                 idle: 7 * number,
@@ -154,11 +167,24 @@ mod tests {
         assert_eq!(sum.misses(), 9);
         assert_eq!(sum.cycles_per_packet(), Some(100.0));
         assert_eq!(SwitchCounters::default().cycles_per_packet(), None);
+        assert_eq!(sum.packet_ins_lost, Some(9));
+        let untold = SwitchCounters {
+            packet_ins_lost: None,
+            ..counted(3)
+        };
+        for (now, before) in [(&untold, &late), (&counted(4), &untold)] {
+            assert_eq!(now.since(before).unwrap().packet_ins_lost, None);
+        }
     }
 
     #[test]
     fn counters_of_another_switch_give_no_difference() {
         assert_eq!(counted(1).since(&counted(2)), None);
+        let lost_fewer = SwitchCounters {
+            packet_ins_lost: Some(2),
+            ..counted(2)
+        };
+        assert_eq!(lost_fewer.since(&counted(1)), None);
         let stopped = SwitchCounters {
             cycles: None,
             ..counted(2)

@@ -35,6 +35,7 @@ impl Tally {
         match read_and_clear(instance) {
             Ok(Some(counted)) => {
                 self.total = self.total.and(&counted);
+                self.total.packet_ins_lost = packet_ins_lost(instance);
                 return Ok(Some(self.total.clone()));
             }
             Ok(None) => tracing::warn!("this Open vSwitch's statistics are in no known form"),
@@ -88,6 +89,17 @@ fn read_and_clear(instance: &Instance) -> Result<Option<SwitchCounters>, Error> 
         }
         std::thread::sleep(LOOK);
     }
+}
+
+/// Packet-ins that found a queue full: the one for each connection (`do_send_packet_ins` of `ofproto/connmgr.c`), and
+/// the one before it (`ofproto_dpif_send_async_msg` of `ofproto/ofproto-dpif.c`). Counted since the switch began.
+fn packet_ins_lost(instance: &Instance) -> Option<u64> {
+    let read = |event: &str| -> Option<u64> {
+        // A version that does not know the event refuses.
+        let said = instance.control("coverage/read-counter", &[event]).ok()?;
+        said.trim().parse().ok()
+    };
+    read("rconn_overflow")?.checked_add(read("packet_in_overflow")?)
 }
 
 /// Whether each thread that had received something has begun again. What it received and how long it took only ever
@@ -176,6 +188,7 @@ fn thread(lines: &[(&str, &str)]) -> Option<SwitchCounters> {
         megaflow_hits,
         upcalls: count("miss with success upcall")?,
         upcalls_failed: count("miss with failed upcall")?,
+        packet_ins_lost: None,
         cycles,
         lookups_per_megaflow_hit: average("avg. subtable lookups per megaflow hit", megaflow_hits),
         packets_per_batch: average("avg. packets per output batch", received),

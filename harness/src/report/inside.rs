@@ -31,6 +31,8 @@ pub(super) struct Misses {
     pub misses: u64,
     /// Of these, the ones without an answer or a flow.
     pub failed: u64,
+    /// Packets lost on the way to a controller.
+    pub packet_ins_lost: u64,
 }
 
 impl Misses {
@@ -73,6 +75,9 @@ pub(super) fn misses(cell: &Cell<'_>) -> Misses {
             lookups: sum.lookups.saturating_add(counted.lookups()),
             misses: sum.misses.saturating_add(counted.misses()),
             failed: sum.failed.saturating_add(counted.upcalls_failed),
+            packet_ins_lost: sum
+                .packet_ins_lost
+                .saturating_add(counted.packet_ins_lost.unwrap_or_default()),
         },
     )
 }

@@ -21,6 +21,13 @@
 //! A packet without a rule has all its options looked at before it goes to the controller: a switch that caches "to the
 //! controller" for a flow would otherwise tell the controller the options of the flow's first packet, whatever those of
 //! this one are, and policy would be asked about the wrong labels.
+//!
+//! A switch queues 100 packets for a controller and loses what comes beyond (`do_send_packet_ins` of
+//! `ofproto/connmgr.c`); another 1,024 may wait before that queue (`ofproto_dpif_send_async_msg` of
+//! `ofproto/ofproto-dpif.c`). Both losses are events of its `coverage/read-counter`, `rconn_overflow` and
+//! `packet_in_overflow`, which [`crate::statistics`] reads: of packets sent to the controller faster than it takes them,
+//! those that came and those that were counted as lost are all that were sent (tests/openflow/load.rs). Upcalls do not
+//! count as failed for them.
 
 pub mod controller;
 pub mod core;

@@ -4,6 +4,7 @@ use super::{Switch, check, frame, ip, rule};
 use libtest_mimic::Failed;
 use ovs_adapter::flow::{Action, Field, PortNumber, Table};
 use ovs_adapter::openflow::{Change, Filter};
+use ovs_adapter::statistics::Tally;
 use std::time::{Duration, Instant};
 
 pub fn many() -> Result<(), Failed> {
@@ -48,7 +49,7 @@ pub fn many() -> Result<(), Failed> {
 }
 
 /// Packets that each lead to a rule: neither side waits for the other for ever. A switch drops packets that are not
-/// read soon enough, so that not all may come.
+/// read soon enough, so that not all may come; it counts them.
 pub fn flood() -> Result<(), Failed> {
     const PACKETS: u32 = 20_000;
     let mut switch = Switch::start()?;
@@ -68,6 +69,12 @@ pub fn flood() -> Result<(), Failed> {
     connection.barrier()?;
     println!("{arrived} of {PACKETS} packets in {:?}", began.elapsed());
     let rules = connection.aggregate(&Filter::all())?.rules;
+    let counted = Tally::default().read(&switch.instance)?;
+    let lost = counted.and_then(|counted| counted.packet_ins_lost);
+    check(
+        lost == Some(u64::from(PACKETS - arrived)),
+        &format!("{lost:?} lost, {arrived} of {PACKETS} arrived"),
+    )?;
     check(
         rules == arrived,
         &format!("{rules} rules for {arrived} packets"),

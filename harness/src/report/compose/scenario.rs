@@ -81,7 +81,7 @@ fn add<'a>(
     if let Some(table) = inside::table(scenario) {
         out.push(Block::Table(table));
         out.push(Block::Paragraph(plain(
-            "Shares are those of all lookups in a cache; a packet is looked up again after a tunnel header was taken off. An upcall is a lookup that no cache answered, and goes to the slow path; one that failed lost its packet, or left no flow behind. Cycles are those of rounds that found packets, of threads that poll; they go on while such a thread waits for its processor.",
+            "Shares are those of all lookups in a cache; a packet is looked up again after a tunnel header was taken off. An upcall is a lookup that no cache answered, and goes to the slow path; one that failed lost its packet, or left no flow behind. Lost to the controller: packets that were to be asked about, for which the switch's queue was full. Cycles are those of rounds that found packets, of threads that poll; they go on while such a thread waits for its processor.",
         )));
     }
     differences(out, scenario);

@@ -80,6 +80,7 @@ fn inside(group: &Group<'_>) -> Option<Table> {
             "#lookups",
             "#upcalls",
             "#upcalls failed",
+            "#lost to the controller",
             "#flows at the end",
         ],
     );
@@ -91,6 +92,7 @@ fn inside(group: &Group<'_>) -> Option<Table> {
             };
             is_empty = false;
             let count = |count: u64| words(&units::integer(count));
+            let known = |value: Option<u64>| value.map_or_else(|| words(units::NONE), count);
             table.row(vec![
                 words(step.traffic.words().trim_start_matches("new ")),
                 count(u64::from(step.installed)),
@@ -98,7 +100,8 @@ fn inside(group: &Group<'_>) -> Option<Table> {
                 count(switch.lookups()),
                 count(switch.upcalls),
                 count(switch.upcalls_failed),
-                switch.flows.map_or_else(|| words(units::NONE), count),
+                known(switch.packet_ins_lost),
+                known(switch.flows),
             ]);
         }
     }

@@ -85,6 +85,7 @@ fn cell(installed: u32) -> Cell {
         switch: Some(Box::new(SwitchCounters {
             upcalls: 4_321,
             upcalls_failed: 12,
+            packet_ins_lost: Some(3_456),
             flows: Some(99),
             ..SwitchCounters::default()
         })),
@@ -134,6 +135,9 @@ fn every_form_has_the_figures_the_ceiling_and_the_warnings() {
     let table = terminal_table(folder.path()).unwrap();
     assert!(page.contains("4,321"), "{page}");
     assert!(page.contains("12 upcalls of the switch failed"), "{page}");
+    assert!(page.contains("| 12 | 3,456 | 99 |"), "{page}");
+    let lost = "3,456 packets were lost on the way to the controller";
+    assert!(page.contains(lost), "{page}");
     for text in [&page, &table] {
         for wanted in [
             "980,000",

@@ -78,6 +78,16 @@ pub(super) fn of_cell(cell: &Cell, ceiling: Option<f64>) -> Vec<String> {
             text::count(switch.upcalls_failed, "upcall", "upcalls")
         ));
     }
+    let lost = cell
+        .switch
+        .as_ref()
+        .and_then(|switch| switch.packet_ins_lost);
+    if let Some(lost) = lost.filter(|lost| *lost > 0) {
+        out.push(format!(
+            "{} lost on the way to the controller during the search: the switch's queue for it was full",
+            text::count(lost, "packet was", "packets were")
+        ));
+    }
     out
 }
 

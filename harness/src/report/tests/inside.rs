@@ -14,6 +14,7 @@ fn counted(received: u64) -> SwitchCounters {
         smc_hits: received / 4,
         megaflow_hits: received / 4 - 1,
         upcalls: 1,
+        packet_ins_lost: Some(0),
         cycles: Some(Cycles {
             busy: 321 * received,
             idle: 5,
@@ -76,7 +77,7 @@ fn a_table_shows_it_for_those_that_have_it() {
         &["| openflow |", "| 2.25 |", "| 3.50 |", "| 321 |"],
     );
     assert_eq!(rows.len(), 1, "{markdown}");
-    let shares = "| 50 % | 25 % | 25 % | 2.25 | 1 | 0 | 1,234 | 17 |";
+    let shares = "| 50 % | 25 % | 25 % | 2.25 | 1 | 0 | 0 | 1,234 | 17 |";
     assert!(rows[0].contains(shares), "{}", rows[0]);
     assert!(html.contains("inside the switch") && html.contains("1,234"));
     let (_, without, _) = written(&fixture::run());
@@ -90,6 +91,7 @@ fn programs_get_the_counters_and_shares() {
     assert!(cells[0]["inside_the_switch"].is_null(), "kernel-xdp");
     let inside = &cells[1]["inside_the_switch"];
     assert_eq!(inside["counted"]["masks"], 17);
+    assert_eq!(inside["counted"]["packet_ins_lost"], 0);
     assert_eq!(inside["emc_share"], 0.5);
     assert_eq!(inside["cycles_per_packet"], 321.0);
     assert_eq!(inside["within_pdr_loss"], true);
@@ -150,6 +152,11 @@ fn upcalls_that_decided_pdr_are_told() {
     );
     assert_eq!(warnings(&folder, "PDR 2.0 % of all lookups"), 1);
 
+    let lost = "lost on the way to the controller";
+    assert_eq!(warnings(&folder, lost), 0);
+    let folder = with_switch(|_, inside| inside.packet_ins_lost = Some(7));
+    assert_eq!((warnings(&folder, failed), warnings(&folder, lost)), (0, 1));
+
     // Trials at other loads decided nothing.
     let bounds = {
         let mut folder = fixture::run();
@@ -159,12 +166,14 @@ fn upcalls_that_decided_pdr_are_told() {
     let folder = with_switch(|trial, inside| {
         if !bounds.contains(&trial.load) {
             inside.upcalls_failed = inside.received;
+            inside.packet_ins_lost = Some(inside.received);
         }
     });
     assert_eq!(
         (warnings(&folder, failed), warnings(&folder, missed)),
         (0, 0)
     );
+    assert_eq!(warnings(&folder, lost), 0);
 }
 
 #[test]
@@ -194,4 +203,10 @@ fn records_of_before_are_read() {
     let counters: Counters = serde_json::from_str(old).unwrap();
     assert_eq!((counters.shaped, &counters.switch), (5, &None));
     assert_eq!(serde_json::to_string(&counters).unwrap(), old);
+    // Before it was known what is lost on the way to a controller.
+    let mut switch = serde_json::to_value(SwitchCounters::default()).unwrap();
+    assert!(switch.get("packet_ins_lost").is_none());
+    switch["received"] = 9.into();
+    let switch: SwitchCounters = serde_json::from_value(switch).unwrap();
+    assert_eq!((switch.received, switch.packet_ins_lost), (9, None));
 }

@@ -97,6 +97,12 @@ fn upcalls(cell: &Cell<'_>, out: &mut Vec<String>) {
             text::count(misses.failed, "upcall", "upcalls")
         ));
     }
+    if misses.packet_ins_lost > 0 {
+        out.push(format!(
+            ": in the trials that decided PDR {} lost on the way to the controller, for which the switch's queue was full. PDR shows how fast the controller decides, not what the switch's caches carry. Use fewer flows, or a longer profile, in which flows are decided once.",
+            text::count(misses.packet_ins_lost, "packet was", "packets were")
+        ));
+    }
     if let Some(share) = misses.many() {
         out.push(format!(
             ": in the trials that decided PDR {} of all lookups missed the switch's caches and went to its slow path. PDR shows how fast it sets up flows rather than how fast it forwards.",
