@@ -23,6 +23,8 @@ const PROGRAM: &str = "dpdk-process";
 const CONNECT: Duration = Duration::from_secs(60);
 /// How long it may take to answer: DPDK's environment may have to wait for memory.
 const ANSWER: Duration = Duration::from_secs(120);
+/// How long after its connection broke a process that ended may still seem to run.
+const NOTICE: Duration = Duration::from_secs(5);
 /// How long it may take to end.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -166,7 +168,7 @@ impl Client {
 
     fn tell(&mut self, request: &Request) -> Result<(), Error> {
         let told = self.socket().and_then(|socket| send(socket, request));
-        told.or_else(|error| self.check().and(Err(Error::failed(ASKING, error))))
+        told.map_err(|error| self.lost(error))
     }
 
     fn answer(&mut self) -> Result<Answer, Error> {
@@ -179,16 +181,18 @@ impl Client {
                 Err(Error::failed(ASKING, reason))
             }
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => {
-                self.process.wait(STOP);
-                self.check()?;
-                Err(Error::failed(ASKING, "it closed the connection"))
-            }
-            Err(error) => {
-                self.check()?;
-                Err(Error::failed(ASKING, error))
-            }
+            Ok(None) => Err(self.lost("it closed the connection")),
+            Err(error) => Err(self.lost(error)),
         }
+    }
+
+    /// Why the connection is of no use any more: that the process ended says more than what came of it, and is known a
+    /// moment later.
+    fn lost(&self, why: impl std::fmt::Display) -> Error {
+        self.process.wait(NOTICE);
+        self.check()
+            .err()
+            .unwrap_or_else(|| Error::failed(ASKING, why))
     }
 
     fn socket(&mut self) -> io::Result<&mut UnixStream> {
