@@ -6,7 +6,10 @@
 //!
 //! Needs root, DPDK and Open vSwitch on it: `cargo xtask build && sudo cargo bench --package harness --bench vhost_user`.
 
+mod common;
+
 use anyhow::Context;
+use common::median;
 use datapath_api::{Datapath, DropletPorts};
 use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
 use datapath_ovs_dpdk::OVS_DPDK;
@@ -79,11 +82,6 @@ fn speed(
     })
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 fn main() -> anyhow::Result<()> {
     let mizar = |engine| MizarDpdk {
         engine,
@@ -130,7 +128,7 @@ fn main() -> anyhow::Result<()> {
             );
             ratios.push(ratio);
         }
-        println!("{name}, {flows} flows: median {:.2}", median(ratios));
+        println!("{name}, {flows} flows: median {:.2}", median(ratios)?);
     }
     Ok(())
 }

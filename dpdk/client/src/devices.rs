@@ -7,7 +7,7 @@ use topologies::provision::{EndpointPort, Port};
 
 /// A virtio device that listens, with as many frames a queue as a network card has by default. Packed rings, of which each
 /// buffer holds a whole frame and comes back in order, cost both sides least (virtio 1.1, section 2.7).
-const VIRTIO: &str =
+pub const VIRTIO: &str =
     "server=1,queues=1,queue_size=512,packed_vq=1,mrg_rxbuf=0,in_order=1,vectorized=1";
 
 /// AF_XDP devices for `ports`. If `has_stack`, the last endpoint port goes to the host's stack.
