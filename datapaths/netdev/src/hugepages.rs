@@ -131,7 +131,14 @@ fn lock() -> Result<File, Error> {
 /// Pages that the pool keeps. Those beyond, which were taken from it while they were in use, are given up when they are
 /// free, and must not be counted: whoever adds to them makes them stay.
 fn size() -> Result<u64, Error> {
-    Ok(read("nr_hugepages")?.saturating_sub(read("surplus_hugepages")?))
+    loop {
+        let surplus = read("surplus_hugepages")?;
+        let all = read("nr_hugepages")?;
+        // One that was given up in between would be counted, and stay for ever.
+        if read("surplus_hugepages")? == surplus {
+            return Ok(all.saturating_sub(surplus));
+        }
+    }
 }
 
 fn read(file: &str) -> Result<u64, Error> {
