@@ -273,12 +273,12 @@ pub struct ResultRecord {
 pub struct Fastest {
     /// Frames that came back per second.
     pub rate: f64,
-    /// Processor time of the datapath for each. Of one that polls without end and says when it found frames, only the
-    /// time of rounds that found some.
+    /// Processor time of the datapath for each. Of one that polls without end, says when it found frames, and needs no
+    /// other thread (on vhost-user ports), only the time of rounds that found some.
     pub cpu_ns_per_frame: f64,
     /// Share of its processor that the datapath took: 1 is all of it. Of one that polls, as above.
     pub busy: f64,
-    /// The same as `cpu_ns_per_frame` in cycles of the time stamp counter, where the datapath counts them.
+    /// The same as `cpu_ns_per_frame` in cycles of the time stamp counter, where it is of such rounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycles_per_frame: Option<f64>,
 }

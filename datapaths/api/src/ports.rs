@@ -26,6 +26,14 @@ pub enum PortType {
     VhostUser,
 }
 
+impl PortType {
+    /// Whether a thread that polls such ports does all that forwarding takes. On veth the kernel hands frames over, on
+    /// threads of its own that have the same processor: what the polling thread counts says nothing of these.
+    pub const fn needs_only_the_poller(self) -> bool {
+        matches!(self, Self::VhostUser)
+    }
+}
+
 impl std::fmt::Display for PortType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -392,7 +392,8 @@ pub fn inside(now: &Counted, before: &Counted) -> Option<Box<SwitchCounters>> {
     now.since(before).map(Box::new)
 }
 
-fn empty() -> TrialRecord {
+/// A trial of which nothing is known.
+pub fn empty() -> TrialRecord {
     TrialRecord {
         number: 0,
         at_seconds: 0.0,

@@ -367,7 +367,7 @@ impl Runner<'_> {
                 purpose: Purpose::Ceiling,
             };
             match self.trial(&mut deployed, datapath.name(), &meter)? {
-                Some(trial) if search.record(trial).is_ok() => best.note(&deployed.last),
+                Some(trial) if search.record(trial).is_ok() => best.note(&deployed.last, ports),
                 _ => return Ok(None),
             }
         }

@@ -5,7 +5,7 @@ use super::deploy::Deployed;
 use crate::profile::PARTIAL_DROP;
 use crate::record::{Fastest, Rate, ResultRecord, TrialRecord};
 use crate::search::{Pps, Search, Status, Step};
-use datapath_api::Datapath;
+use datapath_api::{Datapath, PortType};
 
 /// The loss within which a trial counts for the cost of a frame: PDR's.
 const LOSS: f64 = PARTIAL_DROP;
@@ -24,22 +24,27 @@ pub struct Ceiling {
 pub struct Best(pub Option<Fastest>);
 
 impl Best {
-    /// Takes note of a trial.
-    pub fn note(&mut self, trial: &TrialRecord) {
+    /// Takes note of a trial on such ports.
+    pub fn note(&mut self, trial: &TrialRecord, ports: PortType) {
         let loss = 1.0 - trial.received as f64 / trial.intended.max(1) as f64;
         let rate = trial.received as f64 / trial.duration_seconds;
         if loss <= LOSS && trial.received > 0 && self.0.is_none_or(|best| rate > best.rate) {
-            let polled = trial.counters.as_ref().and_then(|it| it.polling.as_deref());
+            let polled = trial
+                .counters
+                .as_ref()
+                .and_then(|it| it.polling.as_deref())
+                .filter(|_| ports.needs_only_the_poller());
             let cycles_per_frame = polled.and_then(|polled| polled.cycles_per_frame());
-            let used = match polled.and_then(|polled| cycles::nanoseconds(polled.cycles.busy)) {
-                Some(busy) => busy,
-                None => trial.datapath_cpu_ns as f64,
-            };
+            let all = trial.duration_seconds * 1e9;
+            let used = polled
+                .and_then(|polled| cycles::nanoseconds(polled.cycles.busy))
+                .unwrap_or(trial.datapath_cpu_ns as f64)
+                // One that polls busily was busy before the trial began and after it ended, too; it has one processor.
+                .min(all);
             self.0 = Some(Fastest {
                 rate,
                 cpu_ns_per_frame: used / trial.received as f64,
-                // One that polls busily was busy before the trial began and after it ended, too.
-                busy: (used / 1e9 / trial.duration_seconds).min(1.0),
+                busy: used / all,
                 cycles_per_frame,
             });
         }
@@ -96,7 +101,7 @@ impl<'a> Session<'a> {
 
     /// Takes note of what a trial showed beside its loss.
     pub fn note(&mut self, trial: &TrialRecord) {
-        self.best.note(trial);
+        self.best.note(trial, self.datapath.ports());
     }
 
     /// PDR's throughput, or the best guess at it.
@@ -140,5 +145,53 @@ impl<'a> Session<'a> {
             null_forward: self.ceiling.and_then(|ceiling| ceiling.fastest),
             idle: self.idle,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Counters, Cycles, Polling};
+
+    /// A trial of a second at which a polling thread found frames in a tenth of its rounds' cycles.
+    fn trial() -> TrialRecord {
+        TrialRecord {
+            duration_seconds: 1.0,
+            intended: 1_000_000,
+            received: 1_000_000,
+            // It polled a while before and after.
+            datapath_cpu_ns: 1_400_000_000,
+            counters: Some(Counters {
+                polling: Some(Box::new(Polling {
+                    received: 1_000_000,
+                    cycles: Cycles {
+                        busy: 100_000_000,
+                        idle: 900_000_000,
+                    },
+                })),
+                ..Counters::default()
+            }),
+            ..super::super::deploy::empty()
+        }
+    }
+
+    #[test]
+    fn a_poller_that_does_all_of_the_work_is_charged_for_rounds_with_frames() {
+        let mut best = Best::default();
+        best.note(&trial(), PortType::VhostUser);
+        let fastest = best.0.unwrap();
+        assert_eq!(fastest.cycles_per_frame, Some(100.0));
+        let charged = cycles::nanoseconds(100_000_000).unwrap_or(1e9);
+        assert_eq!(fastest.cpu_ns_per_frame, charged / 1e6);
+        assert_eq!(fastest.busy, charged / 1e9);
+    }
+
+    #[test]
+    fn a_poller_that_the_kernel_works_for_is_charged_for_everything() {
+        let mut best = Best::default();
+        best.note(&trial(), PortType::Veth);
+        let fastest = best.0.unwrap();
+        assert_eq!(fastest.cycles_per_frame, None);
+        assert_eq!((fastest.cpu_ns_per_frame, fastest.busy), (1_000.0, 1.0));
     }
 }

@@ -157,7 +157,7 @@ fn method(figures: &Figures<'_>) -> Vec<Line> {
         ),
         (
             "CPU",
-            "processor time of the datapath per frame at the highest load it forwarded within PDR's loss. A datapath that polls busily uses its processor whole at any load; where it counts the rounds that found frames, the time is of those alone, and so are cycles.",
+            "processor time of the datapath per frame at the highest load it forwarded within PDR's loss. A datapath that polls busily uses its processor whole at any load; on vhost-user ports, where its polling thread does all of the work and counts the rounds that found frames, the time is of those alone, and so are cycles.",
         ),
         (
             "Latency",

@@ -1,5 +1,6 @@
 //! One port group: processor time, then each scenario with its tables and pictures.
 
+use crate::record::PortType;
 use crate::report::document::{Block, Row, Span, Table, plain};
 use crate::report::figures::{Cell, Check, Figures, Group, ScenarioFigures};
 use crate::report::plots::{GroupPictures, Picture};
@@ -29,6 +30,11 @@ pub(super) fn add_group<'a>(
             group.ports,
             text::list(&group.datapaths)
         ))));
+    }
+    if group.ports == PortType::VhostUser {
+        out.push(Block::Paragraph(plain(
+            "Verification compares every byte, but not on these ports: the same programs with the same tables have theirs on veth meanwhile. On these, the tester checks inner headers.",
+        )));
     }
     // The first picture of throughput stands at the top of the page.
     out.extend(pictures.throughput.iter().skip(1).map(Block::Figure));
