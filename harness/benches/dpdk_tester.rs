@@ -44,9 +44,7 @@ fn sink(lab: &VhostUserLab, placement: &Placement) -> anyhow::Result<Client> {
         work: Work::Forward(Vec::new()),
     };
     let client = Client::start(start, None)?;
-    for thread in client.threads()? {
-        thread.prioritise(Urgency::Busy)?;
-    }
+    client.prioritised_threads()?;
     Ok(client)
 }
 

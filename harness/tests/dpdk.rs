@@ -8,7 +8,7 @@ use datapath_api::{Datapath, DropletPorts, Missing};
 use datapath_kernel_xdp::KernelXdp;
 use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
 use datapath_ovs_dpdk::OVS_DPDK;
-use dpdk_client::{Client, devices};
+use dpdk_client::{Client, MEBIBYTES, devices};
 use dpdk_protocol::{Device, Memory, Simulated, Start, Work};
 use harness::lab::{VethLab, VhostUserLab};
 use harness::search::Pps;
@@ -25,7 +25,6 @@ use topologies::topology::{Parameters, Topology};
 
 const DATAPATH_CPU: Cpu = Cpu(0);
 const TESTER_CPU: Cpu = Cpu(1);
-const MEBIBYTES: u32 = 128;
 
 fn main() {
     let mizar = |engine| MizarDpdk {

@@ -32,30 +32,16 @@ use topologies::provision::{DirectPath, Port, Provision};
 use topologies::topology::Parameters;
 
 fn main() {
-    let missing: Vec<Missing> = [&PROACTIVE as &dyn Datapath, &OVS_XDP, &KernelXdp::default()]
-        .into_iter()
-        .flat_map(Datapath::probe)
-        .collect();
-    for missing in &missing {
-        eprintln!("ignored: needs {missing}");
-    }
+    let missing = missing(&[&PROACTIVE, &OVS_XDP, &KernelXdp::default()]);
     let ignored = |trial: Trial| trial.with_ignored_flag(!missing.is_empty());
     let killed = |inner: fn() -> Box<dyn Datapath>, at, program: &'static str| {
         move || killed_mid_trial(inner(), at, program)
     };
-    let missing_dpdk: Vec<Missing> = [
-        &MizarDpdk {
-            engine: Engine::Burst,
-            devices: Devices::VhostUser,
-        } as &dyn Datapath,
-        &KernelXdp::default(),
-    ]
-    .into_iter()
-    .flat_map(Datapath::probe)
-    .collect();
-    for missing in &missing_dpdk {
-        eprintln!("ignored: needs {missing}");
-    }
+    let mizar = MizarDpdk {
+        engine: Engine::Burst,
+        devices: Devices::VhostUser,
+    };
+    let missing_dpdk = self::missing(&[&mizar, &KernelXdp::default()]);
     let with_dpdk = |trial: Trial| trial.with_ignored_flag(!missing_dpdk.is_empty());
     let trials = vec![
         ignored(Trial::test(
@@ -125,6 +111,15 @@ fn main() {
         }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// What these datapaths miss here, which is said.
+fn missing(datapaths: &[&dyn Datapath]) -> Vec<Missing> {
+    let missing: Vec<_> = datapaths.iter().flat_map(|it| it.probe()).collect();
+    for missing in &missing {
+        eprintln!("ignored: needs {missing}");
+    }
+    missing
 }
 
 fn check(holds: bool, what: &str) -> Result<(), Failed> {

@@ -32,9 +32,7 @@ impl Missing {
             )
         })
     }
-}
 
-impl Missing {
     /// Missing where the machine has no room for as many mebibytes in hugepages: they are reserved for a moment to find
     /// out. Needs privileges; without them nothing is said, since [`Missing::privileges`] says it.
     pub fn hugepages(mebibytes: u32) -> Option<Self> {

@@ -4,7 +4,7 @@
 //! Needs root, the DPDK process and `dpdk-testpmd` (apt-get install dpdk-dev):
 //! `cargo xtask build && sudo cargo bench --package datapath-mizar-dpdk --bench forward`.
 
-use dpdk_client::Client;
+use dpdk_client::{Client, MEBIBYTES};
 use dpdk_protocol::{Device, Engine, Memory, Role, Start, Work};
 use netdev::allowed_cpus;
 use std::process::{Command, Stdio};
@@ -15,7 +15,6 @@ use topologies::provision::{EndpointPort, Port};
 const ROUNDS: usize = 5;
 const TRIAL: Duration = Duration::from_secs(2);
 const ASKED: f64 = 0.98;
-const MEBIBYTES: u32 = 128;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

@@ -81,7 +81,7 @@ impl Datapath for MizarDpdk {
             .into_iter()
             .chain(Missing::privileges())
             .chain(match self.devices {
-                Devices::VhostUser => Missing::hugepages(running::MEBIBYTES + TESTER_MEBIBYTES),
+                Devices::VhostUser => Missing::hugepages(dpdk_client::MEBIBYTES + TESTER_MEBIBYTES),
                 Devices::Veth => None,
             })
             .collect()

@@ -4,15 +4,13 @@ use datapath_api::{
     Counters, Enclosure, Error, Outcome, Outside, Running, VethPorts, VhostUserPorts, Why,
     only_outcome,
 };
-use dpdk_client::{Client, devices};
+use dpdk_client::{Client, MEBIBYTES, devices};
 use dpdk_protocol::{Device, Engine, Memory, Start, Work};
 use mizar_droplet::{Reason, dropped};
-use netdev::{Cpu, Tid, Urgency};
+use netdev::{Cpu, Namespace, Tid, Urgency};
 use std::time::{Duration, Instant};
 use topologies::provision::{DirectPath, Port, Provision};
 
-/// Memory of the process for frames, in mebibytes.
-pub const MEBIBYTES: u32 = 128;
 /// How long a frame may take until the process is through with it before the process counts as dead.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often is looked whether it is.
@@ -30,13 +28,8 @@ impl Droplet {
     /// A droplet without ports, on devices of its own, with a spare one for what goes to the stack.
     pub fn detached(engine: Engine, provision: &Provision, cpu: Cpu) -> Result<Self, Error> {
         let enclosure = Enclosure::new(provision, 1)?;
-        let start = start(
-            engine,
-            provision,
-            cpu,
-            Memory::Ordinary,
-            devices::of_veth(&enclosure.ports, true),
-        );
+        let devices = devices::of_veth(&enclosure.ports, true);
+        let start = start(engine, provision, cpu, Memory::Ordinary, devices);
         let client = Client::start(start, Some(&enclosure.ports.namespace))?;
         Ok(Self {
             client,
@@ -52,14 +45,9 @@ impl Droplet {
         ports: &VhostUserPorts,
         cpu: Cpu,
     ) -> Result<Self, Error> {
-        let start = start(
-            engine,
-            provision,
-            cpu,
-            Memory::Huge,
-            devices::of_vhost_user(ports),
-        );
-        Self::attached(Client::start(start, Some(&ports.namespace))?)
+        let devices = devices::of_vhost_user(ports);
+        let start = start(engine, provision, cpu, Memory::Huge, devices);
+        Self::attached(start, &ports.namespace)
     }
 
     /// A droplet on veth ports, with all its work on `cpu`.
@@ -69,14 +57,9 @@ impl Droplet {
         ports: &VethPorts,
         cpu: Cpu,
     ) -> Result<Self, Error> {
-        let start = start(
-            engine,
-            provision,
-            cpu,
-            Memory::Ordinary,
-            devices::of_veth(ports, false),
-        );
-        let mut droplet = Self::attached(Client::start(start, Some(&ports.namespace))?)?;
+        let devices = devices::of_veth(ports, false);
+        let start = start(engine, provision, cpu, Memory::Ordinary, devices);
+        let mut droplet = Self::attached(start, &ports.namespace)?;
         for interface in ports.endpoints.iter().chain([&ports.uplink]) {
             let threads = interface.thread_napi(cpu, Urgency::Prompt)?;
             droplet.threads.extend(threads);
@@ -84,16 +67,12 @@ impl Droplet {
         Ok(droplet)
     }
 
-    fn attached(client: Client) -> Result<Self, Error> {
-        let threads = client.threads()?;
-        for thread in &threads {
-            // The one that forwards, among them.
-            thread.prioritise(Urgency::Busy)?;
-        }
+    fn attached(start: Start, namespace: &Namespace) -> Result<Self, Error> {
+        let client = Client::start(start, Some(namespace))?;
         Ok(Self {
+            threads: client.prioritised_threads()?,
             client,
             outside: None,
-            threads,
         })
     }
 }

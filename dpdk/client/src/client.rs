@@ -3,7 +3,7 @@
 use datapath_api::{Error, Missing};
 use dpdk_protocol::{Answer, Counted, Memory, Request, Start, receive, send};
 use netdev::process::{Place, Process};
-use netdev::{Hugepages, Namespace, Tid, scratch_folder};
+use netdev::{Hugepages, Namespace, Tid, Urgency, scratch_folder};
 use polling_tester::{Order, Outcome};
 use std::cell::RefCell;
 use std::fs::File;
@@ -16,6 +16,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use topologies::provision::DirectPath;
 
+/// Memory for frames of a process that forwards, in mebibytes.
+pub const MEBIBYTES: u32 = 128;
 /// What is being done where an error says no better.
 const ASKING: &str = "asking the DPDK process";
 const PROGRAM: &str = "dpdk-process";
@@ -242,12 +244,16 @@ impl Client {
         alive.map_err(|e| Error::failed(ASKING, e))
     }
 
-    /// Its threads.
+    /// Its threads, the one that polls among them, which go before other work from now on.
     ///
     /// # Errors
-    /// Where it is gone.
-    pub fn threads(&self) -> Result<Vec<Tid>, Error> {
-        Ok(Tid::of_process(self.process.pid)?)
+    /// Where it is gone, or the kernel refuses.
+    pub fn prioritised_threads(&self) -> Result<Vec<Tid>, Error> {
+        let threads = Tid::of_process(self.process.pid)?;
+        for thread in &threads {
+            thread.prioritise(Urgency::Busy)?;
+        }
+        Ok(threads)
     }
 }
 

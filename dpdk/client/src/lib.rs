@@ -10,4 +10,4 @@
 mod client;
 pub mod devices;
 
-pub use client::{Client, Launched, missing, version};
+pub use client::{Client, Launched, MEBIBYTES, missing, version};

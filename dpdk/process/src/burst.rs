@@ -1,6 +1,6 @@
 //! Receive, decide, send: a burst at a time, each port in its turn, to completion.
 
-use crate::device::{Burst, Pool, Port, all_up};
+use crate::device::{Burst, Pool, Port, all_up, open_all};
 use crate::eal::{Environment, cycles};
 use crate::orders::{Inbox, Next};
 use crate::work::{Forwarder, Tally};
@@ -13,12 +13,7 @@ const ROUNDS: u32 = 256;
 pub fn run(start: &Start, inbox: &Inbox) -> anyhow::Result<()> {
     let mut forwarder = Forwarder::new(start)?;
     let _environment = Environment::start(start)?;
-    let pool = Pool::new(c"frames")?;
-    let mut ports = start
-        .devices
-        .iter()
-        .map(|device| Port::open(&device.name, pool))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut ports = open_all(&start.devices, Pool::new(c"frames")?)?;
     let mut burst = Burst::EMPTY;
     let mut is_started = false;
     let mut tally = Tally::default();

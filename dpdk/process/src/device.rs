@@ -130,7 +130,7 @@ pub struct Port {
 
 impl Port {
     /// Sets a device up and starts it.
-    pub fn open(name: &str, pool: Pool) -> anyhow::Result<Self> {
+    fn open(name: &str, pool: Pool) -> anyhow::Result<Self> {
         let doing = |what: &str| format!("{what} {name}");
         let check = |what: &str, result: i32| {
             ensure!(result >= 0, "{}: {}", doing(what), eal::described(result));
@@ -226,6 +226,14 @@ fn is_up(number: u16) -> bool {
     result >= 0 && u32::from(link.link_status()) == ffi::RTE_ETH_LINK_UP
 }
 
+/// Sets all of these devices up and starts them, in their order.
+pub fn open_all(devices: &[Device], pool: Pool) -> anyhow::Result<Vec<Port>> {
+    devices
+        .iter()
+        .map(|device| Port::open(&device.name, pool))
+        .collect()
+}
+
 /// Whether the other sides of all of these devices are there.
 pub fn all_up(devices: &[Device]) -> bool {
     devices
@@ -235,7 +243,7 @@ pub fn all_up(devices: &[Device]) -> bool {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        self.outgoing = Burst::EMPTY;
+        self.outgoing.clear();
         // SAFETY: a device that was started; it takes no frames any more.
         unsafe {
             ffi::rte_eth_dev_stop(self.number);

@@ -1,6 +1,6 @@
 //! A device with a known law, to try testers on.
 
-use crate::device::{Burst, Pool, Port, all_up};
+use crate::device::{Burst, Pool, all_up, open_all};
 use crate::eal::Environment;
 use crate::mbuf::Mbuf;
 use crate::orders::{Inbox, Next};
@@ -16,16 +16,12 @@ type Held = (u64, Place, Mbuf);
 pub fn run(start: &Start, law: &Simulated, inbox: &Inbox) -> anyhow::Result<()> {
     let to = places(&start.devices, &law.paths)?;
     let _environment = Environment::start(start)?;
-    let pool = Pool::new(c"frames")?;
-    let mut ports = start
-        .devices
-        .iter()
-        .map(|device| Port::open(&device.name, pool))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut ports = open_all(&start.devices, Pool::new(c"frames")?)?;
     let mut is_started = false;
     let mut handled = 0;
     // Each is in the order of time.
     let mut held: [VecDeque<Held>; 2] = Default::default();
+    let mut burst = Burst::EMPTY;
     loop {
         if !is_started && all_up(&start.devices) {
             inbox.started()?;
@@ -40,7 +36,6 @@ pub fn run(start: &Start, law: &Simulated, inbox: &Inbox) -> anyhow::Result<()> 
             Next::End => return Ok(()),
         }
         for (port, to) in ports.iter_mut().zip(&to) {
-            let mut burst = Burst::EMPTY;
             port.receive(&mut burst);
             while let Some(frame) = burst.pop() {
                 let number = handled;

@@ -1,6 +1,6 @@
 //! A tester that polls, over DPDK's devices.
 
-use crate::device::{Burst, Pool, Port, all_up};
+use crate::device::{Burst, Pool, Port, all_up, open_all};
 use crate::eal::Environment;
 use crate::orders::Inbox;
 use anyhow::{Context, anyhow};
@@ -18,14 +18,9 @@ const LOOK: Duration = Duration::from_millis(2);
 pub fn run(start: &Start, test: &Test, inbox: &Inbox) -> anyhow::Result<()> {
     let entries = entries(test)?;
     let _environment = Environment::start(start)?;
-    let received = Pool::new(c"received")?;
-    let ports = start
-        .devices
-        .iter()
-        .map(|device| Port::open(&device.name, received))
-        .collect::<anyhow::Result<_>>()?;
     let mut devices = Devices {
-        ports,
+        ports: open_all(&start.devices, Pool::new(c"received")?)?,
+        incoming: Burst::EMPTY,
         // What a tester has sent comes back unchanged to this pool, so that payloads stay zero, as checksums say.
         pool: Pool::new(c"sent")?,
         spare: Burst::EMPTY,
@@ -62,8 +57,10 @@ fn entries(test: &Test) -> anyhow::Result<Vec<Entry>> {
 
 /// The tester's devices.
 struct Devices {
-    // Dropped first: frames go back to their pools before those end with the environment.
+    // Frames go back to their pools before those end with the environment.
     spare: Burst,
+    /// What came last: here, so that it is not made anew for every look.
+    incoming: Burst,
     ports: Vec<Port>,
     pool: Pool,
 }
@@ -99,10 +96,9 @@ impl Ports for Devices {
         let Some(port) = self.ports.get(port) else {
             return;
         };
-        let mut burst = Burst::EMPTY;
-        port.receive(&mut burst);
-        burst.prefetch();
-        while let Some(mut frame) = burst.pop() {
+        port.receive(&mut self.incoming);
+        self.incoming.prefetch();
+        while let Some(mut frame) = self.incoming.pop() {
             if frame.is_whole() {
                 take(frame.frame_mut());
             }

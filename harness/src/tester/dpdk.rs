@@ -6,7 +6,7 @@ use crate::lab::VhostUserLab;
 use datapath_api::TESTER_MEBIBYTES;
 use dpdk_client::{Client, Launched, devices};
 use dpdk_protocol::{Engine, Memory, Start, Test, Work};
-use netdev::{Cpu, Urgency};
+use netdev::Cpu;
 use zerocopy::IntoBytes;
 
 /// A tester at the other sides of a droplet's vhost-user ports.
@@ -60,10 +60,7 @@ impl WaitingDpdkTester {
     /// Where it does not.
     pub fn connected(self) -> Result<DpdkTester, Error> {
         let client = self.0.started()?;
-        for thread in client.threads()? {
-            // The one that polls, among them.
-            thread.prioritise(Urgency::Busy)?;
-        }
+        client.prioritised_threads()?;
         Ok(DpdkTester { client })
     }
 }

@@ -11,16 +11,13 @@ use datapath_api::{
     Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running, VethPorts,
     VhostUserPorts,
 };
-use dpdk_client::{Client, devices};
+use dpdk_client::{Client, MEBIBYTES, devices};
 use dpdk_protocol::{Engine, Memory, Start, Work};
 use netdev::{Cpu, Tid, Urgency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use topologies::provision::{DirectPath, Port, Provision};
-
-/// Memory of a DPDK process for frames, in mebibytes.
-const MEBIBYTES: u32 = 128;
 
 /// Sends what comes by one port out of another.
 #[derive(Debug, Clone)]
@@ -120,13 +117,8 @@ impl NullForward {
             work: Work::Forward(self.paths.clone()),
         };
         let client = Client::start(start, Some(&ports.namespace))?;
-        let threads = client.threads()?;
-        for thread in &threads {
-            // The one that forwards, among them.
-            thread.prioritise(Urgency::Busy)?;
-        }
         Ok(Box::new(Forwarder {
-            threads,
+            threads: client.prioritised_threads()?,
             keeps: Keeps::Process(client),
         }))
     }

@@ -125,12 +125,12 @@ fn native(figures: &Figures<'_>) -> Vec<Table> {
             for group in &groups {
                 let scenarios = &group.scenarios[of(group)];
                 for (place, name) in group.datapaths.iter().enumerate() {
-                    let mut cells = scenarios.iter().filter_map(|it| it.cells.get(place));
+                    let cells = scenarios.iter().filter_map(|it| it.cells.get(place));
                     if !cells.clone().any(is_native) {
                         continue;
                     }
                     let mut row = vec![plain(*name), plain(group.ports.to_string())];
-                    row.extend(cells.by_ref().map(|cell| cells::pdr(cell, true)));
+                    row.extend(cells.map(|cell| cells::pdr(cell, true)));
                     table.row(row);
                 }
                 let mut row = vec![
