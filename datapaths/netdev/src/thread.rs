@@ -63,6 +63,19 @@ impl Tid {
         Self(unsafe { libc::gettid() })
     }
 
+    /// Stops the process it belongs to, with all its threads, or has it go on.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn pause_process(self, pause: bool) -> Result<(), Error> {
+        let signal = if pause { libc::SIGSTOP } else { libc::SIGCONT };
+        // SAFETY: has no preconditions. A thread's number stands for its process.
+        match unsafe { libc::kill(self.0, signal) } {
+            0 => Ok(()),
+            _ => Err(Error::last(format!("pausing process {}", self.0))),
+        }
+    }
+
     /// The threads of a process.
     ///
     /// # Errors

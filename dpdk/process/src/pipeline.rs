@@ -26,10 +26,35 @@ struct Shared {
     tally: Tally,
     /// Frames of the batch that came last, until it is known to be through.
     under_way: u64,
+    /// Frames since all pipelines had their turn.
+    in_round: u64,
+    /// When that was.
     then: u64,
     inbox: Inbox,
     devices: Vec<Device>,
     is_started: bool,
+}
+
+impl Shared {
+    /// What was under way is through: a pipeline does all about its batch before another runs.
+    fn settle(&mut self) {
+        let frames = std::mem::take(&mut self.under_way);
+        self.tally.handled += frames;
+        self.in_round += frames;
+    }
+
+    /// All pipelines had their turn; looking whether there are frames is part of what a frame costs by any of them.
+    fn end_round(&mut self) {
+        self.settle();
+        let now = eal::cycles();
+        let spent = now.saturating_sub(self.then);
+        self.then = now;
+        if std::mem::take(&mut self.in_round) > 0 {
+            self.tally.cycles.busy += spent;
+        } else {
+            self.tally.cycles.idle += spent;
+        }
+    }
 }
 
 thread_local! {
@@ -56,6 +81,7 @@ pub fn run(start: &Start, inbox: Inbox) -> anyhow::Result<()> {
             ..Tally::default()
         },
         under_way: 0,
+        in_round: 0,
         then: eal::cycles(),
         inbox,
         devices: start.devices.clone(),
@@ -120,16 +146,7 @@ impl PacketRx for Source {
     fn receive(&mut self) -> Vec<Mbuf> {
         let frames = self.0.as_mut().map(PacketRx::receive).unwrap_or_default();
         with(|shared| {
-            // A pipeline does all about its batch before another runs.
-            let now = eal::cycles();
-            let spent = now.saturating_sub(shared.then);
-            if shared.under_way > 0 {
-                shared.tally.cycles.busy += spent;
-            } else {
-                shared.tally.cycles.idle += spent;
-            }
-            shared.then = now;
-            shared.tally.handled += shared.under_way;
+            shared.settle();
             shared.under_way = frames.len() as u64;
             shared.destinations.clear();
         });
@@ -183,6 +200,7 @@ struct Orders;
 impl PacketRx for Orders {
     fn receive(&mut self) -> Vec<Mbuf> {
         with(|shared| {
+            shared.end_round();
             if !shared.is_started && all_up(&shared.devices) {
                 shared.is_started = true;
                 // If nobody is there to be told, the inbox ends.
