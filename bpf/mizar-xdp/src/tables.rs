@@ -246,7 +246,7 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn epoch(&self) -> Option<u32> {
+    fn epoch(&mut self) -> Option<u32> {
         if self.config()?.policies != 0 {
             return None;
         }

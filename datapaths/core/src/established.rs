@@ -112,22 +112,23 @@ pub fn transit<F: Frame, T: Tables>(
     }
     let entry = tables.established(index(&ip.flow, false))?;
     if !entry.holds(&ip.flow, false, epoch) || entry.sender != outer.sender.unwrap_or(Host::NONE) {
+        tables.looked_for_established(false);
         return None;
     }
-    let verdict = if entry.port != 0 {
-        Transit::Deliver {
-            port: entry.port - 1,
-        }
+    entry.left -= 1;
+    let (port, next, mac) = (entry.port, entry.next, entry.mac);
+    tables.looked_for_established(true);
+    let verdict = if port != 0 {
+        Transit::Deliver { port: port - 1 }
     } else {
         outer.check_ttl().ok()?;
         Transit::Forward {
-            next: entry.next,
+            next,
             via: outer.via(),
         }
     };
-    entry.left -= 1;
     changes.inner_at = inner_at;
-    changes.inner.dst_mac = Some(entry.mac);
+    changes.inner.dst_mac = Some(mac);
     Some(verdict)
 }
 
@@ -194,10 +195,12 @@ pub fn agent<F: Frame, T: Tables>(
     };
     let entry = tables.established(index(&ip.flow, true))?;
     if !entry.holds(&ip.flow, true, epoch) {
+        tables.looked_for_established(false);
         return None;
     }
     entry.left -= 1;
     let next = entry.next;
+    tables.looked_for_established(true);
     let hash = hash::pair(ip.flow.src().raw(), ip.flow.dst().raw());
     let changes = Inner::default();
     agent::encapsulate(frame, attachment, tables, &next, hash, ip.ttl, changes).ok()

@@ -387,9 +387,13 @@ pub trait Tables {
     fn label_policies(&self, key: &LabelKey) -> u64;
     /// Number of the epoch of the cache of established flows: what was entered in another does not hold.
     /// `None` where there is no cache, or must be none since policy is enforced.
-    fn epoch(&self) -> Option<u32>;
+    fn epoch(&mut self) -> Option<u32>;
     /// The place with this index, below [`crate::established::ENTRIES`], in that cache.
     fn established(&mut self, index: u32) -> Option<&mut Established>;
+    /// The cache was looked into for a flow. An implementation may leave a cache alone that seldom has what it is asked
+    /// for, by an epoch of `None`.
+    #[inline(always)]
+    fn looked_for_established(&mut self, _found: bool) {}
     /// Begins a new epoch, since something changed that decisions in the cache may follow from.
     fn begin_epoch(&mut self);
 }

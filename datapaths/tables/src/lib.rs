@@ -7,6 +7,7 @@ mod clock;
 mod entries;
 mod native;
 mod prefix;
+mod worth;
 
 pub use entries::{CapacityError, Entries, class_of_service};
 pub use native::Native;

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::entries::Entries;
 use crate::prefix::PrefixTable;
+use crate::worth::Worth;
 use mizar_core::established::{ENTRIES, Established};
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::tables::{
@@ -34,6 +35,7 @@ pub struct Native {
     cidrs: PrefixTable<(u32, u32, u32), u64>,
     labels: Table<LabelKey, u64>,
     established: Vec<Established>,
+    worth: Worth,
     epoch: u32,
 }
 
@@ -81,12 +83,13 @@ impl Native {
             cidrs,
             labels: entries.labels.iter().copied().collect(),
             established: Vec::new(),
+            worth: Worth::default(),
             epoch: 0,
         }
     }
 
-    /// The same with a cache of established flows. Here a lookup costs so little that the cache gains a third for a
-    /// few flows, and loses as much for thousands.
+    /// The same with a cache of established flows. It gains a third for a few flows, and would lose some for tens of
+    /// thousands: where it seldom has the flow that it is asked for, it is left alone for a while.
     pub fn with_established(self) -> Self {
         Self {
             established: vec![Established::EMPTY; ENTRIES as usize],
@@ -200,8 +203,8 @@ impl Tables for Native {
     }
 
     #[inline(always)]
-    fn epoch(&self) -> Option<u32> {
-        if self.established.is_empty() || !self.enforced.is_empty() {
+    fn epoch(&mut self) -> Option<u32> {
+        if self.established.is_empty() || !self.enforced.is_empty() || !self.worth.is_given() {
             None
         } else {
             Some(self.epoch)
@@ -211,6 +214,11 @@ impl Tables for Native {
     #[inline(always)]
     fn established(&mut self, index: u32) -> Option<&mut Established> {
         self.established.get_mut(index as usize)
+    }
+
+    #[inline(always)]
+    fn looked_for_established(&mut self, found: bool) {
+        self.worth.looked(found);
     }
 
     fn begin_epoch(&mut self) {

@@ -42,7 +42,7 @@ impl Forwarder {
             Work::Mizar(provision) => {
                 let entries = Entries::encode(provision).context("the droplet's tables")?;
                 Ok(Self::Mizar {
-                    droplet: Box::new(Droplet::new(Native::new(&entries))),
+                    droplet: Box::new(Droplet::new(Native::new(&entries).with_established())),
                     uplink: place(Role::Droplet(Port::Uplink)).context("there is no uplink")?,
                     endpoints: endpoints(&start.devices),
                     stack: place(Role::Stack),

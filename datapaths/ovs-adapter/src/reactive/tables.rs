@@ -104,7 +104,7 @@ impl Tables for Watched<'_> {
         self.tables.label_policies(key)
     }
 
-    fn epoch(&self) -> Option<u32> {
+    fn epoch(&mut self) -> Option<u32> {
         // Rules are the cache here.
         None
     }
