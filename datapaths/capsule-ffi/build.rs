@@ -21,12 +21,14 @@ const FUNCTIONS: &[&str] = &[
     "rte_socket_(count|id|id_by_idx)",
     "rte_strerror",
     "rte_thread_set_affinity",
+    "rte_vhost_get_(ifname|mem_table|negotiated_features|vhost_vring|vring_base)",
 ];
 const CONSTANTS: &[&str] = &[
     "DEV_TX_OFFLOAD_MBUF_FAST_FREE",
     "ETH_RSS_.*",
     "RTE_ETH_LINK_UP",
     "RTE_MBUF_DEFAULT_BUF_SIZE",
+    "VIRTIO_F_RING_PACKED",
 ];
 const TYPES: &[&str] = &["rte_cpuset_t", "rte_eth_.*mq_mode", "rte_eth_stats"];
 
@@ -80,6 +82,7 @@ fn main() {
         .default_enum_style(bindgen::EnumVariation::ModuleConsts)
         .parse_callbacks(Box::new(OldNames))
         .derive_default(true)
+        .wrap_unsafe_ops(true)
         .generate_comments(false)
         // Layouts that Rust cannot express (packed and aligned at once); nobody looks into them.
         .opaque_type("rte_arp_.*|rte_l2tpv2_.*|rte_mbuf_sched|rte_ether_hdr|rte_gtp_psc_.*");

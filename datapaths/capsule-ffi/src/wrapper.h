@@ -10,6 +10,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <rte_version.h>
+#include <rte_vhost.h>
 
 /*
  * Names of DPDK 19.11 that capsule uses, for what has other names since 21.11. The old ones are macros that only warn,

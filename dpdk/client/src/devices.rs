@@ -1,7 +1,7 @@
 //! DPDK's devices for the ports of a droplet, and for those of its tester.
 
 use datapath_api::{VethPorts, VhostUserPorts};
-use dpdk_protocol::{Device, Role};
+use dpdk_protocol::{Device, Role, VHOST};
 use std::path::PathBuf;
 use topologies::provision::{EndpointPort, Port};
 
@@ -32,7 +32,7 @@ pub fn of_veth(ports: &VethPorts, has_stack: bool) -> Vec<Device> {
 
 /// vhost devices for `ports`. The sides with memory are the others', which listen.
 pub fn of_vhost_user(ports: &VhostUserPorts) -> Vec<Device> {
-    in_order("net_vhost")
+    in_order(VHOST)
         .zip(sockets(ports))
         .map(|((role, name), socket)| Device {
             role,

@@ -23,6 +23,7 @@ pub fn run(start: &Start, inbox: &Inbox) -> anyhow::Result<()> {
         if !is_started && all_up(&start.devices) {
             inbox.started()?;
             is_started = true;
+            ports.iter_mut().for_each(Port::look_ahead);
         }
         match inbox.next() {
             Next::GoOn => {}

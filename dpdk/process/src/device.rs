@@ -2,6 +2,7 @@
 
 use crate::eal;
 use crate::mbuf::{self, Mbuf};
+use crate::vhost::Ahead;
 use anyhow::{Context, ensure};
 use capsule_ffi as ffi;
 use dpdk_protocol::Device;
@@ -126,11 +127,15 @@ impl Drop for Burst {
 pub struct Port {
     number: u16,
     pub outgoing: Burst,
+    /// The socket of a vhost-user port.
+    socket: Option<String>,
+    ahead: Option<Ahead>,
 }
 
 impl Port {
     /// Sets a device up and starts it.
-    fn open(name: &str, pool: Pool) -> anyhow::Result<Self> {
+    fn open(device: &Device, pool: Pool) -> anyhow::Result<Self> {
+        let name = &device.name;
         let doing = |what: &str| format!("{what} {name}");
         let check = |what: &str, result: i32| {
             ensure!(result >= 0, "{}: {}", doing(what), eal::described(result));
@@ -166,18 +171,31 @@ impl Port {
         Ok(Self {
             number,
             outgoing: Burst::EMPTY,
+            socket: device.vhost_socket().map(str::to_owned),
+            ahead: None,
         })
+    }
+
+    /// To be called when its other side is there.
+    pub fn look_ahead(&mut self) {
+        self.ahead = self.socket.as_deref().and_then(Ahead::of);
     }
 
     /// Fills a burst with what came, instead of what was in it.
     #[inline(always)]
-    pub fn receive(&self, burst: &mut Burst) {
+    pub fn receive(&mut self, burst: &mut Burst) {
         burst.clear();
+        if let Some(ahead) = &mut self.ahead {
+            ahead.receive();
+        }
         // SAFETY: a device that was started, and room for as many as are asked for.
         let count = unsafe {
             ffi::_rte_eth_rx_burst(self.number, 0, burst.frames.as_mut_ptr(), BURST as u16)
         };
         burst.count = usize::from(count);
+        if let Some(ahead) = &mut self.ahead {
+            ahead.received(burst.count);
+        }
     }
 
     /// Sends what is to go out; how many frames the device did not take.
@@ -186,26 +204,31 @@ impl Port {
         if self.outgoing.count == 0 {
             return 0;
         }
-        send(self.number, &mut self.outgoing)
+        let mut outgoing = std::mem::replace(&mut self.outgoing, Burst::EMPTY);
+        let unsent = self.send(&mut outgoing);
+        self.outgoing = outgoing;
+        unsent
     }
 
     /// Sends a burst of which nothing was taken out, and empties it; how many frames the device did not take. They are
     /// given back.
     #[inline(always)]
-    pub fn send(&self, burst: &mut Burst) -> u64 {
-        send(self.number, burst)
+    pub fn send(&mut self, burst: &mut Burst) -> u64 {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.send(burst.count);
+        }
+        let count = burst.count as u16;
+        // SAFETY: a device that was started, and as many frames as are told, which nobody else has.
+        let sent =
+            unsafe { ffi::_rte_eth_tx_burst(self.number, 0, burst.frames.as_mut_ptr(), count) };
+        if let Some(ahead) = &mut self.ahead {
+            ahead.sent(usize::from(sent));
+        }
+        // The device has those.
+        burst.next = usize::from(sent);
+        burst.clear();
+        u64::from(count - sent)
     }
-}
-
-#[inline(always)]
-fn send(number: u16, burst: &mut Burst) -> u64 {
-    let count = burst.count as u16;
-    // SAFETY: a device that was started, and as many frames as are told, which nobody else has.
-    let sent = unsafe { ffi::_rte_eth_tx_burst(number, 0, burst.frames.as_mut_ptr(), count) };
-    // The device has those.
-    burst.next = usize::from(sent);
-    burst.clear();
-    u64::from(count - sent)
 }
 
 /// DPDK's number of a device.
@@ -230,7 +253,7 @@ fn is_up(number: u16) -> bool {
 pub fn open_all(devices: &[Device], pool: Pool) -> anyhow::Result<Vec<Port>> {
     devices
         .iter()
-        .map(|device| Port::open(&device.name, pool))
+        .map(|device| Port::open(device, pool))
         .collect()
 }
 

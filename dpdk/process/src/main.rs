@@ -21,8 +21,10 @@ mod eal;
 mod mbuf;
 mod orders;
 mod pipeline;
+mod prefetch;
 mod simulated;
 mod tester;
+mod vhost;
 mod work;
 
 use anyhow::{Context, bail};

@@ -1,5 +1,6 @@
 //! A frame in DPDK's memory.
 
+use crate::prefetch;
 use capsule_ffi as ffi;
 use mizar_droplet::Buffer;
 use std::ptr::NonNull;
@@ -62,15 +63,8 @@ impl Mbuf {
 /// Asks for a frame's first bytes to be brought near.
 #[inline(always)]
 pub fn prefetch(frame: &ffi::rte_mbuf) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, for any address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let data = frame.buf_addr.cast::<i8>();
-        _mm_prefetch::<_MM_HINT_T0>(data.wrapping_add(usize::from(frame.data_off)));
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = frame;
+    let data = frame.buf_addr.cast::<u8>();
+    prefetch::to_read(data.wrapping_add(usize::from(frame.data_off)));
 }
 
 impl Buffer for Mbuf {

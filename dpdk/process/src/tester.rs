@@ -93,7 +93,7 @@ impl Ports for Devices {
 
     #[inline(always)]
     fn receive(&mut self, port: usize, mut take: impl FnMut(&[u8])) {
-        let Some(port) = self.ports.get(port) else {
+        let Some(port) = self.ports.get_mut(port) else {
             return;
         };
         port.receive(&mut self.incoming);

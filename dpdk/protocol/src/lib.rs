@@ -55,6 +55,18 @@ pub struct Device {
     pub arguments: String,
 }
 
+impl Device {
+    /// The socket that it connects to, if it is a vhost-user port.
+    pub fn vhost_socket(&self) -> Option<&str> {
+        let mut arguments = self.arguments.split(',');
+        let socket = arguments.find_map(|argument| argument.strip_prefix("iface="));
+        socket.filter(|_| self.name.starts_with(VHOST))
+    }
+}
+
+/// DPDK's driver for the device side of a vhost-user port.
+pub const VHOST: &str = "net_vhost";
+
 /// What is done with frames.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
