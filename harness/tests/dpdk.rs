@@ -4,7 +4,7 @@
 //!
 //! No verdict depends on speed: what arrives must be intact, and what was made must be gone.
 
-use datapath_api::{Datapath, DropletPorts, Missing};
+use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use datapath_kernel_xdp::KernelXdp;
 use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
 use datapath_ovs_dpdk::OVS_DPDK;
@@ -16,11 +16,14 @@ use harness::tester::{
     DpdkTester, FrameSize, NullForward, Offer, Report, Tester, TesterCpus, VethTester, Watch,
     Workload,
 };
+use harness::verify;
 use libtest_mimic::{Arguments, Failed, Trial};
+use mizar_wire::Mac;
 use netdev::{Cpu, Urgency};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use topologies::catalogue;
+use topologies::provision::Provision;
 use topologies::topology::{Parameters, Topology};
 
 const DATAPATH_CPU: Cpu = Cpu(0);
@@ -73,7 +76,73 @@ fn main() {
         no_dpdk || !without_programs.is_empty(),
     );
     add("a_tester_that_nobody_connects_to_ends", nobody, no_dpdk);
+    add(
+        "verification_finds_what_is_wrong_on_vhost_user_ports_alone",
+        wrong_on_vhost_user,
+        no_dpdk,
+    );
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A datapath that believes in another underlay address of its droplet, where it is on vhost-user ports.
+struct Wrong(MizarDpdk);
+
+impl Datapath for Wrong {
+    fn name(&self) -> &'static str {
+        "wrong"
+    }
+
+    fn summary(&self) -> &'static str {
+        "wrong on vhost-user ports"
+    }
+
+    fn ports(&self) -> PortType {
+        self.0.ports()
+    }
+
+    fn version(&self) -> String {
+        self.0.version()
+    }
+
+    fn probe(&self) -> Vec<Missing> {
+        self.0.probe()
+    }
+
+    fn declared_differences(&self) -> &'static [Difference] {
+        self.0.declared_differences()
+    }
+
+    fn install(
+        &self,
+        ports: DropletPorts,
+        provision: &Provision,
+        cpu: Cpu,
+    ) -> Result<Box<dyn Running>, Error> {
+        let mut provision = provision.clone();
+        if ports.port_type() == PortType::VhostUser {
+            let mut mac = provision.host.mac.octets();
+            mac[5] ^= 1;
+            provision.host.mac = Mac::new(mac);
+        }
+        self.0.install(ports, &provision, cpu)
+    }
+}
+
+fn wrong_on_vhost_user() -> Result<(), Failed> {
+    let wrong = Wrong(MizarDpdk {
+        engine: Engine::Burst,
+        devices: Devices::VhostUser,
+    });
+    let report = verify::oracle::check(&wrong, &topology("encap")?, 4);
+    let by_vhost_user = |name: &str| name.contains("by vhost-user");
+    let found = report.failures.iter();
+    check(
+        report.passed > 0
+            && !report.is_clean()
+            && found.clone().all(|found| by_vhost_user(&found.name)),
+        "what is wrong on vhost-user ports was not found there, or elsewhere too",
+        &report,
+    )
 }
 
 fn check(holds: bool, what: &str, found: &impl std::fmt::Debug) -> Result<(), Failed> {

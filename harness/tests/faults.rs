@@ -220,6 +220,10 @@ impl Running for DoomedDroplet {
         self.inner.inject(port, frame)
     }
 
+    fn settle(&mut self) -> Result<(), Error> {
+        self.inner.settle()
+    }
+
     fn threads(&self) -> Vec<Tid> {
         self.inner.threads()
     }

@@ -335,6 +335,13 @@ impl Provision {
         }
     }
 
+    /// How many endpoint ports there must be at least: those that something is attached to or hosted on, and all below.
+    pub fn endpoint_ports(&self) -> u16 {
+        let attached = self.attachments.iter().map(|attached| attached.port.0);
+        let hosted = self.endpoints.iter().filter_map(|it| Some(it.port?.0));
+        attached.chain(hosted).max().map_or(0, |last| last + 1)
+    }
+
     /// The Ethernet address of the droplet with this underlay address, where it is known.
     pub fn mac_of(&self, ip: Ipv4) -> Option<Mac> {
         self.substrate

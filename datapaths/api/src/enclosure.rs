@@ -1,6 +1,7 @@
 //! Devices around a droplet that was given no ports, to feed it single frames and see what comes out.
 
 use crate::{Error, PORT_MTU, VethPorts};
+use mizar_wire::{ethernet, geneve, ipv4};
 use netdev::{Interface, Namespace, PacketSocket, create_veth};
 use std::sync::Arc;
 use topologies::provision::{EndpointPort, Port, Provision};
@@ -32,13 +33,7 @@ impl Enclosure {
             Ok(near)
         };
         let uplink = pair(Port::Uplink, "uplink")?;
-        let attached = provision.attachments.iter().map(|attached| attached.port.0);
-        let hosted = provision
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| Some(endpoint.port?.0));
-        let named = attached.chain(hosted).max().map_or(0, |last| last + 1);
-        let endpoints = (0..named + spare)
+        let endpoints = (0..provision.endpoint_ports() + spare)
             .map(|number| pair(Port::Endpoint(EndpointPort(number)), &format!("e{number}")))
             .collect::<Result<_, _>>()?;
         let ports = VethPorts {
@@ -109,4 +104,12 @@ impl Outside {
         }
         Ok(received)
     }
+}
+
+/// Whether a frame is an overlay packet on the underlay: IPv4, UDP, to Geneve's port.
+pub fn is_overlay(frame: &[u8]) -> bool {
+    let at = |from: usize, len: usize| frame.get(from..from + len);
+    at(12, 2) == Some(&ethernet::IPV4.get().to_be_bytes())
+        && at(23, 1) == Some(&[ipv4::UDP])
+        && at(36, 2) == Some(&geneve::PORT.get().to_be_bytes())
 }

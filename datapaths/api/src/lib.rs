@@ -15,7 +15,7 @@ pub mod ring;
 mod switch;
 
 pub use difference::Difference;
-pub use enclosure::{Enclosure, Outside};
+pub use enclosure::{Enclosure, Outside, is_overlay};
 pub use error::Error;
 pub use missing::Missing;
 pub use outcome::only_outcome;
@@ -93,6 +93,15 @@ pub trait Running: Send {
     /// # Errors
     /// Where the frame cannot be passed in.
     fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error>;
+
+    /// Waits until all is done about the frames that lie in its ports, and what they taught holds for the next. Only those
+    /// on vhost-user ports can tell.
+    ///
+    /// # Errors
+    /// Where it cannot be told.
+    fn settle(&mut self) -> Result<(), Error> {
+        Err(Error::failed("waiting for a droplet", "it cannot tell"))
+    }
 
     /// An error if it died, without asking it anything.
     ///

@@ -144,6 +144,13 @@ impl Running for Droplet {
         only_outcome(outcomes.collect(), refused)
     }
 
+    fn settle(&mut self) -> Result<(), Error> {
+        // It answers between two rounds, so that a whole one lies between two answers.
+        self.client.count()?;
+        self.client.count()?;
+        Ok(())
+    }
+
     fn threads(&self) -> Vec<Tid> {
         self.threads.clone()
     }

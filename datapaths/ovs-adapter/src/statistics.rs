@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often they are looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(1);
+/// How long a round of a thread that polls may take.
+const ROUNDS: Duration = Duration::from_secs(30);
 
 /// Keeps the sum of all that the threads of one switch counted, which count anew after each reading: only so are
 /// averages, of which the switch prints two decimals, those of the time since the last reading.
@@ -89,6 +91,43 @@ fn read_and_clear(instance: &Instance) -> Result<Option<SwitchCounters>, Error> 
         }
         std::thread::sleep(LOOK);
     }
+}
+
+/// Waits until each thread that polls has ended the round that it is in, and another.
+///
+/// # Errors
+/// Where `ovs-vswitchd` is gone, or its threads stand still.
+pub fn finish_rounds(instance: &Instance) -> Result<(), Error> {
+    let rounds =
+        || -> Result<_, Error> { Ok(rounds(&instance.control("dpif-netdev/pmd-perf-show", &[])?)) };
+    let mut before = rounds()?;
+    let began = Instant::now();
+    loop {
+        let now = rounds()?;
+        let both = || before.iter().zip(&now);
+        if before.len() == now.len() && both().all(|(before, now)| *now >= before + 2) {
+            return Ok(());
+        }
+        // They count anew when they get to it.
+        if before.len() != now.len() || both().any(|(before, now)| now < before) {
+            before = now;
+        }
+        if began.elapsed() > ROUNDS {
+            return Err(Error::Control {
+                command: "dpif-netdev/pmd-perf-show".to_owned(),
+                reason: "its threads do not poll any more".to_owned(),
+            });
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Rounds of each thread, as `dpif-netdev/pmd-perf-show` prints them: `  Iterations:   230352  (0.40 us/it)`.
+fn rounds(said: &str) -> Vec<u64> {
+    said.lines()
+        .filter_map(|line| line.trim().strip_prefix("Iterations:"))
+        .filter_map(|rest| rest.split_whitespace().next()?.parse().ok())
+        .collect()
 }
 
 /// Packet-ins that found a queue full: the one for each connection (`do_send_packet_ins` of `ofproto/connmgr.c`), and
@@ -228,6 +267,15 @@ mod tests {
     const POLLING: &str = include_str!("../testdata/ovs-3.1.0/pmd-stats-show.polling-thread.txt");
     const SHOW: &str = include_str!("../testdata/ovs-3.1.0/dpctl-show.txt");
     const TABLES: &str = include_str!("../testdata/ovs-3.1.0/subtable-lookup-info-get.txt");
+
+    #[test]
+    fn rounds_of_threads_that_poll_are_read() {
+        let said = "Time: 01:30:59.195\n\npmd thread numa_id 0 core_id 1:\n\n  \
+                    Iterations:               230352  (0.40 us/it)\n  \
+                    - idle iterations:        230352  (100.0 % of used cycles)\n";
+        assert_eq!(rounds(said), [230_352]);
+        assert!(rounds("").is_empty());
+    }
 
     #[test]
     fn what_version_3_1_prints_is_read() {

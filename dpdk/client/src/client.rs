@@ -213,6 +213,28 @@ impl Client {
         }
     }
 
+    /// Has its injector send a frame by the device at this place.
+    ///
+    /// # Errors
+    /// Where it is gone, no injector, or cannot.
+    pub fn inject(&mut self, place: usize, frame: &[u8]) -> Result<(), Error> {
+        match self.ask(&Request::Inject(place, frame.to_vec()))? {
+            Answer::Sent => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What came to its injector since the last time, with the places of devices.
+    ///
+    /// # Errors
+    /// Where it is gone, or no injector.
+    pub fn collect(&mut self) -> Result<Vec<(usize, Vec<u8>)>, Error> {
+        match self.ask(&Request::Collect)? {
+            Answer::Collected(frames) => Ok(frames),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// What it counted.
     ///
     /// # Errors

@@ -8,9 +8,13 @@ use capsule_ffi as ffi;
 use dpdk_protocol::Device;
 use std::ffi::{CStr, CString};
 use std::ptr::{NonNull, null, null_mut};
+use std::time::Duration;
 
 /// Frames that a burst holds.
 pub const BURST: usize = 32;
+
+/// How often is looked whether the other sides of ports are there.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Memory for frames.
 #[derive(Clone, Copy)]
@@ -262,6 +266,13 @@ pub fn all_up(devices: &[Device]) -> bool {
     devices
         .iter()
         .all(|device| number(&device.name).is_ok_and(is_up))
+}
+
+/// Waits until they are.
+pub fn await_all(devices: &[Device]) {
+    while !all_up(devices) {
+        std::thread::sleep(LOOK);
+    }
 }
 
 impl Drop for Port {

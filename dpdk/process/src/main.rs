@@ -13,11 +13,13 @@
 //! | `burst` | engine: receive, decide, send, in a loop |
 //! | `pipeline` | engine: the same as pipelines of `capsule` |
 //! | `tester` | a tester that polls |
+//! | `injector` | single frames, to verify a datapath through its ports |
 //! | `simulated` | a device with a known law, to try testers on |
 
 mod burst;
 mod device;
 mod eal;
+mod injector;
 mod mbuf;
 mod orders;
 mod pipeline;
@@ -68,6 +70,7 @@ fn run(socket: &mut UnixStream) -> anyhow::Result<()> {
     let inbox = orders::listen(socket.try_clone().context("duplicating a socket")?)?;
     match (&start.work, start.engine) {
         (Work::Simulate(law), _) => simulated::run(&start, law, &inbox),
+        (Work::Inject, _) => injector::run(&start, &inbox),
         (Work::Test(test), _) => tester::run(&start, test, &inbox),
         (_, Engine::Burst) => burst::run(&start, &inbox),
         (_, Engine::Capsule) => pipeline::run(&start, inbox),

@@ -1,18 +1,14 @@
 //! A tester that polls, over DPDK's devices.
 
-use crate::device::{Burst, Pool, Port, all_up, open_all};
+use crate::device::{Burst, Pool, Port, await_all, open_all};
 use crate::eal::Environment;
 use crate::orders::Inbox;
 use anyhow::{Context, anyhow};
 use dpdk_protocol::{Answer, Request, Start, Test};
 use mizar_droplet::Buffer;
 use polling_tester::{PollingTester, Ports};
-use std::time::Duration;
 use workload::Entry;
 use zerocopy::FromBytes;
-
-/// How often is looked whether the other sides of ports are there.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// Carries out orders until the other side ends.
 pub fn run(start: &Start, test: &Test, inbox: &Inbox) -> anyhow::Result<()> {
@@ -25,9 +21,7 @@ pub fn run(start: &Start, test: &Test, inbox: &Inbox) -> anyhow::Result<()> {
         pool: Pool::new(c"sent")?,
         spare: Burst::EMPTY,
     };
-    while !all_up(&start.devices) {
-        std::thread::sleep(LOOK);
-    }
+    await_all(&start.devices);
     let mut tester = PollingTester::new(entries, test.inner_at.clone());
     inbox.started()?;
     while let Some(order) = inbox.wait() {

@@ -50,7 +50,9 @@ impl Forwarder {
                 })
             }
             Work::Forward(paths) => Ok(Self::Forward(places(&start.devices, paths)?)),
-            Work::Test(_) | Work::Simulate(_) => bail!("this is no work for a forwarder"),
+            Work::Test(_) | Work::Simulate(_) | Work::Inject => {
+                bail!("this is no work for a forwarder")
+            }
         }
     }
 
@@ -97,7 +99,9 @@ impl Forwarder {
     /// Answers what is asked while frames are forwarded.
     pub fn answer(&self, request: &Request, tally: Tally) -> Answer {
         match (request, self) {
-            (Request::Offer(_), _) => Answer::Failed("this is no tester".to_owned()),
+            (Request::Offer(_) | Request::Inject(..) | Request::Collect, _) => {
+                Answer::Failed("this is no tester".to_owned())
+            }
             (Request::Start(_), _) => Answer::Failed("it was started already".to_owned()),
             (Request::Count, _) => Answer::Counted(Box::new(Counted {
                 counters: Counters {

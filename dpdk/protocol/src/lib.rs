@@ -79,6 +79,8 @@ pub enum Work {
     Simulate(Simulated),
     /// A tester offers a workload, and judges what comes back.
     Test(Test),
+    /// Single frames go out as they are told, and what comes is kept until it is asked for.
+    Inject,
 }
 
 /// A device with a known law, to try testers on.
@@ -131,6 +133,10 @@ pub enum Request {
     DirectPaths,
     /// Have the tester carry this out.
     Offer(Order),
+    /// Send a frame by the device at this place.
+    Inject(usize, Vec<u8>),
+    /// What came since the last time, and by the devices at which places?
+    Collect,
 }
 
 /// What was counted since the beginning.
@@ -156,6 +162,10 @@ pub enum Answer {
     DirectPaths(Vec<DirectPath>),
     /// What the tester counted.
     Tested(Box<Outcome>),
+    /// The frame was sent.
+    Sent,
+    /// Frames that came, with the places of their devices, of which each one's are in order.
+    Collected(Vec<(usize, Vec<u8>)>),
     /// It could not, for this reason.
     Failed(String),
 }

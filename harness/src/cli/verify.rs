@@ -1,7 +1,7 @@
 //! `bench verify`.
 
 use super::arguments::{Format, Verify};
-use super::measure::check_required;
+use super::measure::{check_required, interrupted};
 use super::{Outcome, print_json};
 use crate::registry;
 use crate::verify::{self, Report};
@@ -9,6 +9,7 @@ use anyhow::Context;
 use datapath_api::Datapath;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use topologies::catalogue;
 use topologies::topology::{Parameters, Topology};
 use topologies::vectors::{self, Vector};
@@ -47,9 +48,10 @@ pub fn run(arguments: &Verify, format: Format) -> anyhow::Result<Outcome> {
     if let Some(outcome) = check_required(&arguments.require)? {
         return Ok(outcome);
     }
+    let interrupted = interrupted()?;
     let mut all = Vec::new();
     for datapath in &datapaths {
-        let checked = check(datapath.as_ref(), &vectors, &topologies);
+        let checked = check(datapath.as_ref(), &vectors, &topologies, &interrupted);
         if format == Format::Text {
             print(&checked);
         }
@@ -63,14 +65,21 @@ pub fn run(arguments: &Verify, format: Format) -> anyhow::Result<Outcome> {
         println!("{passed} passed, {failed} failed, {skipped} skipped");
     }
     // Nothing verified is not a success.
-    Ok(if failed > 0 || passed == 0 {
+    Ok(if interrupted.load(Ordering::Relaxed) {
+        Outcome::Interrupted
+    } else if failed > 0 || passed == 0 {
         Outcome::Failed
     } else {
         Outcome::Good
     })
 }
 
-fn check(datapath: &dyn Datapath, vectors: &[Vector], topologies: &[Topology]) -> Checked {
+fn check(
+    datapath: &dyn Datapath,
+    vectors: &[Vector],
+    topologies: &[Topology],
+    interrupted: &AtomicBool,
+) -> Checked {
     let missing: Vec<String> = datapath.probe().iter().map(ToString::to_string).collect();
     let mut checked = Checked {
         datapath: datapath.name(),
@@ -102,8 +111,13 @@ fn check(datapath: &dyn Datapath, vectors: &[Vector], topologies: &[Topology]) -
                 .map(|(name, why)| format!("{name}: {why}")),
         );
     };
-    add(verify::vectors::replay(datapath, vectors));
+    if !interrupted.load(Ordering::Relaxed) {
+        add(verify::vectors::replay(datapath, vectors));
+    }
     for topology in topologies {
+        if interrupted.load(Ordering::Relaxed) {
+            break;
+        }
         add(verify::oracle::check(datapath, topology, FLOWS));
     }
     checked

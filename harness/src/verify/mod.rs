@@ -4,6 +4,7 @@
 //! for a topology and compares with what [`topologies::oracle`] says, so that what is measured is verified
 //! with the very tables and flows of the measurement. Where they differ, [`dissect`] says in which field.
 
+mod attached;
 mod compare;
 mod corpus;
 pub mod dissect;

@@ -1,38 +1,81 @@
 //! A corpus for a topology, through a datapath and through the oracle.
 
 use super::Report;
+use super::attached::{Attached, NOTHING};
 use super::compare::{self, Installed};
 use super::corpus::{Case, corpus};
 use datapath_api::difference::{self, Difference};
-use datapath_api::{Datapath, Outcome, Running};
+use datapath_api::{Datapath, Outcome, PortType, Running};
 use topologies::oracle::Oracle;
 use topologies::provision::Provision;
 use topologies::topology::{Topology, capacity};
+use topologies::vectors::Expected;
 
 /// Feeds the droplet under test a corpus made for `topology`, and compares verdict, port and every byte
 /// with the oracle's after each frame, and the direct-path cache at the end.
+///
+/// Where the datapath is made for vhost-user ports, another droplet gets the same corpus through such ports, at which what
+/// is refused and what goes to the host's stack look alike: nothing comes out.
 ///
 /// The corpus holds frames of up to `flows` flows of every direction in several sizes, their replies, and
 /// everything that may go wrong with them; it is always the same for the same arguments. Each frame is a
 /// check, and so is the cache. State carries over, so that one mistake may fail later frames as well.
 pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
+    let mut report = check_through(Way::Detached, datapath, topology, flows);
+    if datapath.ports() == PortType::VhostUser && report.broken.is_none() {
+        report.merge(check_through(Way::VhostUser, datapath, topology, flows));
+    }
+    report
+}
+
+/// How frames get in and out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Detached,
+    VhostUser,
+}
+
+impl Way {
+    fn install(self, datapath: &dyn Datapath, provision: &Provision) -> Installed {
+        match self {
+            Self::Detached => compare::install(datapath, provision),
+            Self::VhostUser => match Attached::new(datapath, provision) {
+                Ok(droplet) => Installed::Droplet(Box::new(droplet)),
+                Err(error) => Installed::Failed(error.to_string()),
+            },
+        }
+    }
+
+    /// What can be seen of what is expected.
+    fn visible(self, expected: Expected) -> Expected {
+        match (self, &expected) {
+            (Self::Detached, _) | (Self::VhostUser, Expected::Forward { .. }) => expected,
+            (Self::VhostUser, _) => NOTHING.into(),
+        }
+    }
+}
+
+fn check_through(way: Way, datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
     let mut report = Report::default();
+    let name = |what: &str| match way {
+        Way::Detached => format!("{}: {what}", topology.name()),
+        Way::VhostUser => format!("{} by vhost-user: {what}", topology.name()),
+    };
     let provision = topology.provision(topology.under_test());
-    let mut droplet = match compare::install(datapath, &provision) {
+    let mut droplet = match way.install(datapath, &provision) {
         Installed::Droplet(droplet) => droplet,
         Installed::Skipped(why) => {
             report.skipped.push((topology.name().to_owned(), why));
             return report;
         }
         Installed::Failed(why) => {
-            report.fail(topology.name(), None, vec![why.clone()]);
+            report.fail(name("installing"), None, vec![why.clone()]);
             report.broken = Some(why);
             return report;
         }
     };
     let mut oracle = Oracle::new(&provision);
     let differences = datapath.declared_differences();
-    let name = |what: &str| format!("{}: {what}", topology.name());
     for (number, case) in corpus(topology, flows).iter().enumerate() {
         if let Some(difference) =
             difference::excuse(differences, &provision, case.port, &case.frame)
@@ -40,7 +83,14 @@ pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report
             report.excuse(difference);
             continue;
         }
-        match compare_one(&mut *droplet, &mut oracle, differences, &provision, case) {
+        match compare_one(
+            way,
+            &mut *droplet,
+            &mut oracle,
+            differences,
+            &provision,
+            case,
+        ) {
             Ok(lines) if lines.is_empty() => report.passed += 1,
             Ok(lines) => report.fail(name(&case.name), Some(number), lines),
             Err(why) => {
@@ -60,6 +110,7 @@ pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report
 const DIRECT_PATHS: &str = "direct paths at the end";
 
 fn compare_one(
+    way: Way,
     droplet: &mut dyn Running,
     oracle: &mut Oracle,
     differences: &[Difference],
@@ -75,7 +126,7 @@ fn compare_one(
         .inject(case.port, &case.frame)
         .map_err(|error| error.to_string())?;
     let expected = difference::allow(differences, provision, case.port, expected.into(), &got);
-    Ok(compare::outcomes(&expected, because, &got))
+    Ok(compare::outcomes(&way.visible(expected), because, &got))
 }
 
 fn compare_caches(report: &mut Report, droplet: &mut dyn Running, oracle: &Oracle, name: String) {

@@ -5,7 +5,7 @@
 //! back, if there is one, which handles what it gets in order; and by now the batch with the frame is through.
 
 use super::switch::{MARKER, UNDERLAY};
-use datapath_api::{Enclosure, Error, Outcome, Outside, Why, only_outcome};
+use datapath_api::{Enclosure, Error, Outcome, Outside, Why, is_overlay, only_outcome};
 use mizar_wire::Mac;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use netdev::PacketSocket;
@@ -133,12 +133,4 @@ impl Injector {
             }
         }
     }
-}
-
-/// Whether an outer frame is of the overlay: Geneve over UDP over IPv4 without options.
-fn is_overlay(frame: &[u8]) -> bool {
-    let at = |from: usize, to: usize| frame.get(from..to);
-    at(ETHERTYPE, ETHERTYPE + 2) == Some(&[0x08, 0x00])
-        && at(23, 24) == Some(&[17])
-        && at(36, 38) == Some(&mizar_wire::geneve::PORT.get().to_be_bytes())
 }

@@ -9,6 +9,7 @@ use crate::flow::Rule;
 use crate::openflow::Filter;
 use crate::program::{self, Program, table};
 use crate::reactive::{self, controller::Controller};
+use crate::statistics;
 use datapath_api::{Counters, Enclosure, Error, Outcome, Running, VethPorts, VhostUserPorts};
 use mizar_tables::{Entries, Native};
 use netdev::{Cpu, Tid, Urgency};
@@ -148,12 +149,16 @@ impl Running for Droplet {
             return Err(Error::failed("injecting a frame", reason));
         };
         let outcome = injector.inject(port, frame)?;
-        // What the packet taught changes what becomes of flows that are cached; the switch sees to that in the
-        // background, and a frame injected next must find it done.
         if injector.taught(port, frame) {
-            self.switch.forget_flows()?;
+            self.settle()?;
         }
         Ok(outcome)
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        statistics::finish_rounds(&self.switch.instance)?;
+        // What a packet taught changes what becomes of flows that are cached; the switch sees to that in the background.
+        Ok(self.switch.forget_flows()?)
     }
 
     fn threads(&self) -> Vec<Tid> {
