@@ -96,7 +96,7 @@ fn read_and_clear(instance: &Instance) -> Result<Option<SwitchCounters>, Error> 
 /// Waits until each thread that polls has ended the round that it is in, and another.
 ///
 /// # Errors
-/// Where `ovs-vswitchd` is gone, or its threads stand still.
+/// Where `ovs-vswitchd` is gone, no thread of it polls, or they stand still.
 pub fn finish_rounds(instance: &Instance) -> Result<(), Error> {
     let rounds =
         || -> Result<_, Error> { Ok(rounds(&instance.control("dpif-netdev/pmd-perf-show", &[])?)) };
@@ -105,7 +105,10 @@ pub fn finish_rounds(instance: &Instance) -> Result<(), Error> {
     loop {
         let now = rounds()?;
         let both = || before.iter().zip(&now);
-        if before.len() == now.len() && both().all(|(before, now)| *now >= before + 2) {
+        if !now.is_empty()
+            && before.len() == now.len()
+            && both().all(|(before, now)| *now >= before + 2)
+        {
             return Ok(());
         }
         // They count anew when they get to it.
@@ -115,7 +118,7 @@ pub fn finish_rounds(instance: &Instance) -> Result<(), Error> {
         if began.elapsed() > ROUNDS {
             return Err(Error::Control {
                 command: "dpif-netdev/pmd-perf-show".to_owned(),
-                reason: "its threads do not poll any more".to_owned(),
+                reason: "no thread of it polls, or they stand still".to_owned(),
             });
         }
         std::thread::sleep(LOOK);

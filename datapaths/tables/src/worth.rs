@@ -2,7 +2,7 @@
 
 /// Lookups after which is judged.
 const LOOKUPS: u32 = 4096;
-/// Of those, how many may miss. A lookup that misses costs about a third of what one that hits saves.
+/// Of those, how many may miss. Where it stops being worth it was not measured.
 const MISSES: u32 = LOOKUPS / 4;
 /// Questions during which a cache that is not worth it is left alone.
 const REST: u32 = 64 * LOOKUPS;

@@ -150,7 +150,7 @@ impl Running for Droplet {
         };
         let outcome = injector.inject(port, frame)?;
         if injector.taught(port, frame) {
-            self.settle()?;
+            self.switch.forget_flows()?;
         }
         Ok(outcome)
     }
