@@ -4,6 +4,9 @@
 //! Needs root, the DPDK process and `dpdk-testpmd` (apt-get install dpdk-dev):
 //! `cargo xtask build && sudo cargo bench --package datapath-mizar-dpdk --bench forward`.
 
+mod common;
+
+use common::{Result, median};
 use dpdk_client::{Client, MEBIBYTES};
 use dpdk_protocol::{Device, Engine, Memory, Role, Start, Work};
 use netdev::allowed_cpus;
@@ -15,8 +18,6 @@ use topologies::provision::{EndpointPort, Port};
 const ROUNDS: usize = 5;
 const TRIAL: Duration = Duration::from_secs(2);
 const ASKED: f64 = 0.98;
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Frames per second that an engine forwards.
 fn engine(engine: Engine, cpu: usize) -> Result<f64> {
@@ -86,11 +87,6 @@ fn testpmd(cpu: usize, other: usize) -> Result<f64> {
         return Err(format!("testpmd prints no rate:\n{output}").into());
     };
     Ok(one + two)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn main() -> Result<()> {
