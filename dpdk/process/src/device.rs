@@ -84,7 +84,7 @@ impl Burst {
     /// Asks for the first bytes of all of them to be brought near.
     #[inline(always)]
     pub fn prefetch(&self) {
-        for raw in &self.frames[..self.count] {
+        for raw in &self.frames[self.next..self.count] {
             // SAFETY: a device handed it over, and it is looked at alone.
             NonNull::new(*raw).inspect(|raw| mbuf::prefetch(unsafe { raw.as_ref() }));
         }
@@ -208,31 +208,33 @@ impl Port {
         if self.outgoing.count == 0 {
             return 0;
         }
-        let mut outgoing = std::mem::replace(&mut self.outgoing, Burst::EMPTY);
-        let unsent = self.send(&mut outgoing);
-        self.outgoing = outgoing;
-        unsent
+        send(self.number, self.ahead.as_mut(), &mut self.outgoing)
     }
 
-    /// Sends a burst of which nothing was taken out, and empties it; how many frames the device did not take. They are
-    /// given back.
+    /// Sends what is left in a burst, and empties it; how many frames the device did not take. They are given back.
     #[inline(always)]
     pub fn send(&mut self, burst: &mut Burst) -> u64 {
-        if let Some(ahead) = &mut self.ahead {
-            ahead.send(burst.count);
-        }
-        let count = burst.count as u16;
-        // SAFETY: a device that was started, and as many frames as are told, which nobody else has.
-        let sent =
-            unsafe { ffi::_rte_eth_tx_burst(self.number, 0, burst.frames.as_mut_ptr(), count) };
-        if let Some(ahead) = &mut self.ahead {
-            ahead.sent(usize::from(sent));
-        }
-        // The device has those.
-        burst.next = usize::from(sent);
-        burst.clear();
-        u64::from(count - sent)
+        send(self.number, self.ahead.as_mut(), burst)
     }
+}
+
+#[inline(always)]
+fn send(number: u16, mut ahead: Option<&mut Ahead>, burst: &mut Burst) -> u64 {
+    let frames = &mut burst.frames[burst.next..burst.count];
+    let count = frames.len();
+    if let Some(ahead) = &mut ahead {
+        ahead.send(count);
+    }
+    // SAFETY: a device that was started, and as many frames as are told, which nobody else has.
+    let sent = unsafe { ffi::_rte_eth_tx_burst(number, 0, frames.as_mut_ptr(), count as u16) };
+    let sent = usize::from(sent);
+    if let Some(ahead) = ahead {
+        ahead.sent(sent);
+    }
+    // The device has those.
+    burst.next += sent;
+    burst.clear();
+    (count - sent) as u64
 }
 
 /// DPDK's number of a device.

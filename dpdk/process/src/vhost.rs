@@ -1,14 +1,14 @@
 //! Brings near what the next burst of a vhost-user port will touch.
 //!
 //! The descriptors and buffers of a virtio queue were last written by the other side, on another processor, and each of
-//! them is a cache line that has to come from there. DPDK's driver asks for those of four frames at a time; here a whole
-//! burst is asked for at once, just before the driver goes through it. Only hints are given: nothing is written, and a
-//! wrong guess costs time, never a frame.
+//! them is a cache line that has to come from there. DPDK's driver asks for those of four frames at a time; here those of a
+//! whole burst are asked for at once, up to three lines a frame, just before the driver goes through it. Only hints are
+//! given: nothing is written, and a wrong guess costs time, never a frame.
 //!
-//! Descriptors are read in a mapping of our own, which stays readable whatever becomes of the other side meanwhile.
-//! Buffers are asked for by the driver's addresses, since a processor may find a line by the address it was brought near
+//! Descriptors are read in a mapping of our own, which stays when the driver lets go of its mapping. Buffers are asked for by the driver's addresses, since a processor may find a line by the address it was brought near
 //! with, and a hint about an address that is gone does nothing. Queues are packed rings with a descriptor a frame (virtio
-//! 1.1, section 2.7); for others no hints are given, nor for a side that comes back after it was gone.
+//! 1.1, section 2.7); for others no hints are given. When the other side goes and comes back, hints go on about what was
+//! there before, to no use, and keep its memory.
 
 use crate::device::BURST;
 use crate::prefetch::{to_read, to_write};
@@ -75,13 +75,6 @@ struct Ring {
     wrap: bool,
 }
 
-/// How cache lines are wanted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    ToRead,
-    ToWrite,
-}
-
 /// The queues of a connected vhost-user port.
 pub struct Ahead {
     regions: Vec<Region>,
@@ -124,8 +117,9 @@ impl Ahead {
     /// Before a burst is received.
     #[inline(always)]
     pub fn receive(&mut self) {
+        // The header holds nothing where nothing was agreed upon that it would say.
         self.receive
-            .bring_near(&self.regions, BURST, Wanted::ToRead);
+            .bring_near(&self.regions, BURST, HEADER, to_read);
     }
 
     /// After as many frames were received.
@@ -137,7 +131,7 @@ impl Ahead {
     /// Before as many frames are sent.
     #[inline(always)]
     pub fn send(&mut self, frames: usize) {
-        self.send.bring_near(&self.regions, frames, Wanted::ToWrite);
+        self.send.bring_near(&self.regions, frames, 0, to_write);
     }
 
     /// After as many frames were sent.
@@ -208,9 +202,10 @@ impl Ring {
         self.mapping.as_ptr().wrapping_add(self.offset).cast()
     }
 
-    /// Asks for the buffers of up to `frames` frames, and for the descriptors of the burst after them.
+    /// Asks by `hint` for the buffers of up to `frames` frames, each from a byte on, and for the descriptors of the burst
+    /// after them.
     #[inline(always)]
-    fn bring_near(&self, regions: &[Region], frames: usize, wanted: Wanted) {
+    fn bring_near(&self, regions: &[Region], frames: usize, from: usize, hint: impl Fn(*const u8)) {
         let (mut at, mut wrap) = (self.at, self.wrap);
         for _ in 0..frames {
             // SAFETY: one of the ring's, which are in the mapping, as was checked; it may change at any time.
@@ -225,14 +220,8 @@ impl Ring {
                 break;
             };
             let len = (descriptor.len as usize).min(LINES * LINE);
-            match wanted {
-                // The header holds nothing where nothing was agreed upon that it would say.
-                Wanted::ToRead => (HEADER..len).step_by(LINE).for_each(|byte| {
-                    to_read(buffer.wrapping_add(byte));
-                }),
-                Wanted::ToWrite => (0..len).step_by(LINE).for_each(|byte| {
-                    to_write(buffer.wrapping_add(byte));
-                }),
+            for byte in (from..len).step_by(LINE) {
+                hint(buffer.wrapping_add(byte));
             }
             at += 1;
             if at == self.size {
