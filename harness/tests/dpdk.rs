@@ -4,7 +4,10 @@
 //!
 //! No verdict depends on speed: what arrives must be intact, and what was made must be gone.
 
-use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
+mod common;
+
+use common::Wrapped;
+use datapath_api::{Datapath, DropletPorts, Missing, PortType};
 use datapath_kernel_xdp::KernelXdp;
 use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
 use datapath_ovs_dpdk::OVS_DPDK;
@@ -84,62 +87,26 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// A datapath that believes in another underlay address of its droplet, where it is on vhost-user ports.
-struct Wrong(MizarDpdk);
-
-impl Datapath for Wrong {
-    fn name(&self) -> &'static str {
-        "wrong"
-    }
-
-    fn summary(&self) -> &'static str {
-        "wrong on vhost-user ports"
-    }
-
-    fn ports(&self) -> PortType {
-        self.0.ports()
-    }
-
-    fn version(&self) -> String {
-        self.0.version()
-    }
-
-    fn probe(&self) -> Vec<Missing> {
-        self.0.probe()
-    }
-
-    fn declared_differences(&self) -> &'static [Difference] {
-        self.0.declared_differences()
-    }
-
-    fn install(
-        &self,
-        ports: DropletPorts,
-        provision: &Provision,
-        cpu: Cpu,
-    ) -> Result<Box<dyn Running>, Error> {
+/// The droplet believes in another Ethernet address of its own, where it is on vhost-user ports.
+fn wrong_on_vhost_user() -> Result<(), Failed> {
+    let install = |inner: &dyn Datapath, ports: DropletPorts, provision: &Provision, cpu| {
         let mut provision = provision.clone();
         if ports.port_type() == PortType::VhostUser {
             let mut mac = provision.host.mac.octets();
             mac[5] ^= 1;
             provision.host.mac = Mac::new(mac);
         }
-        self.0.install(ports, &provision, cpu)
-    }
-}
-
-fn wrong_on_vhost_user() -> Result<(), Failed> {
-    let wrong = Wrong(MizarDpdk {
+        inner.install(ports, &provision, cpu)
+    };
+    let inner = Box::new(MizarDpdk {
         engine: Engine::Burst,
         devices: Devices::VhostUser,
     });
-    let report = verify::oracle::check(&wrong, &topology("encap")?, 4);
+    let report = verify::oracle::check(&Wrapped { inner, install }, &topology("encap")?, 4);
     let by_vhost_user = |name: &str| name.contains("by vhost-user");
-    let found = report.failures.iter();
+    let mut found = report.failures.iter();
     check(
-        report.passed > 0
-            && !report.is_clean()
-            && found.clone().all(|found| by_vhost_user(&found.name)),
+        report.passed > 0 && !report.is_clean() && found.all(|found| by_vhost_user(&found.name)),
         "what is wrong on vhost-user ports was not found there, or elsewhere too",
         &report,
     )

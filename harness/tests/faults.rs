@@ -1,9 +1,11 @@
 //! What goes wrong with a datapath on the way: the run says why, and goes on with the next. Needs root, the BPF programs
 //! and Open vSwitch; a test that cannot run here is reported as ignored.
 
+mod common;
+
+use common::Wrapped;
 use datapath_api::{
-    Counters, Datapath, Difference, DropletPorts, Error, Missing, Outcome, PortType, Running,
-    VethPorts,
+    Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running, VethPorts,
 };
 use datapath_kernel_xdp::KernelXdp;
 use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
@@ -127,58 +129,21 @@ fn check(holds: bool, what: &str) -> Result<(), Failed> {
 }
 
 /// A datapath whose processes are killed shortly after its counters were read, or it was checked, for the time `at`.
-struct Doomed {
-    inner: Box<dyn Datapath>,
-    at: u32,
-    readings: Arc<AtomicU32>,
-}
-
-impl Datapath for Doomed {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn summary(&self) -> &'static str {
-        self.inner.summary()
-    }
-
-    fn ports(&self) -> PortType {
-        self.inner.ports()
-    }
-
-    fn version(&self) -> String {
-        self.inner.version()
-    }
-
-    fn probe(&self) -> Vec<Missing> {
-        self.inner.probe()
-    }
-
-    fn declared_differences(&self) -> &'static [Difference] {
-        self.inner.declared_differences()
-    }
-
-    fn polls_busily(&self) -> bool {
-        self.inner.polls_busily()
-    }
-
-    fn install(
-        &self,
-        ports: DropletPorts,
-        provision: &Provision,
-        cpu: Cpu,
-    ) -> Result<Box<dyn Running>, Error> {
+fn doomed(inner: Box<dyn Datapath>, at: u32) -> Box<dyn Datapath> {
+    let readings = Arc::new(AtomicU32::new(0));
+    let install = move |inner: &dyn Datapath, ports, provision: &Provision, cpu| {
         let detached = matches!(ports, DropletPorts::Detached);
-        let inner = self.inner.install(ports, provision, cpu)?;
+        let inner = inner.install(ports, provision, cpu)?;
         if detached {
             return Ok(inner);
         }
         Ok(Box::new(DoomedDroplet {
             inner,
-            at: self.at,
-            readings: Arc::clone(&self.readings),
-        }))
-    }
+            at,
+            readings: Arc::clone(&readings),
+        }) as Box<dyn Running>)
+    };
+    Box::new(Wrapped { inner, install })
 }
 
 struct DoomedDroplet {
@@ -262,15 +227,9 @@ fn kill_own_processes() {
 }
 
 fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32, program: &str) -> Result<(), Failed> {
-    let readings = Arc::new(AtomicU32::new(0));
-    let doomed = Doomed {
-        inner,
-        at,
-        readings,
-    };
     let ended = format!("{program} ended");
     let pages = hugepages()?;
-    fails_and_the_run_goes_on(Box::new(doomed), 1, &[&ended, "signal: 9"])?;
+    fails_and_the_run_goes_on(doomed(inner, at), 1, &[&ended, "signal: 9"])?;
     check(hugepages()? == pages, "hugepages stay reserved")
 }
 
@@ -340,11 +299,7 @@ fn killed_in_flow_setup() -> Result<(), Failed> {
     let plan = flow_setup::Plan {
         profile: Profile::Smoke,
         datapaths: vec![
-            Box::new(Doomed {
-                inner: Box::new(PROACTIVE),
-                at: 2,
-                readings: Arc::new(AtomicU32::new(0)),
-            }),
+            doomed(Box::new(PROACTIVE), 2),
             Box::new(KernelXdp::default()),
         ],
         installed: vec![0],

@@ -30,7 +30,10 @@ pub(super) struct Attached {
 
 impl Attached {
     /// Installs a datapath that polls vhost-user ports.
-    pub fn new(datapath: &dyn Datapath, provision: &Provision) -> Result<Self, Error> {
+    pub fn install(
+        datapath: &dyn Datapath,
+        provision: &Provision,
+    ) -> Result<Box<dyn Running>, Error> {
         let lab = VhostUserLab::new(provision.endpoint_ports())?;
         let devices = devices::of_tester(lab.ports());
         let start = Start {
@@ -45,12 +48,12 @@ impl Attached {
         let waiting = Client::launch(start, None)?;
         let ports = DropletPorts::VhostUser(lab.ports().clone());
         let running = datapath.install(ports, provision, Cpu(0))?;
-        Ok(Self {
+        Ok(Box::new(Self {
             running,
             outside: waiting.started()?,
             devices,
             _lab: lab,
-        })
+        }))
     }
 }
 

@@ -16,14 +16,22 @@ pub(super) enum Installed {
     Failed(String),
 }
 
-pub(super) fn install(datapath: &dyn Datapath, provision: &Provision) -> Installed {
-    match datapath.install(DropletPorts::Detached, provision, Cpu(0)) {
-        Ok(droplet) => Installed::Droplet(droplet),
-        Err(error @ (Error::Ports { .. } | Error::Capacity(_))) => {
-            Installed::Skipped(error.to_string())
+impl From<Result<Box<dyn Running>, Error>> for Installed {
+    fn from(result: Result<Box<dyn Running>, Error>) -> Self {
+        match result {
+            Ok(droplet) => Self::Droplet(droplet),
+            Err(error @ (Error::Ports { .. } | Error::Capacity(_))) => {
+                Self::Skipped(error.to_string())
+            }
+            Err(error) => Self::Failed(error.to_string()),
         }
-        Err(error) => Installed::Failed(error.to_string()),
     }
+}
+
+pub(super) fn install(datapath: &dyn Datapath, provision: &Provision) -> Installed {
+    datapath
+        .install(DropletPorts::Detached, provision, Cpu(0))
+        .into()
 }
 
 /// What is different; nothing if `got` is as expected. `because` is the reason why a frame should have

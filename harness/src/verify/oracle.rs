@@ -39,10 +39,7 @@ impl Way {
     fn install(self, datapath: &dyn Datapath, provision: &Provision) -> Installed {
         match self {
             Self::Detached => compare::install(datapath, provision),
-            Self::VhostUser => match Attached::new(datapath, provision) {
-                Ok(droplet) => Installed::Droplet(Box::new(droplet)),
-                Err(error) => Installed::Failed(error.to_string()),
-            },
+            Self::VhostUser => Attached::install(datapath, provision).into(),
         }
     }
 
