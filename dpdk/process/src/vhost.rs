@@ -5,8 +5,9 @@
 //! whole burst are asked for at once, up to three lines a frame, just before the driver goes through it. Only hints are
 //! given: nothing is written, and a wrong guess costs time, never a frame.
 //!
-//! Descriptors are read in a mapping of our own, which stays when the driver lets go of its mapping. Buffers are asked for by the driver's addresses, since a processor may find a line by the address it was brought near
-//! with, and a hint about an address that is gone does nothing. Queues are packed rings with a descriptor a frame (virtio
+//! Descriptors are read in a mapping of our own, which stays when the driver lets go of its mapping. Buffers are asked for
+//! by the driver's addresses, since a processor may find a line by the address it was brought near with, and a hint about
+//! an address that is gone does nothing. Queues are packed rings with a descriptor a frame (virtio
 //! 1.1, section 2.7); for others no hints are given. When the other side goes and comes back, hints go on about what was
 //! there before, to no use, and keep its memory.
 
