@@ -137,10 +137,7 @@ impl Running for Droplet {
             return Ok(controller.direct_paths());
         }
         let rules = self.switch.overlay.rules(&Filter::table(table::DIRECT))?;
-        Ok(rules
-            .iter()
-            .filter_map(|stats| program::direct_path(&stats.rule))
-            .collect())
+        Ok(program::direct_paths(rules.iter().map(|stats| &stats.rule)))
     }
 
     fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error> {

@@ -91,11 +91,7 @@ impl Interpreter {
             return core.direct_paths();
         }
         let rules = self.overlay.get(&program::table::DIRECT);
-        rules
-            .into_iter()
-            .flatten()
-            .filter_map(program::direct_path)
-            .collect()
+        program::direct_paths(rules.into_iter().flatten())
     }
 
     fn at_uplink(&mut self, frame: &[u8], outputs: &mut Outputs) {
@@ -312,6 +308,15 @@ impl Run<'_> {
                 }),
             }
         }
+        let known = self.tables.get(&rule.table).into_iter().flatten();
+        let timeouts = |rule: &Rule| (rule.idle_timeout, rule.hard_timeout);
+        for found in known.filter(|found| is_in_the_place_of(found, &rule)) {
+            assert_eq!(
+                timeouts(found),
+                timeouts(&rule),
+                "learn() would change a rule that was not learned"
+            );
+        }
         add(self.tables, rule);
     }
 }
@@ -329,9 +334,14 @@ fn is_meant(filter: &Filter, rule: &Rule) -> bool {
 }
 
 /// Adds a rule, in the place of one that matches the same if there is one.
+/// Whether adding one of these rules would replace the other.
+fn is_in_the_place_of(rule: &Rule, other: &Rule) -> bool {
+    (other.priority, &other.matches) == (rule.priority, &rule.matches)
+}
+
 fn add(tables: &mut Tables, rule: Rule) {
     let rules = tables.entry(rule.table).or_default();
-    rules.retain(|other| (other.priority, &other.matches) != (rule.priority, &rule.matches));
+    rules.retain(|other| !is_in_the_place_of(other, &rule));
     let at = rules.partition_point(|other| other.priority >= rule.priority);
     rules.insert(at, rule);
 }

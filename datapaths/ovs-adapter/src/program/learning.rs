@@ -47,8 +47,10 @@ pub(super) fn add(builder: &mut Builder<'_>) {
 fn learn() -> Learn {
     Learn {
         table: table::DIRECT,
-        // The same as of paths known from the start, so that it replaces them.
-        priority: priority::GENERAL,
+        // Before a path known from the start, and not in its place: a rule that learn() changes keeps its timeouts, so the
+        // switch would find it to be another than it wants, and change it, with each look at the flow
+        // (`ofproto_flow_mod_init_for_learn` of OVS's `ofproto/ofproto.c`); each time all flows are translated anew.
+        priority: priority::SPECIAL,
         cookie: cookie::LEARNED_PATH,
         idle_timeout: IDLE_TIMEOUT,
         hard_timeout: 0,

@@ -52,7 +52,7 @@ use crate::flow::{
 };
 use crate::openflow::TlvMapping;
 use mizar_wire::{Ipv4, Mac, Vni};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use topologies::provision::{
     Class, DirectPath, EndpointPort, Host, Priority as Urgency, Provision,
 };
@@ -463,8 +463,24 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The direct path that a rule of [`table::DIRECT`] is.
-pub fn direct_path(rule: &Rule) -> Option<DirectPath> {
+/// The direct paths that rules of [`table::DIRECT`] are, in no order; a learned one is in force before one that was given.
+pub fn direct_paths<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> Vec<DirectPath> {
+    let mut in_force = HashMap::new();
+    for rule in rules {
+        let Some(path) = direct_path(rule) else {
+            continue;
+        };
+        let known = in_force
+            .entry((path.vni, path.ip))
+            .or_insert((rule.priority, path));
+        if known.0 < rule.priority {
+            *known = (rule.priority, path);
+        }
+    }
+    in_force.into_values().map(|(_, path)| path).collect()
+}
+
+fn direct_path(rule: &Rule) -> Option<DirectPath> {
     let asked = |field: Field| rule.matches.get(field).map(|masked| masked.value.low_u64());
     let written = |to: Slice| {
         rule.actions.iter().find_map(|action| match action {
