@@ -36,14 +36,26 @@ impl Hugepages {
     }
 
     fn noted_in(folder: &Path, mebibytes: u32) -> Result<Self, Error> {
-        let pages = add(u64::from(mebibytes.div_ceil(MEBIBYTES)), folder)?;
         static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let wanted = u64::from(mebibytes.div_ceil(MEBIBYTES));
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let note = folder.join(format!("{NOTE}{}-{number}", std::process::id()));
+        let lock = lock()?;
+        take_back_orphans(folder)?;
+        let before = size()?;
+        write("nr_hugepages", before + wanted)?;
+        let pages = size()?.saturating_sub(before);
         let reserved = Self { pages, note };
-        std::fs::write(&reserved.note, pages.to_string())
-            .map_err(|e| Error::io(format!("writing {}", reserved.note.display()), e))?;
-        Ok(reserved)
+        // Noted before anything takes time, in which this process may be killed.
+        let is_ready = reserved.note_down().and_then(|()| await_free(wanted));
+        // Giving back takes it again.
+        drop(lock);
+        is_ready.map(|()| reserved)
+    }
+
+    fn note_down(&self) -> Result<(), Error> {
+        std::fs::write(&self.note, self.pages.to_string())
+            .map_err(|e| Error::io(format!("writing {}", self.note.display()), e))
     }
 }
 
@@ -61,23 +73,16 @@ impl Drop for Hugepages {
     }
 }
 
-/// Adds pages to the pool and sees that as many are free; how many were added. The lock ends with it, since giving back
-/// takes it again.
-fn add(wanted: u64, folder: &Path) -> Result<u64, Error> {
-    let _lock = lock()?;
-    take_back_orphans(folder)?;
-    let before = size()?;
-    write("nr_hugepages", before + wanted)?;
-    let pages = size()?.saturating_sub(before);
+/// Waits for a moment until as many pages are free.
+fn await_free(wanted: u64) -> Result<(), Error> {
     let began = Instant::now();
     loop {
         let free = read("free_hugepages")?.saturating_sub(read("resv_hugepages")?);
         if free >= wanted {
-            break;
+            return Ok(());
         }
         // Pages that an AF_XDP socket had are free a moment after the process that had it ended.
         if began.elapsed() > PATIENCE {
-            write("nr_hugepages", before)?;
             return Err(Error::Hugepages {
                 wanted,
                 missing: wanted - free,
@@ -85,7 +90,6 @@ fn add(wanted: u64, folder: &Path) -> Result<u64, Error> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    Ok(pages)
 }
 
 /// Takes back what processes reserved that are gone.

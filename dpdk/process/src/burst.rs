@@ -70,6 +70,7 @@ fn round(
         }
         burst.prefetch();
         while let Some(mut frame) = burst.pop() {
+            // Longer than a buffer, which no frame is that fits an underlay here; whoever sent it sees that it is lost.
             if !frame.is_whole() {
                 continue;
             }

@@ -1,7 +1,8 @@
 //! The same with the runtime and pipelines of `capsule`: one pipeline for each port, all on one core.
 //!
 //! Its buffers do not let go of their headroom: to put headers in front, it moves the frame. That is part of what this
-//! engine costs. What a full port does not take it drops without a word.
+//! engine costs. What a full port does not take it drops without a word. Of a frame that is longer than a buffer it shows
+//! the first part alone; none is that fits an underlay here.
 
 use crate::device::all_up;
 use crate::eal;

@@ -1,5 +1,6 @@
 //! A droplet on vhost-user ports, frame by frame, through a DPDK process at their other sides.
 
+use crate::environment::Placement;
 use crate::lab::VhostUserLab;
 use datapath_api::{
     Counters, Datapath, DropletPorts, Error, Outcome, Running, TESTER_MEBIBYTES, Why, is_overlay,
@@ -8,7 +9,7 @@ use datapath_api::{
 use dpdk_client::{Client, devices};
 use dpdk_protocol::{Device, Engine, Memory, Role, Start, Work};
 use mizar_wire::ethernet;
-use netdev::{Cpu, Tid};
+use netdev::Tid;
 use topologies::provision::{DirectPath, Port, Provision};
 
 /// The shortest frame that is sent: an Ethernet header.
@@ -36,10 +37,10 @@ impl Attached {
     ) -> Result<Box<dyn Running>, Error> {
         let lab = VhostUserLab::new(provision.endpoint_ports())?;
         let devices = devices::of_tester(lab.ports());
+        let cpus = Placement::choose()?;
         let start = Start {
             engine: Engine::Burst,
-            // It does nothing without being told.
-            cpu: 0,
+            cpu: cpus.tester.0,
             memory: Memory::Huge,
             mebibytes: TESTER_MEBIBYTES,
             devices: devices.clone(),
@@ -47,7 +48,7 @@ impl Attached {
         };
         let waiting = Client::launch(start, None)?;
         let ports = DropletPorts::VhostUser(lab.ports().clone());
-        let running = datapath.install(ports, provision, Cpu(0))?;
+        let running = datapath.install(ports, provision, cpus.datapath)?;
         Ok(Box::new(Self {
             running,
             outside: waiting.started()?,

@@ -1,9 +1,9 @@
 //! Comparing what a datapath did with what it should have done.
 
 use super::dissect;
+use crate::environment::Placement;
 use datapath_api::{Datapath, DropletPorts, Error, Outcome, Running, Why};
 use mizar_wire::{Ipv4, Vni};
-use netdev::Cpu;
 use std::collections::BTreeMap;
 use topologies::provision::{DirectPath, Host, Port, Provision};
 use topologies::vectors::Expected;
@@ -20,17 +20,20 @@ impl From<Result<Box<dyn Running>, Error>> for Installed {
     fn from(result: Result<Box<dyn Running>, Error>) -> Self {
         match result {
             Ok(droplet) => Self::Droplet(droplet),
-            Err(error @ (Error::Ports { .. } | Error::Capacity(_))) => {
-                Self::Skipped(error.to_string())
-            }
+            Err(
+                error @ (Error::Ports { .. }
+                | Error::Capacity(_)
+                | Error::Device(netdev::Error::Hugepages { .. })),
+            ) => Self::Skipped(error.to_string()),
             Err(error) => Self::Failed(error.to_string()),
         }
     }
 }
 
 pub(super) fn install(datapath: &dyn Datapath, provision: &Provision) -> Installed {
-    datapath
-        .install(DropletPorts::Detached, provision, Cpu(0))
+    let placement = Placement::choose().map_err(Error::from);
+    placement
+        .and_then(|cpus| datapath.install(DropletPorts::Detached, provision, cpus.datapath))
         .into()
 }
 
