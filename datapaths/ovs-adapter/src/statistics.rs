@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often they are looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(1);
+/// Cycles that no thread has: some ten years.
+const LIFETIME: u64 = 1 << 60;
+/// Packets of a round at most; of the first, cycles are counted at its end.
+const ROUND: u64 = 4096;
 /// How long a round of a thread that polls may take.
 const ROUNDS: Duration = Duration::from_secs(30);
 
@@ -40,7 +44,9 @@ impl Tally {
                 self.total.packet_ins_lost = packet_ins_lost(instance);
                 return Ok(Some(self.total.clone()));
             }
-            Ok(None) => tracing::warn!("this Open vSwitch's statistics are in no known form"),
+            Ok(None) => {
+                tracing::warn!("this Open vSwitch's statistics are in no known form, or cannot be")
+            }
             // The command may not exist in another version.
             Err(Error::Control { command, reason }) => {
                 instance.check()?;
@@ -55,7 +61,7 @@ impl Tally {
 
 fn read_and_clear(instance: &Instance) -> Result<Option<SwitchCounters>, Error> {
     let show = || instance.control("dpif-netdev/pmd-stats-show", &[]);
-    let Some(before) = threads(&show()?) else {
+    let Some(before) = threads(&show()?).filter(|threads| threads.iter().all(may_be)) else {
         return Ok(None);
     };
     let counted = SwitchCounters {
@@ -142,6 +148,14 @@ fn packet_ins_lost(instance: &Instance) -> Option<u64> {
         said.trim().parse().ok()
     };
     read("rconn_overflow")?.checked_add(read("packet_in_overflow")?)
+}
+
+/// Whether a thread may have counted so. A switch whose threads were stopped and went on once told of packets that took no
+/// time, and then of more cycles than a processor has in a lifetime.
+fn may_be(thread: &SwitchCounters) -> bool {
+    thread.cycles.is_none_or(|Cycles { busy, idle }| {
+        busy.max(idle) < LIFETIME && (thread.received < ROUND || busy > 0)
+    })
 }
 
 /// Whether each thread that had received something has begun again. What it received and how long it took only ever
@@ -313,6 +327,19 @@ mod tests {
         assert_eq!(sum(&both), expected);
         assert_eq!(flows(SHOW), Some(41));
         assert_eq!(masks(TABLES), Some(2));
+    }
+
+    #[test]
+    fn counters_that_cannot_be_are_not_taken() {
+        let mut threads = threads(POLLING).unwrap();
+        assert!(threads.iter().all(may_be));
+        let polling = threads.iter_mut().find(|it| it.received > 0).unwrap();
+        for cycles in [(0, 17), (u64::MAX - 5, 17), (17, u64::MAX)] {
+            let (busy, idle) = cycles;
+            polling.received = ROUND;
+            polling.cycles = Some(Cycles { busy, idle });
+            assert!(!may_be(polling), "{cycles:?}");
+        }
     }
 
     #[test]

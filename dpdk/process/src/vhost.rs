@@ -244,3 +244,100 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use memmap2::MmapMut;
+    use std::cell::RefCell;
+
+    const SIZE: usize = 8;
+    /// Where the other side's memory begins by its own addresses, and by the driver's.
+    const GUEST: u64 = 0x1_0000;
+    const LOCAL: u64 = 0x7f00_0000;
+
+    /// A ring of buffers of 100 bytes, the first at `GUEST`, of which those `available` have that flag for the round.
+    fn ring(at: usize, wrap: bool, available: impl Fn(usize) -> bool) -> Ring {
+        let mut mapping = MmapMut::map_anon(SIZE * size_of::<Descriptor>()).unwrap();
+        for place in 0..SIZE {
+            // Those before the ring's place were passed: the next time is the next round.
+            let round = wrap != (place < at);
+            let flags = if available(place) == round {
+                AVAILABLE
+            } else {
+                USED
+            };
+            let descriptor = Descriptor {
+                address: GUEST + 1000 * place as u64,
+                len: 100,
+                id: place as u16,
+                flags,
+            };
+            let bytes = &mut mapping[place * size_of::<Descriptor>()..];
+            // SAFETY: the mapping has room for one there, and begins at a page.
+            unsafe { bytes.as_mut_ptr().cast::<Descriptor>().write(descriptor) };
+        }
+        Ring {
+            mapping: MmapRaw::from(mapping),
+            offset: 0,
+            size: SIZE,
+            at,
+            wrap,
+        }
+    }
+
+    /// What is asked for of up to `frames` frames, from their byte `from` on.
+    fn asked(ring: &Ring, frames: usize, from: usize) -> Vec<u64> {
+        let regions = [
+            Region {
+                begin: 0,
+                local: 1,
+                len: 16,
+            },
+            Region {
+                begin: GUEST,
+                local: LOCAL,
+                len: 5_500,
+            },
+        ];
+        let asked = RefCell::new(Vec::new());
+        ring.bring_near(&regions, frames, from, |byte| {
+            asked.borrow_mut().push(byte as u64)
+        });
+        asked.into_inner()
+    }
+
+    #[test]
+    fn buffers_are_asked_for_line_by_line_by_the_drivers_addresses() {
+        let ring = ring(1, true, |_| true);
+        assert_eq!(
+            asked(&ring, 2, 12),
+            [LOCAL + 1012, LOCAL + 1076, LOCAL + 2012, LOCAL + 2076]
+        );
+    }
+
+    #[test]
+    fn those_that_are_not_available_are_left_alone() {
+        let ring = ring(0, true, |place| place != 1);
+        assert_eq!(asked(&ring, 3, 64), [LOCAL + 64]);
+    }
+
+    #[test]
+    fn after_the_last_comes_the_first_of_the_next_round() {
+        for wrap in [true, false] {
+            let mut ring = ring(SIZE - 1, wrap, |place| place == 0 || place == SIZE - 1);
+            // The last one is in no region.
+            assert_eq!(asked(&ring, 2, 64), Vec::<u64>::new());
+            ring.advance(1);
+            assert_eq!((ring.at, ring.wrap), (0, !wrap));
+            assert_eq!(asked(&ring, 2, 64), [LOCAL + 64]);
+        }
+    }
+
+    #[test]
+    fn a_buffer_outside_the_memory_that_is_known_ends_it() {
+        let ring = ring(4, true, |_| true);
+        // The sixth would end beyond the second region, and begins in it.
+        assert_eq!(asked(&ring, 4, 64), [LOCAL + 4064, LOCAL + 5064]);
+    }
+}
