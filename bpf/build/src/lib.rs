@@ -26,6 +26,7 @@ pub fn build(program: &str) {
         "bpf",
         "datapaths/wire/src",
         "datapaths/core/src",
+        "datapaths/megaflow/src",
         "harness/workload/src",
     ] {
         println!(

@@ -4,7 +4,7 @@ mod batch;
 
 use aya::Ebpf;
 use aya::maps::{Map, MapData};
-use aya::programs::{ProgramError, Xdp};
+use aya::programs::{ProgramError, SchedClassifier, Xdp};
 use std::os::fd::{AsFd, BorrowedFd};
 use zerocopy::{Immutable, IntoBytes};
 
@@ -75,12 +75,36 @@ pub fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error>
         .ok_or_else(|| Error::Absent(format!("program {name}")))
 }
 
+/// The program for the queueing layer of this name.
+///
+/// # Errors
+/// [`Error::Absent`].
+pub fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, Error> {
+    ebpf.program_mut(name)
+        .and_then(|program| <&mut SchedClassifier>::try_from(program).ok())
+        .ok_or_else(|| Error::Absent(format!("program {name}")))
+}
+
 /// Loads the XDP program of this name.
 ///
 /// # Errors
 /// [`Error::Verifier`] with the verifier's log, or another.
 pub fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
-    program(ebpf, name)?.load().map_err(|error| match error {
+    let result = program(ebpf, name)?.load();
+    result.map_err(|error| refused(name, error))
+}
+
+/// Loads the program for the queueing layer of this name.
+///
+/// # Errors
+/// [`Error::Verifier`] with the verifier's log, or another.
+pub fn load_classifier(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
+    let result = classifier(ebpf, name)?.load();
+    result.map_err(|error| refused(name, error))
+}
+
+fn refused(name: &str, error: ProgramError) -> Error {
+    match error {
         ProgramError::LoadError {
             io_error,
             verifier_log,
@@ -90,7 +114,7 @@ pub fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), Error> {
             log: verifier_log.to_string(),
         },
         other => Error::failed(format!("loading {name}"), &other),
-    })
+    }
 }
 
 /// The map of this name.

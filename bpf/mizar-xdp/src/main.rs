@@ -4,13 +4,12 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
-mod frame;
 mod tables;
 
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use frame::XdpFrame;
+use bpf_frame::Packet;
 use mizar_core::reason::{Reason, Refusal};
 use mizar_core::tables::Attachment;
 use mizar_core::verdict::{Agent, Changes, Encapsulate, Transit, Via};
@@ -27,7 +26,7 @@ pub fn mizar_agent(ctx: XdpContext) -> u32 {
     let Some(attachment) = attachment(&ctx) else {
         return refuse(Reason::NotAttached);
     };
-    match established::agent(&XdpFrame::new(&ctx), attachment, &mut Maps) {
+    match established::agent(&packet(&ctx), attachment, &mut Maps) {
         Some(plan) => encapsulate(&ctx, &plan),
         None => go_on(&ctx, AGENT_DECIDE),
     }
@@ -39,7 +38,7 @@ pub fn mizar_agent_decide(ctx: XdpContext) -> u32 {
     let Some(attachment) = attachment(&ctx) else {
         return refuse(Reason::NotAttached);
     };
-    match agent::decide(&XdpFrame::new(&ctx), attachment, &mut Maps) {
+    match agent::decide(&packet(&ctx), attachment, &mut Maps) {
         Agent::Refuse(reason) => refuse(reason),
         Agent::Encapsulate(plan) => encapsulate(&ctx, &plan),
     }
@@ -49,7 +48,7 @@ pub fn mizar_agent_decide(ctx: XdpContext) -> u32 {
 #[xdp]
 pub fn mizar_transit(ctx: XdpContext) -> u32 {
     let mut changes = Changes::default();
-    match established::transit(&XdpFrame::new(&ctx), &mut Maps, &mut changes) {
+    match established::transit(&packet(&ctx), &mut Maps, &mut changes) {
         Some(verdict) => carry_out(&ctx, &verdict, &changes),
         None => go_on(&ctx, TRANSIT_DECIDE),
     }
@@ -59,8 +58,14 @@ pub fn mizar_transit(ctx: XdpContext) -> u32 {
 #[xdp]
 pub fn mizar_transit_decide(ctx: XdpContext) -> u32 {
     let mut changes = Changes::default();
-    let verdict = transit::decide(&XdpFrame::new(&ctx), &mut Maps, &mut changes);
+    let verdict = transit::decide(&packet(&ctx), &mut Maps, &mut changes);
     carry_out(&ctx, &verdict, &changes)
+}
+
+#[inline(always)]
+fn packet(ctx: &XdpContext) -> Packet {
+    // SAFETY: a context's; every change of the frame's bounds is followed by a new one.
+    unsafe { Packet::new(ctx.data(), ctx.data_end()) }
 }
 
 #[inline(always)]
@@ -83,7 +88,7 @@ fn encapsulate(ctx: &XdpContext, plan: &Encapsulate) -> u32 {
         return refuse(Reason::NoRoom);
     }
     let droplet = Maps.droplet();
-    if apply::encapsulate(&mut XdpFrame::new(ctx), &droplet, plan).is_none() {
+    if apply::encapsulate(&mut packet(ctx), &droplet, plan).is_none() {
         return refuse(Reason::NoRoom);
     }
     count(Outcome::Encapsulated as u32);
@@ -100,7 +105,7 @@ fn carry_out(ctx: &XdpContext, verdict: &Transit, changes: &Changes) -> u32 {
         Transit::Refuse(reason) => refuse(reason),
         Transit::Pass => pass(Outcome::Passed),
         Transit::Forward { next, via } => {
-            if apply::forward(&mut XdpFrame::new(ctx), &next, changes).is_none() {
+            if apply::forward(&mut packet(ctx), &next, changes).is_none() {
                 return refuse(Reason::NoRoom);
             }
             count(Outcome::Forwarded as u32);
@@ -110,7 +115,7 @@ fn carry_out(ctx: &XdpContext, verdict: &Transit, changes: &Changes) -> u32 {
             }
         }
         Transit::Deliver { port } => {
-            if apply::deliver(&mut XdpFrame::new(ctx), changes).is_none()
+            if apply::deliver(&mut packet(ctx), changes).is_none()
                 || !adjust_head(ctx, changes.inner_at as i32)
             {
                 return refuse(Reason::NoRoom);

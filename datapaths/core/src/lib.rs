@@ -14,7 +14,6 @@ pub mod agent;
 pub mod apply;
 pub mod established;
 pub mod flow;
-pub mod frame;
 pub mod hash;
 pub mod inner;
 pub mod policy;
@@ -24,6 +23,6 @@ pub mod tables;
 pub mod transit;
 pub mod verdict;
 
-pub use frame::Frame;
+pub use mizar_wire::frame::{self, Frame};
 pub use reason::Reason;
 pub use tables::Tables;

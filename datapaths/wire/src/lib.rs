@@ -1,7 +1,8 @@
 //! What a Mizar overlay packet looks like on the wire.
 //!
 //! One module a protocol, each with a `Header` whose fields are big-endian types; the newtypes ([`Mac`],
-//! [`Ipv4`], [`Vni`]) that keep addresses apart; and the [`checksum`] arithmetic of RFC 1071 and RFC 1624.
+//! [`Ipv4`], [`Vni`]) that keep addresses apart; the [`checksum`] arithmetic of RFC 1071 and RFC 1624; and access to a
+//! [`frame`] with every bound proven.
 //! The crate compiles natively and to BPF: no allocation, no panics.
 //!
 //! Every header has an alignment of two bytes. Ethernet frames start at an even address on every
@@ -14,6 +15,7 @@ pub mod arp;
 pub mod checksum;
 mod endian;
 pub mod ethernet;
+pub mod frame;
 pub mod geneve;
 mod ip;
 pub mod ipv4;

@@ -1,23 +1,38 @@
-//! A frame as XDP shows it.
+//! A frame as the kernel shows it to a program.
 
-use aya_ebpf::programs::XdpContext;
+#![no_std]
+#![feature(asm_experimental_arch)]
+
 use core::arch::asm;
-use mizar_core::Frame;
 use mizar_wire::Header;
+use mizar_wire::frame::Frame;
 
 /// Start and end address; every access compares with the end in the form the verifier follows.
-pub struct XdpFrame {
+pub struct Packet {
     start: usize,
     end: usize,
+    len: usize,
 }
 
-impl XdpFrame {
+impl Packet {
+    /// The frame from `start` to `end`, which a context says.
+    ///
+    /// # Safety
+    /// They are a context's, and nothing was done since that ends pointers into the frame.
     #[inline(always)]
-    pub fn new(ctx: &XdpContext) -> Self {
+    pub unsafe fn new(start: usize, end: usize) -> Self {
         Self {
-            start: ctx.data(),
-            end: ctx.data_end(),
+            start,
+            end,
+            len: end - start,
         }
+    }
+
+    /// The same where the frame has more bytes than can be seen: `len` of them altogether.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_len(self, len: usize) -> Self {
+        Self { len, ..self }
     }
 
     #[inline(always)]
@@ -36,10 +51,10 @@ impl XdpFrame {
     }
 }
 
-impl Frame for XdpFrame {
+impl Frame for Packet {
     #[inline(always)]
     fn len(&self) -> usize {
-        self.end - self.start
+        self.len
     }
 
     #[inline(always)]

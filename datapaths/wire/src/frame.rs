@@ -1,6 +1,6 @@
 //! Access to a frame's bytes with every bound proven.
 
-use mizar_wire::Header;
+use crate::Header;
 
 /// The bytes of one Ethernet frame, starting at an even address.
 ///

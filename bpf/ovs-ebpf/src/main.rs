@@ -1,0 +1,290 @@
+//! The eBPF datapath behind Open vSwitch: finds a packet's flow, and does what it says. Packets without one are handed to a
+//! program that asks the switch, or the Mizar core.
+
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod hook;
+mod maps;
+
+use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use core::arch::asm;
+use hook::Hook;
+use maps::{PORT, UPCALL, count, find, port_of, scratch};
+use megaflow::flow::{STEPS, operation};
+use megaflow::map::{Count, LONGEST, SHORT, Upcall, WAITING};
+use megaflow::tunnel::Taken;
+use megaflow::{Flow, Key, set, tunnel};
+use mizar_wire::frame::Frame;
+use mizar_wire::geneve::ENCAPSULATION_LEN;
+
+/// The datapath at tc.
+#[classifier]
+pub fn ovs_tc(context: TcContext) -> i32 {
+    forward(&context)
+}
+
+/// The same at XDP.
+#[xdp]
+pub fn ovs_xdp(context: XdpContext) -> u32 {
+    forward(&context) as u32
+}
+
+#[inline(always)]
+fn forward<H: Hook>(hook: &H) -> i32 {
+    hook.prepare();
+    let (Some(port), Some(scratch)) = (port_of(hook.device()), scratch()) else {
+        return H::DROP;
+    };
+    scratch.key = Key::ZERO;
+    scratch.key.in_port = port;
+    scratch.key.read(&hook.packet(), 0);
+    let Some(mut flow) = find(scratch) else {
+        return upcall(hook, &scratch.key, port);
+    };
+    let now = account(flow, hook.len());
+    // SAFETY: a value of a map, which does not change as long as anything leads to it.
+    let (operation, tunnel) = unsafe { ((*flow).steps[0].operation, (*flow).steps[0].port) };
+    if operation == operation::POP {
+        scratch.key = Key::ZERO;
+        scratch.key.in_port = tunnel;
+        let inner = match tunnel::take_off(&hook.packet(), &mut scratch.key) {
+            Taken::Strip(inner) => inner,
+            Taken::Drop => {
+                count(Count::BadTunnel);
+                return H::DROP;
+            }
+            Taken::Unknown => return upcall(hook, &scratch.key, port),
+        };
+        scratch.key.read(&hook.packet(), inner);
+        let Some(next) = find(scratch) else {
+            return upcall(hook, &scratch.key, port);
+        };
+        account(next, hook.len() - inner as u32);
+        if is_due(next, now) {
+            return upcall(hook, &scratch.key, port);
+        }
+        if !hook.strip(inner as u32) {
+            return fail::<H>();
+        }
+        flow = next;
+    } else if is_due(flow, now) {
+        return upcall(hook, &scratch.key, port);
+    }
+    act(hook, flow, &scratch.key, port)
+}
+
+/// Counts a packet of a flow; what time it is.
+#[inline(always)]
+fn account(flow: *mut Flow, bytes: u32) -> u64 {
+    // SAFETY: takes nothing.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    // SAFETY: words of a map's value, which any processor may write.
+    unsafe {
+        add(&raw mut (*flow).packets, 1);
+        add(&raw mut (*flow).bytes, u64::from(bytes));
+        (&raw mut (*flow).used).write_volatile(now);
+    }
+    now
+}
+
+/// Whether a flow is to be judged anew, and this packet is the one.
+#[inline(always)]
+fn is_due(flow: *mut Flow, now: u64) -> bool {
+    /// The others go on meanwhile.
+    const AGAIN: u64 = 1_000_000_000;
+    // SAFETY: a word of a map's value, which any processor may write.
+    unsafe {
+        let renew = &raw mut (*flow).renew;
+        let at = renew.read_volatile();
+        if at == 0 || now < at {
+            return false;
+        }
+        renew.write_volatile(now + AGAIN);
+    }
+    true
+}
+
+#[inline(always)]
+fn fail<H: Hook>() -> i32 {
+    count(Count::Failed);
+    H::DROP
+}
+
+/// Does what a flow says.
+#[inline(always)]
+fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key, port: u32) -> i32 {
+    for at in 0..STEPS {
+        // SAFETY: a value of a map, which does not change as long as anything leads to it.
+        let step = unsafe { &(*flow).steps[at] };
+        let mut packet = hook.packet();
+        let done = match step.operation {
+            0 => {
+                count(Count::Dropped);
+                return H::DROP;
+            }
+            operation::OUTPUT => {
+                // SAFETY: as above.
+                let is_last = at + 1 == STEPS || unsafe { (*flow).steps[at + 1].operation } == 0;
+                if is_last {
+                    return match hook.send(step.port) {
+                        Some(action) => {
+                            count(Count::Sent);
+                            action
+                        }
+                        None => fail::<H>(),
+                    };
+                }
+                hook.send_copy(step.port).then_some(())
+            }
+            operation::PUSH => push(hook, flow, step.len, key.hash()),
+            operation::SET_ETHERNET => set::ethernet(&mut packet, &step.value, &step.mask),
+            operation::SET_IP => set::ip_header(&mut packet, &step.value, &step.mask),
+            operation::SET_PORTS => set::ports(&mut packet, &step.value, &step.mask),
+            operation::SET_ARP => set::arp(&mut packet, &step.value, &step.mask),
+            operation::UPCALL => return upcall(hook, key, port),
+            _ => None,
+        };
+        if done.is_none() {
+            return fail::<H>();
+        }
+    }
+    H::DROP
+}
+
+/// Puts a flow's outer headers in front: those of Mizar, or those without options.
+#[inline(always)]
+fn push<H: Hook>(hook: &H, flow: *mut Flow, len: u16, hash: u64) -> Option<()> {
+    if len as usize == ENCAPSULATION_LEN {
+        write_header::<H, ENCAPSULATION_LEN>(hook, flow)?;
+    } else if len as usize == tunnel::SHORTEST {
+        write_header::<H, { tunnel::SHORTEST }>(hook, flow)?;
+    } else {
+        return None;
+    }
+    tunnel::complete(&mut hook.packet(), tunnel::source_port(hash))
+}
+
+#[inline(always)]
+fn write_header<H: Hook, const LEN: usize>(hook: &H, flow: *mut Flow) -> Option<()> {
+    if !hook.push(LEN as u32) {
+        return None;
+    }
+    let mut packet = hook.packet();
+    let room: &mut [u8; LEN] = packet.get_mut(0)?;
+    // SAFETY: a value of a map with room for the longest headers; the two do not overlap.
+    unsafe {
+        core::ptr::copy_nonoverlapping(
+            (&raw const (*flow).header).cast::<u16>(),
+            room.as_mut_ptr().cast::<u16>(),
+            LEN / 2,
+        );
+    }
+    Some(())
+}
+
+/// Hands a packet over to who answers upcalls, if not too many of its port wait.
+#[inline(always)]
+fn upcall<H: Hook>(hook: &H, key: &Key, port: u32) -> i32 {
+    count(Count::Miss);
+    let Some(counters) = PORT.get_ptr_mut(port) else {
+        return H::DROP;
+    };
+    // SAFETY: words of a map's value, which any processor, and who answers, may write.
+    let waiting = unsafe {
+        let handed = (&raw const (*counters).upcalls).read_volatile();
+        handed.wrapping_sub((&raw const (*counters).answered).read_volatile())
+    };
+    let is_handed = waiting < WAITING
+        && if hook.len() as usize <= SHORT {
+            hand_over::<H, SHORT>(hook, key, port)
+        } else {
+            hand_over::<H, LONGEST>(hook, key, port)
+        };
+    // SAFETY: as above.
+    unsafe {
+        if is_handed {
+            add(&raw mut (*counters).upcalls, 1);
+        } else {
+            add(&raw mut (*counters).lost, 1);
+        }
+    }
+    H::DROP
+}
+
+/// Adds to a word that several processors add to.
+///
+/// # Safety
+/// It is a word of a map's value.
+#[inline(always)]
+unsafe fn add(word: *mut u64, by: u64) {
+    // SAFETY: as the caller says. The target has no such instruction in `core`.
+    unsafe {
+        asm!(
+            "lock *(u64 *)({word} + 0) += {by}",
+            word = in(reg) word,
+            by = in(reg) by,
+            options(nostack)
+        );
+    }
+}
+
+/// A record of the ring.
+#[repr(C)]
+struct Record<const ROOM: usize> {
+    upcall: Upcall,
+    frame: [u8; ROOM],
+}
+
+#[inline(always)]
+fn hand_over<H: Hook, const ROOM: usize>(hook: &H, key: &Key, port: u32) -> bool {
+    let Some(mut entry) = UPCALL.reserve::<Record<ROOM>>(0) else {
+        return false;
+    };
+    let record = entry.as_mut_ptr();
+    let len = hook.len();
+    // SAFETY: the record is this program's until it is submitted.
+    let is_whole = unsafe {
+        (*record).upcall = Upcall {
+            key: *key,
+            port,
+            len,
+        };
+        len > 0
+            && len as usize <= ROOM
+            && hook.copy(
+                (&raw mut (*record).frame).cast(),
+                between_one_and::<ROOM>(len),
+            )
+    };
+    if is_whole {
+        entry.submit(0);
+    } else {
+        entry.discard(0);
+    }
+    is_whole
+}
+
+/// A number that is in this range already, which the verifier does not see from comparisons that LLVM moves about. `ROOM`
+/// is a power of two.
+#[inline(always)]
+fn between_one_and<const ROOM: usize>(len: u32) -> u32 {
+    const { assert!(ROOM.is_power_of_two()) };
+    let mut rest = len - 1;
+    // SAFETY: copies a register to itself. Not `pure`, or LLVM would leave out what follows.
+    unsafe { asm!("{0} = {0}", inout(reg) rest, options(nomem, nostack)) };
+    (rest & (ROOM as u32 - 1)) + 1
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // Nothing here panics; the verifier would refuse an endless loop that it can reach.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

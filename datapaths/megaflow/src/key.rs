@@ -1,0 +1,268 @@
+//! What of a packet a flow may ask for.
+
+use mizar_wire::frame::Frame;
+use mizar_wire::{Be16, Ipv4, Mac, arp, ethernet, ipv4, tcp, udp};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Bytes of options in a key: those of a Mizar packet.
+pub const OPTIONS: usize = mizar_wire::geneve::OPTIONS_LEN;
+/// Words of a key.
+pub const WORDS: usize = size_of::<Key>() / size_of::<u64>();
+
+/// Which part of a fragmented packet this is: `enum ovs_frag_type` of include/uapi/linux/openvswitch.h.
+pub mod fragment {
+    /// The packet is whole.
+    pub const NO: u8 = 0;
+    /// The first fragment, which has the transport header.
+    pub const FIRST: u8 = 1;
+    /// Another one.
+    pub const LATER: u8 = 2;
+}
+
+/// The fields of a packet, or of a mask. What a packet does not have is zero.
+///
+/// A mask has the same layout; a bit that is set is one that a flow asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(8))]
+pub struct Key {
+    /// Number of the port in the datapath; of a packet that came by a tunnel the tunnel's.
+    pub in_port: u32,
+    /// Flags of [`crate::tunnel`].
+    pub tunnel_flags: u16,
+    /// Type of service of the outer header.
+    pub tunnel_tos: u8,
+    /// Time to live of the outer header.
+    pub tunnel_ttl: u8,
+    /// Network identifier, in the lower 24 bits.
+    pub vni: u32,
+    /// Bytes of Geneve options, whether they fit a key or not.
+    pub options_len: u16,
+    /// One of [`fragment`].
+    pub fragment: u8,
+    /// IP protocol, or the lower eight bits of ARP's operation.
+    pub protocol: u8,
+    /// Source address of the outer header.
+    pub tunnel_src: Ipv4,
+    /// Destination address of the outer header.
+    pub tunnel_dst: Ipv4,
+    /// Ethernet destination.
+    pub eth_dst: Mac,
+    /// EtherType.
+    pub eth_type: Be16,
+    /// Ethernet source.
+    pub eth_src: Mac,
+    /// Flags of TCP, in the lower twelve bits.
+    pub tcp_flags: Be16,
+    /// IPv4 source, or ARP's protocol address of the sender.
+    pub ip_src: Ipv4,
+    /// IPv4 destination, or ARP's protocol address of the target.
+    pub ip_dst: Ipv4,
+    /// Type of service.
+    pub tos: u8,
+    /// Time to live.
+    pub ttl: u8,
+    /// Source port of TCP and UDP, or the type of an ICMP message.
+    pub src_port: Be16,
+    /// Destination port, or the code of an ICMP message.
+    pub dst_port: Be16,
+    reserved: u16,
+    /// ARP's hardware address of the sender.
+    pub arp_sender: Mac,
+    /// ARP's hardware address of the target.
+    pub arp_target: Mac,
+    reserved_too: u32,
+    /// Geneve options as they came, if they fit and are as many as a key holds.
+    pub options: [u64; OPTIONS / 8],
+}
+
+const _: () = assert!(WORDS == 17);
+
+impl Key {
+    /// Of no packet; as a mask, one that asks for nothing.
+    pub const ZERO: Self = Self {
+        in_port: 0,
+        tunnel_flags: 0,
+        tunnel_tos: 0,
+        tunnel_ttl: 0,
+        vni: 0,
+        options_len: 0,
+        fragment: 0,
+        protocol: 0,
+        tunnel_src: Ipv4::from_raw(0),
+        tunnel_dst: Ipv4::from_raw(0),
+        eth_dst: Mac::new([0; 6]),
+        eth_type: Be16::new(0),
+        eth_src: Mac::new([0; 6]),
+        tcp_flags: Be16::new(0),
+        ip_src: Ipv4::from_raw(0),
+        ip_dst: Ipv4::from_raw(0),
+        tos: 0,
+        ttl: 0,
+        src_port: Be16::new(0),
+        dst_port: Be16::new(0),
+        reserved: 0,
+        arp_sender: Mac::new([0; 6]),
+        arp_target: Mac::new([0; 6]),
+        reserved_too: 0,
+        options: [0; OPTIONS / 8],
+    };
+
+    /// The key as words.
+    #[inline(always)]
+    pub fn words(&self) -> &[u64; WORDS] {
+        zerocopy::transmute_ref!(self)
+    }
+
+    /// The key as words, to be written.
+    #[inline(always)]
+    pub fn words_mut(&mut self) -> &mut [u64; WORDS] {
+        zerocopy::transmute_mut!(self)
+    }
+
+    /// What `mask` asks for of this.
+    #[inline(always)]
+    pub fn masked(&self, mask: &Self) -> Self {
+        let mut masked = Self::ZERO;
+        self.mask_into(mask, &mut masked);
+        masked
+    }
+
+    /// The same, written to where it is wanted.
+    #[inline(always)]
+    pub fn mask_into(&self, mask: &Self, masked: &mut Self) {
+        let (words, mask) = (self.words(), mask.words());
+        for (at, word) in masked.words_mut().iter_mut().enumerate() {
+            *word = words[at] & mask[at];
+        }
+    }
+
+    /// Some 64 bits that differ where keys differ, for caches.
+    #[inline(always)]
+    pub fn hash(&self) -> u64 {
+        // Two sums that do not wait for each other, with factors of splitmix64.
+        let (mut one, mut two) = (0u64, 0u64);
+        let words = self.words();
+        let mut at = 0;
+        while at + 1 < WORDS {
+            one = (one ^ words[at]).wrapping_mul(MIX[0]).rotate_left(29);
+            two = (two ^ words[at + 1]).wrapping_mul(MIX[1]).rotate_left(31);
+            at += 2;
+        }
+        let sum = one ^ two ^ words[WORDS - 1];
+        (sum ^ sum >> 32).wrapping_mul(MIX[0])
+    }
+
+    /// Reads the fields of the frame that begins at byte `at` of `frame`; those of a tunnel and the port stay.
+    ///
+    /// As `miniflow_extract` of OVS's lib/flow.c: a header that is not wholly there, or makes no sense, is none.
+    #[inline(always)]
+    pub fn read<F: Frame>(&mut self, frame: &F, at: usize) {
+        let Some(ethernet) = frame.get::<ethernet::Header>(at) else {
+            return;
+        };
+        self.eth_dst = ethernet.dst;
+        self.eth_src = ethernet.src;
+        self.eth_type = ethernet.ethertype;
+        match ethernet.ethertype {
+            ethernet::IPV4 => self.read_ip(frame, at),
+            ethernet::ARP => self.read_arp(frame, at),
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn read_ip<F: Frame>(&mut self, frame: &F, at: usize) {
+        let Some((ip, len)) = ip(frame, at) else {
+            return;
+        };
+        self.ip_src = ip.src;
+        self.ip_dst = ip.dst;
+        self.protocol = ip.protocol;
+        self.tos = ip.tos;
+        self.ttl = ip.ttl;
+        if ip.is_later_fragment() {
+            self.fragment = fragment::LATER;
+            return;
+        }
+        if ip.is_fragment() {
+            self.fragment = fragment::FIRST;
+        }
+        let at = at + ethernet::LEN + ip.header_len();
+        let left = len - ip.header_len();
+        match ip.protocol {
+            ipv4::TCP if left >= tcp::LEN => {
+                if let Some(tcp) = frame.get::<tcp::Header>(at) {
+                    self.src_port = tcp.src;
+                    self.dst_port = tcp.dst;
+                    self.tcp_flags = Be16::from_raw(tcp.offset_flags.raw() & TCP_FLAGS.raw());
+                }
+            }
+            ipv4::UDP if left >= udp::LEN => {
+                if let Some(udp) = frame.get::<udp::Header>(at) {
+                    self.src_port = udp.src;
+                    self.dst_port = udp.dst;
+                }
+            }
+            ipv4::ICMP if left >= ICMP_LEN => {
+                if let Some([kind, code, ..]) = frame.get::<[u8; ICMP_LEN]>(at) {
+                    self.src_port = Be16::new(*kind as u16);
+                    self.dst_port = Be16::new(*code as u16);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// As `parse_arp` of OVS's lib/flow.c.
+    #[inline(always)]
+    fn read_arp<F: Frame>(&mut self, frame: &F, at: usize) {
+        let at = at + ethernet::LEN;
+        let Some(header) = frame.get::<arp::Header>(at) else {
+            return;
+        };
+        let is_known = header.hardware == arp::ETHERNET
+            && header.protocol == arp::IPV4
+            && header.hardware_len == 6
+            && header.protocol_len == 4;
+        let operation = header.operation.get();
+        let Some(addresses) = frame.get::<arp::Addresses>(at + arp::HEADER_LEN) else {
+            return;
+        };
+        if !is_known {
+            return;
+        }
+        if operation <= 0xff {
+            self.protocol = operation as u8;
+        }
+        // Nothing more is read of other operations than request and reply.
+        if operation == arp::REQUEST.get() || operation == arp::REPLY.get() {
+            self.ip_src = addresses.sender_ip;
+            self.ip_dst = addresses.target_ip;
+            self.arp_sender = addresses.sender_mac;
+            self.arp_target = addresses.target_mac;
+        }
+    }
+}
+
+/// Odd factors that mix well: those of `splitmix64`, by D. Stafford.
+const MIX: [u64; 2] = [0x94d0_49bb_1331_11eb, 0xbf58_476d_1ce4_e5b9];
+/// Bits of TCP's flags in [`tcp::Header::offset_flags`].
+const TCP_FLAGS: Be16 = Be16::new(0x0fff);
+/// Bytes of an ICMP header (RFC 792).
+const ICMP_LEN: usize = 8;
+
+/// The IPv4 header of the frame that begins at byte `at`, and the bytes of the packet by it, if both make sense:
+/// `ipv4_sanity_check` of OVS's lib/flow.c.
+#[inline(always)]
+pub fn ip<F: Frame>(frame: &F, at: usize) -> Option<(&ipv4::Header, usize)> {
+    let left = frame.len().checked_sub(at + ethernet::LEN)?;
+    let ip = frame.get::<ipv4::Header>(at + ethernet::LEN)?;
+    let own = ip.header_len();
+    let total = ip.total_length.get() as usize;
+    let is_sane = own >= ipv4::LEN && own <= left && total >= own && total <= left;
+    is_sane.then_some((ip, total))
+}
+
+#[cfg(test)]
+#[path = "tests/key.rs"]
+mod tests;

@@ -1,0 +1,5 @@
+//! Builds the BPF programs with whichever BPF toolchain is there; see `bpf-build`.
+
+fn main() {
+    bpf_build::build("ovs-ebpf");
+}

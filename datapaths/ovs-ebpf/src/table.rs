@@ -1,0 +1,396 @@
+//! The flows that the programs follow.
+//!
+//! A flow is written to a place that nothing leads to, and then entered into the table. One that is replaced or deleted
+//! loses its generation, by which what still leads to it leads nowhere; its place rests until no program can be at it any
+//! more. So no packet ever sees half of one flow and half of another.
+
+use crate::mapped::Mapped;
+use crate::notation::{Action, Match};
+use crate::object::{AtBytes, KeyBytes, Loaded, at_bytes, key_bytes};
+use aya::maps::{HashMap as Table, MapData, MapError};
+use megaflow::flow::{STEPS, operation};
+use megaflow::map::{At, Config, FLOWS, MASKS, Mask, Masked};
+use megaflow::tunnel::{HEADER, SHORTEST};
+use megaflow::{Flow, Key, Step};
+use mizar_wire::geneve::ENCAPSULATION_LEN;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a place rests: no program takes as long for a packet.
+const REST: Duration = Duration::from_millis(100);
+/// Of a full table, the part that goes at once.
+const EVICTED: usize = 16;
+
+/// Why a flow cannot be entered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// More masks than there is room for.
+    #[error("flows ask for more than {MASKS} combinations of fields")]
+    Masks,
+    /// More actions than a flow has, or others.
+    #[error("{0}")]
+    Actions(&'static str),
+    /// The kernel refused it.
+    #[error("entering a flow: {0}")]
+    Kernel(#[from] MapError),
+}
+
+/// A flow as it was entered, and what it counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it asks for.
+    pub asks: Match,
+    /// What it does.
+    pub does: Vec<Action>,
+    /// Packets that followed it.
+    pub packets: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// How long ago the last one was; `None` if there was none.
+    pub idle: Option<Duration>,
+}
+
+struct Installed {
+    at: At,
+    asks: Match,
+    does: Vec<Action>,
+}
+
+/// See the module's documentation.
+pub struct FlowTable {
+    places: Mapped<Flow>,
+    masks: Mapped<Mask>,
+    config: Mapped<Config>,
+    table: Table<MapData, KeyBytes, AtBytes>,
+    installed: HashMap<Masked, Installed>,
+    /// Numbers of masks, with how many flows have each.
+    numbers: HashMap<Key, (u32, usize)>,
+    /// In the order in which they are tried.
+    order: Vec<u32>,
+    free: Vec<u32>,
+    resting: VecDeque<(Instant, u32)>,
+    generation: u64,
+    evicted: u64,
+}
+
+impl FlowTable {
+    /// The table of an object that was loaded; ports and the rest stay with the caller.
+    pub fn new(loaded: Loaded) -> (Self, aya::Ebpf, Mapped<megaflow::map::Port>) {
+        let Loaded {
+            ebpf,
+            flows,
+            masks,
+            config,
+            ports,
+            table,
+        } = loaded;
+        let table = Self {
+            places: flows,
+            masks,
+            config,
+            table,
+            installed: HashMap::new(),
+            numbers: HashMap::new(),
+            order: Vec::new(),
+            free: (0..FLOWS).rev().collect(),
+            resting: VecDeque::new(),
+            generation: 0,
+            evicted: 0,
+        };
+        (table, ebpf, ports)
+    }
+
+    /// Flows that there are.
+    pub fn len(&self) -> usize {
+        self.installed.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.installed.is_empty()
+    }
+
+    /// Masks that flows have.
+    pub fn masks(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Flows that had to go since the table was full.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Enters a flow, in the place of one that asks for the same. Its packets are handed over again, one a second, after
+    /// `renewed`, if that is given.
+    ///
+    /// # Errors
+    /// See [`Error`]; then nothing has changed.
+    pub fn enter(
+        &mut self,
+        asks: &Match,
+        does: &[Action],
+        renewed: Option<Duration>,
+    ) -> Result<(), Error> {
+        let mut flow = encode(does)?;
+        flow.renew = renewed.map_or(0, |after| now().saturating_add(after.as_nanos() as u64));
+        let number = self.number(&asks.mask)?;
+        let key = Masked {
+            key: asks.key.masked(&asks.mask),
+            mask: u64::from(number),
+        };
+        let place = self.place();
+        self.generation += 1;
+        flow.generation = self.generation;
+        self.places.write(place, flow);
+        let at = At {
+            generation: self.generation,
+            place,
+            reserved: 0,
+        };
+        // The flow is there before anything leads to it.
+        std::sync::atomic::fence(Ordering::Release);
+        if let Err(error) = self.table.insert(key_bytes(&key), at_bytes(&at), 0) {
+            self.places.write(place, Flow::NONE);
+            self.free.push(place);
+            self.release(&asks.mask, number);
+            return Err(error.into());
+        }
+        let installed = Installed {
+            at,
+            asks: *asks,
+            does: does.to_vec(),
+        };
+        match self.installed.insert(key, installed) {
+            Some(old) => self.retire(old.at),
+            None => self.take_mask(&asks.mask),
+        }
+        Ok(())
+    }
+
+    /// Deletes the flow that asks for this; whether there was one.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn delete(&mut self, asks: &Match) -> Result<bool, Error> {
+        let Some((number, _)) = self.numbers.get(&asks.mask) else {
+            return Ok(false);
+        };
+        let key = Masked {
+            key: asks.key.masked(&asks.mask),
+            mask: u64::from(*number),
+        };
+        self.delete_key(&key)
+    }
+
+    fn delete_key(&mut self, key: &Masked) -> Result<bool, Error> {
+        let Some(old) = self.installed.remove(key) else {
+            return Ok(false);
+        };
+        let removed = self.table.remove(&key_bytes(key));
+        self.retire(old.at);
+        let number = key.mask as u32;
+        if let Some((_, flows)) = self.numbers.get_mut(&old.asks.mask) {
+            *flows -= 1;
+        }
+        self.release(&old.asks.mask, number);
+        removed?;
+        Ok(true)
+    }
+
+    /// All flows, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let now = now();
+        self.installed.values().filter_map(move |installed| {
+            let flow = self.places.read(installed.at.place)?;
+            Some(Entry {
+                asks: installed.asks,
+                does: installed.does.clone(),
+                packets: flow.packets,
+                bytes: flow.bytes,
+                idle: (flow.packets > 0)
+                    .then(|| Duration::from_nanos(now.saturating_sub(flow.used))),
+            })
+        })
+    }
+
+    /// Tries masks first that found most since this was done last.
+    pub fn sort_masks(&mut self) {
+        let mut found: Vec<(u64, u32)> = Vec::new();
+        for number in &self.order {
+            let mask = self.masks.read(*number);
+            found.push((mask.map_or(0, |mask| mask.hits), *number));
+        }
+        found.sort_by_key(|(hits, _)| std::cmp::Reverse(*hits));
+        self.order = found.into_iter().map(|(_, number)| number).collect();
+        for number in &self.order {
+            if let Some(mask) = self.masks.at(*number) {
+                // SAFETY: in the mapping; a program that counts meanwhile may lose a packet of it.
+                unsafe { (&raw mut (*mask).hits).write_volatile(0) };
+            }
+        }
+        self.publish_order();
+    }
+
+    /// The number of a mask, which is one in use from now on.
+    fn number(&mut self, mask: &Key) -> Result<u32, Error> {
+        if let Some((number, _)) = self.numbers.get(mask) {
+            return Ok(*number);
+        }
+        let number = (0..MASKS)
+            .find(|number| !self.order.contains(number))
+            .ok_or(Error::Masks)?;
+        self.masks.write(
+            number,
+            Mask {
+                bits: *mask,
+                hits: 0,
+            },
+        );
+        self.numbers.insert(*mask, (number, 0));
+        self.order.push(number);
+        self.publish_order();
+        Ok(number)
+    }
+
+    fn take_mask(&mut self, mask: &Key) {
+        if let Some((_, flows)) = self.numbers.get_mut(mask) {
+            *flows += 1;
+        }
+    }
+
+    /// Gives a mask's number up if no flow has it.
+    fn release(&mut self, mask: &Key, number: u32) {
+        if self.numbers.get(mask).is_some_and(|(_, flows)| *flows == 0) {
+            self.numbers.remove(mask);
+            self.order.retain(|other| *other != number);
+            self.publish_order();
+        }
+    }
+
+    fn publish_order(&mut self) {
+        let mut config = Config {
+            masks: self.order.len() as u64,
+            order: [0; MASKS as usize],
+        };
+        for (place, number) in config.order.iter_mut().zip(&self.order) {
+            *place = *number;
+        }
+        self.config.write(0, config);
+    }
+
+    /// A place without a flow; if there is none, flows go that were not used for longest.
+    fn place(&mut self) -> u32 {
+        loop {
+            while let Some((since, place)) = self.resting.front() {
+                if since.elapsed() < REST {
+                    break;
+                }
+                self.free.push(*place);
+                self.resting.pop_front();
+            }
+            if let Some(place) = self.free.pop() {
+                return place;
+            }
+            if self.resting.is_empty() {
+                self.evict();
+            }
+            std::thread::sleep(REST / 10);
+        }
+    }
+
+    fn evict(&mut self) {
+        let used = |installed: &Installed| {
+            let flow = self.places.read(installed.at.place);
+            flow.map_or(0, |flow| flow.used)
+        };
+        let mut all: Vec<(u64, Masked)> = self
+            .installed
+            .iter()
+            .map(|(key, installed)| (used(installed), *key))
+            .collect();
+        all.sort_unstable_by_key(|(used, _)| *used);
+        let count = all.len().div_ceil(EVICTED);
+        for (_, key) in all.into_iter().take(count) {
+            // What the kernel does not know any more is gone as well.
+            let _ = self.delete_key(&key);
+            self.evicted += 1;
+        }
+    }
+
+    fn retire(&mut self, at: At) {
+        if let Some(flow) = self.places.at(at.place) {
+            // SAFETY: a word in the mapping, which is 8 bytes aligned.
+            unsafe { AtomicU64::from_ptr(&raw mut (*flow).generation) }.store(0, Ordering::Release);
+        }
+        self.resting.push_back((Instant::now(), at.place));
+    }
+}
+
+/// Nanoseconds by the clock of `bpf_ktime_get_coarse_ns`.
+fn now() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a place for the result.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// A flow with these actions.
+fn encode(does: &[Action]) -> Result<Flow, Error> {
+    let mut flow = Flow::NONE;
+    if does.len() > STEPS {
+        return Err(Error::Actions("more actions than a flow has room for"));
+    }
+    let is_pop = |action: &Action| matches!(action, Action::Pop(_));
+    if does.len() > 1 && does.iter().any(is_pop) {
+        return Err(Error::Actions("something beside taking outer headers off"));
+    }
+    let mut is_pushed = false;
+    for (step, action) in flow.steps.iter_mut().zip(does) {
+        *step = match action {
+            Action::Output(port) => Step {
+                operation: operation::OUTPUT,
+                port: *port,
+                ..Step::NONE
+            },
+            Action::Pop(port) => Step {
+                operation: operation::POP,
+                port: *port,
+                ..Step::NONE
+            },
+            Action::Push(bytes) => {
+                if std::mem::replace(&mut is_pushed, true) {
+                    return Err(Error::Actions("outer headers in front of outer headers"));
+                }
+                if !matches!(bytes.len(), SHORTEST | ENCAPSULATION_LEN) {
+                    return Err(Error::Actions("outer headers with some options"));
+                }
+                let mut header = [0; HEADER];
+                header[..bytes.len()].copy_from_slice(bytes);
+                for (word, bytes) in flow.header.iter_mut().zip(header.chunks_exact(8)) {
+                    let mut octets = [0; 8];
+                    octets.copy_from_slice(bytes);
+                    *word = u64::from_ne_bytes(octets);
+                }
+                Step {
+                    operation: operation::PUSH,
+                    len: bytes.len() as u16,
+                    ..Step::NONE
+                }
+            }
+            Action::Set(_) if is_pushed => {
+                return Err(Error::Actions("a change of outer headers"));
+            }
+            Action::Set(set) => Step {
+                operation: set.operation,
+                value: set.value,
+                mask: set.mask,
+                ..Step::NONE
+            },
+        };
+    }
+    Ok(flow)
+}
