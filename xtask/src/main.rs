@@ -59,7 +59,11 @@ fn build_dpdk_process() -> anyhow::Result<()> {
 fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
     Step::check_root()?;
     setup::for_bench()?;
-    build_dpdk_process()?;
+    if let Err(error) = setup::dpdk().and_then(|()| build_dpdk_process()) {
+        eprintln!(
+            "xtask: WITHOUT DPDK, and so without mizar-dpdk, mizar-capsule and the tester of vhost-user ports: {error:#}"
+        );
+    }
     let built = Step::cargo(["build", "--package", "harness"])
         .required_bpf()
         .run()?;
@@ -138,6 +142,27 @@ fn check() -> anyhow::Result<ExitCode> {
         Step::cargo(["doc", "--workspace", "--no-deps"])
             .required_bpf()
             .deny_doc_warnings(),
+    ] {
+        let code = step.run()?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+    }
+    advisories()
+}
+
+/// Holds dependencies against what is known of them, where the database can be had.
+fn advisories() -> anyhow::Result<ExitCode> {
+    if Step::cargo(["deny", "fetch", "db"]).output().is_none() {
+        eprintln!(
+            "xtask: SKIPPED: advisories on dependencies: their database cannot be had here; where there is a network: \
+             cargo deny check advisories, here and in dpdk/process"
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    for step in [
+        Step::cargo(["deny", "check", "advisories"]),
+        Step::dpdk_cargo(["deny", "check", "advisories"])?,
     ] {
         let code = step.run()?;
         if code != ExitCode::SUCCESS {

@@ -1,8 +1,8 @@
 //! The core on DPDK ports: a process of its own polls them and runs each frame to completion.
 //!
 //! DPDK's environment starts once a process, and `capsule` brings old dependencies, so both stay in that process
-//! (`dpdk/process`, a workspace of its own). Here is what it is started with.
-//!
+//! (`dpdk/process`, a workspace of its own). Here is what it is started with. One processor polls the one queue that each port
+//! has: more of either would measure how they share, not what a packet costs.
 
 mod running;
 

@@ -7,6 +7,7 @@ use crate::Error;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ const MEBIBYTES: u32 = 2;
 /// How long is waited for pages in use to become free.
 const PATIENCE: Duration = Duration::from_secs(2);
 const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
-/// How notes of reservations are named; what follows is the process id of who made it.
-const NOTE: &str = "bench-hugepages-";
+/// Where reservations are noted: none but root may write there, and it is empty when the machine has started.
+const NOTES: &str = "/run/bench-hugepages";
 
 /// Pages that this process added to the machine's pool. Dropping it takes them back.
 #[derive(Debug)]
@@ -32,15 +33,16 @@ impl Hugepages {
     /// # Errors
     /// Where there are too few, with how many are missing; or without the privilege.
     pub fn reserve(mebibytes: u32) -> Result<Self, Error> {
-        Self::noted_in(&std::env::temp_dir(), mebibytes)
+        Self::noted_in(Path::new(NOTES), mebibytes)
     }
 
     fn noted_in(folder: &Path, mebibytes: u32) -> Result<Self, Error> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let wanted = u64::from(mebibytes.div_ceil(MEBIBYTES));
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let note = folder.join(format!("{NOTE}{}-{number}", std::process::id()));
+        let note = folder.join(format!("{}-{number}", std::process::id()));
         let lock = lock()?;
+        make_folder(folder)?;
         take_back_orphans(folder)?;
         let before = size()?;
         write("nr_hugepages", before + wanted)?;
@@ -54,23 +56,49 @@ impl Hugepages {
     }
 
     fn note_down(&self) -> Result<(), Error> {
-        std::fs::write(&self.note, self.pages.to_string())
+        let began = began(std::process::id()).unwrap_or_default();
+        std::fs::write(&self.note, format!("{} {began}", self.pages))
             .map_err(|e| Error::io(format!("writing {}", self.note.display()), e))
     }
 }
 
 impl Drop for Hugepages {
     fn drop(&mut self) {
-        let given_back =
-            lock().and_then(|_lock| write("nr_hugepages", size()?.saturating_sub(self.pages)));
-        match given_back {
-            Ok(()) => {
-                // If it stays, the next reservation after this process gives back too much of nothing.
-                let _ = std::fs::remove_file(&self.note);
-            }
-            Err(error) => tracing::warn!(%error, pages = self.pages, "hugepages stay reserved"),
+        if let Err(error) = self.give_back() {
+            tracing::warn!(%error, pages = self.pages, "hugepages stay reserved");
         }
     }
+}
+
+impl Hugepages {
+    fn give_back(&self) -> Result<(), Error> {
+        let _lock = lock()?;
+        write("nr_hugepages", size()?.saturating_sub(self.pages))?;
+        // If the note stays, the next reservation after this process gives back too much of nothing; if other notes are
+        // there, so does the folder.
+        let _ = std::fs::remove_file(&self.note);
+        let _ = self.note.parent().map(std::fs::remove_dir);
+        Ok(())
+    }
+}
+
+/// Makes the folder of notes, which is root's alone.
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::io(format!("making {}", folder.display()), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// When a process began, in ticks since the machine started: proc_pid_stat(5), field 22. Another one that has its number
+/// later began at another time.
+fn began(process: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name, in parentheses, may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// Waits for a moment until as many pages are free.
@@ -111,11 +139,11 @@ fn orphans(folder: &Path) -> Vec<(PathBuf, u64)> {
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name();
-            let owner = name.to_str()?.strip_prefix(NOTE)?.split('-').next()?;
-            let owner: u32 = owner.parse().ok()?;
-            let is_alive = Path::new(&format!("/proc/{owner}")).exists();
-            let pages = std::fs::read_to_string(entry.path()).ok()?.parse().ok()?;
-            (!is_alive).then(|| (entry.path(), pages))
+            let owner: u32 = name.to_str()?.split('-').next()?.parse().ok()?;
+            let text = std::fs::read_to_string(entry.path()).ok()?;
+            let (pages, since) = text.split_once(' ')?;
+            let is_alive = began(owner) == Some(since.parse().ok()?);
+            (!is_alive).then_some((entry.path(), pages.parse().ok()?))
         })
         .collect()
 }
@@ -164,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_note_that_cannot_be_written_is_an_error_and_no_deadlock() {
-        let reserved = Hugepages::noted_in(Path::new("/nonexistent"), MEBIBYTES);
+        let reserved = Hugepages::noted_in(Path::new("/nonexistent/folder"), MEBIBYTES);
         assert!(reserved.is_err());
     }
 
@@ -172,12 +200,22 @@ mod tests {
     fn notes_of_processes_that_are_gone_are_found_and_no_others() {
         let folder = std::env::temp_dir().join(format!("hugepages-test-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
-        let note = |owner: u32| folder.join(format!("{NOTE}{owner}-0"));
-        // No process has the largest number.
-        std::fs::write(note(u32::MAX), "7").unwrap();
-        std::fs::write(note(std::process::id()), "5").unwrap();
-        std::fs::write(folder.join("other"), "3").unwrap();
-        assert_eq!(orphans(&folder), [(note(u32::MAX), 7)]);
+        let own = std::process::id();
+        let note = |name: &str, text: String| {
+            let note = folder.join(name);
+            std::fs::write(&note, text).unwrap();
+            note
+        };
+        // No process has the largest number; this one did not begin with the machine.
+        let gone = note(&format!("{}-0", u32::MAX), "7 1".to_owned());
+        let before = note(&format!("{own}-1"), "3 1".to_owned());
+        note(&format!("{own}-0"), format!("5 {}", began(own).unwrap()));
+        note("other", "3".to_owned());
+        let mut found = orphans(&folder);
+        found.sort();
+        let mut expected = [(gone, 7), (before, 3)];
+        expected.sort();
+        assert_eq!(found, expected);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

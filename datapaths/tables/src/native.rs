@@ -88,7 +88,7 @@ impl Native {
         }
     }
 
-    /// The same with a cache of established flows. It gains a third for a few flows, and would lose some for tens of
+    /// The same with a cache of established flows. It saves a good part with few flows, and would lose some with tens of
     /// thousands: where it seldom has the flow that it is asked for, it is left alone for a while.
     pub fn with_established(self) -> Self {
         Self {

@@ -13,7 +13,7 @@ pub const VIRTIO: &str =
 /// AF_XDP devices for `ports`. If `has_stack`, the last endpoint port goes to the host's stack.
 ///
 /// DPDK's driver for AF_PACKET would not do: its socket has the kernel put fragments together (`PACKET_FANOUT_FLAG_DEFRAG`
-/// in drivers/net/af_packet/rte_eth_af_packet.c) and take VLAN tags off, so that frames do not arrive as they were sent.
+/// in drivers/net/af_packet/rte_eth_af_packet.c), so that frames do not arrive as they were sent.
 pub fn of_veth(ports: &VethPorts, has_stack: bool) -> Vec<Device> {
     let interfaces = [&ports.uplink].into_iter().chain(&ports.endpoints);
     let mut devices: Vec<Device> = in_order("net_af_xdp")

@@ -68,9 +68,10 @@ impl Ports for Devices {
         let (Some(mut frame), Some(port)) = (self.spare.pop(), self.ports.get_mut(port)) else {
             return false;
         };
-        if let Some(bytes) = frame.reset(len) {
-            write(bytes);
-        }
+        let Some(bytes) = frame.reset(len) else {
+            return false;
+        };
+        write(bytes);
         if let Some(frame) = port.outgoing.offer(frame) {
             port.flush();
             port.outgoing.push(frame);

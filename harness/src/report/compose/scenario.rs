@@ -33,7 +33,7 @@ pub(super) fn add_group<'a>(
     }
     if group.ports == PortType::VhostUser {
         out.push(Block::Paragraph(plain(
-            "Verification compares every byte, but not on these ports: the same programs with the same tables have theirs on veth meanwhile. On these, the tester checks inner headers.",
+            "Verification compares every byte on these ports too, with the corpus of each topology, but for the golden vectors, which go by veth alone. What is refused and what goes to the host's stack look alike here: nothing comes out. Under load the tester checks inner headers.",
         )));
     }
     // The first picture of throughput stands at the top of the page.
