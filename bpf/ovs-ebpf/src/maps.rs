@@ -70,7 +70,7 @@ pub fn find(scratch: &mut Scratch) -> Option<*mut Flow> {
     let exact = EXACT_KEYS.get_ptr_mut(place)?;
     // SAFETY: a per-CPU slot of a map, and a program is not preempted by itself.
     let entry = unsafe { &mut *exact };
-    if entry.key == *key
+    if entry.key.is(key)
         && let Some(flow) = flow(entry.at)
     {
         count(Count::ExactHit);

@@ -136,6 +136,19 @@ impl Key {
         }
     }
 
+    /// Whether it is the same, without a branch for each field.
+    #[inline(always)]
+    pub fn is(&self, other: &Self) -> bool {
+        let (words, other) = (self.words(), other.words());
+        let mut differs = 0;
+        let mut at = 0;
+        while at < WORDS {
+            differs |= words[at] ^ other[at];
+            at += 1;
+        }
+        differs == 0
+    }
+
     /// Some 64 bits that differ where keys differ, for caches.
     #[inline(always)]
     pub fn hash(&self) -> u64 {

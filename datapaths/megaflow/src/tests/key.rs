@@ -133,5 +133,11 @@ proptest! {
         prop_assert_eq!(key.words(), &words);
         let all: Vec<u8> = key.as_bytes().to_vec();
         prop_assert_eq!(Key::read_from_bytes(&all).unwrap(), key);
+        prop_assert!(key.is(&key));
+        for at in 0..WORDS {
+            let mut other = key;
+            other.words_mut()[at] ^= 1 << (at % 64);
+            prop_assert!(!key.is(&other));
+        }
     }
 }
