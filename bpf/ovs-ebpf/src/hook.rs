@@ -59,7 +59,7 @@ impl Hook for TcContext {
         if seen < SEEN && seen < self.len() {
             // If it fails, headers are taken for what is not there.
             // SAFETY: a valid context; no pointer into the frame is held.
-            let _ = unsafe { bpf_skb_pull_data(self.skb.skb, 0) };
+            let _ = unsafe { bpf_skb_pull_data(self.skb.skb, self.len().min(SEEN)) };
         }
     }
 

@@ -134,12 +134,16 @@ impl FlowTable {
     ) -> Result<(), Error> {
         let mut flow = encode(does)?;
         flow.renew = renewed.map_or(0, |after| now().saturating_add(after.as_nanos() as u64));
-        let number = self.number(&asks.mask)?;
-        let key = Masked {
-            key: asks.key.masked(&asks.mask),
-            mask: u64::from(number),
-        };
+        // A place first: flows may have to go for it, and with them the number of this mask.
         let place = self.place();
+        let number = match self.number(&asks.mask) {
+            Ok(number) => number,
+            Err(error) => {
+                self.free.push(place);
+                return Err(error);
+            }
+        };
+        let key = masked(asks, number);
         self.generation += 1;
         flow.generation = self.generation;
         self.places.write(place, flow);
@@ -176,10 +180,7 @@ impl FlowTable {
         let Some((number, _)) = self.numbers.get(&asks.mask) else {
             return Ok(false);
         };
-        let key = Masked {
-            key: asks.key.masked(&asks.mask),
-            mask: u64::from(*number),
-        };
+        let key = masked(asks, *number);
         self.delete_key(&key)
     }
 
@@ -300,11 +301,12 @@ impl FlowTable {
     }
 
     fn evict(&mut self) {
+        // Of those that were never used, the oldest go first.
         let used = |installed: &Installed| {
             let flow = self.places.read(installed.at.place);
-            flow.map_or(0, |flow| flow.used)
+            (flow.map_or(0, |flow| flow.used), installed.at.generation)
         };
-        let mut all: Vec<(u64, Masked)> = self
+        let mut all: Vec<((u64, u64), Masked)> = self
             .installed
             .iter()
             .map(|(key, installed)| (used(installed), *key))
@@ -324,6 +326,14 @@ impl FlowTable {
             unsafe { AtomicU64::from_ptr(&raw mut (*flow).generation) }.store(0, Ordering::Release);
         }
         self.resting.push_back((Instant::now(), at.place));
+    }
+}
+
+/// The key of the table for a flow whose mask has this number.
+fn masked(asks: &Match, number: u32) -> Masked {
+    Masked {
+        key: asks.key.masked(&asks.mask),
+        mask: u64::from(number),
     }
 }
 

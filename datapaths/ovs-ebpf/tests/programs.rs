@@ -6,7 +6,7 @@ use datapath_ovs_ebpf::notation::{Action, Match, actions, matches};
 use datapath_ovs_ebpf::object::{self, Hook};
 use datapath_ovs_ebpf::table::FlowTable;
 use libtest_mimic::{Arguments, Failed, Trial};
-use megaflow::map::{MASKS, Port, Upcall, WAITING};
+use megaflow::map::{FLOWS, MASKS, Port, Upcall, WAITING};
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use std::time::Duration;
 use zerocopy::FromBytes;
@@ -26,7 +26,7 @@ fn main() {
         eprintln!("ignored: needs root and a BPF toolchain; cargo xtask test");
     }
     type Test = fn(Hook) -> Result<(), Failed>;
-    let tests: [(&str, Test); 9] = [
+    let tests: [(&str, Test); 10] = [
         ("a_flow_is_followed_and_counted", followed),
         ("a_packet_without_a_flow_is_handed_over_whole", missed),
         ("outer_headers_are_put_in_front", encapsulated),
@@ -45,6 +45,7 @@ fn main() {
             storm,
         ),
         ("a_flow_is_judged_anew_by_one_packet", renewed),
+        ("a_full_table_lets_go_of_what_was_not_used", full),
     ];
     let trials = tests.into_iter().flat_map(|(name, test)| {
         [("tc", Hook::Tc), ("xdp", Hook::Xdp)].map(|(of, hook)| {
@@ -426,4 +427,53 @@ fn renewed(hook: Hook) -> Result<(), Failed> {
         bench.run(&frame)? == Became::Sent(frame.clone()),
         "the next goes on",
     )
+}
+
+fn full(hook: Hook) -> Result<(), Failed> {
+    let mut bench = Bench::new(hook)?;
+    // The oldest is the only one with its mask.
+    let by_source =
+        |last: u8| format!("in_port(7),eth_type(0x0800),ipv4(src=10.0.0.{last},frag=no)");
+    bench.enter(&by_source(200), "drop")?;
+    let by_destination = |number: u32| {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0002 + number);
+        format!("in_port(7),eth_type(0x0800),ipv4(dst={address},frag=no)")
+    };
+    for number in 0..FLOWS - 1 {
+        bench.enter(&by_destination(number), "9")?;
+    }
+    check(
+        bench.table.len() == FLOWS as usize,
+        "there are as many as may be",
+    )?;
+    check(bench.table.evicted() == 0, "none had to go")?;
+    // The second oldest is used.
+    let used = packet(2, 60);
+    check(
+        bench.run(&used)? == Became::Sent(used.clone()),
+        "it is followed",
+    )?;
+    // Packets from 10.0.0.1 to somewhere else.
+    bench.enter(&by_source(1), "set(eth(dst=02:00:00:00:00:77)),9")?;
+    let evicted = bench.table.evicted();
+    check(evicted == u64::from(FLOWS) / 16, "some had to go")?;
+    check(
+        bench.table.len() as u64 == u64::from(FLOWS) - evicted + 1,
+        "and no more",
+    )?;
+    check(bench.table.masks() == 2, "both masks are in use")?;
+    let mut other = packet(2, 60);
+    other[30..34].copy_from_slice(&[192, 168, 0, 1]);
+    mend(&mut other, 14);
+    let mut changed = other.clone();
+    changed[5] = 0x77;
+    check(
+        bench.run(&other)? == Became::Sent(changed),
+        "the new one is followed",
+    )?;
+    let is_there = bench
+        .table
+        .entries()
+        .any(|entry| entry.packets == 1 && entry.does == [Action::Output(9)]);
+    check(is_there, "and the one that was used is there")
 }
