@@ -74,7 +74,7 @@ fn forward<H: Hook>(hook: &H) -> i32 {
     } else if is_due(flow, now) {
         return upcall(hook, &scratch.key, port);
     }
-    act(hook, flow, &scratch.key, port)
+    act(hook, flow, &scratch.key)
 }
 
 /// Counts a packet of a flow; what time it is.
@@ -116,7 +116,7 @@ fn fail<H: Hook>() -> i32 {
 
 /// Does what a flow says.
 #[inline(always)]
-fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key, port: u32) -> i32 {
+fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key) -> i32 {
     for at in 0..STEPS {
         // SAFETY: a value of a map, which does not change as long as anything leads to it.
         let step = unsafe { &(*flow).steps[at] };
@@ -145,7 +145,6 @@ fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key, port: u32) -> i32 {
             operation::SET_IP => set::ip_header(&mut packet, &step.value, &step.mask),
             operation::SET_PORTS => set::ports(&mut packet, &step.value, &step.mask),
             operation::SET_ARP => set::arp(&mut packet, &step.value, &step.mask),
-            operation::UPCALL => return upcall(hook, key, port),
             _ => None,
         };
         if done.is_none() {

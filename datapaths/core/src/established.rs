@@ -17,13 +17,11 @@ use crate::tables::{Attachment, Host, Tables};
 use crate::transit::{Outer, RETURN_TO_SENDER_AT, read_labels, read_outer};
 use crate::verdict::{Changes, Encapsulate, Inner, Transit, Via};
 use crate::{agent, hash};
-use mizar_wire::{Mac, Vni};
+use mizar_wire::{Mac, Vni, mix};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bits of an index.
 const INDEX_BITS: u32 = 14;
-/// Odd factors that mix well: those of `splitmix64`, by D. Stafford.
-const MIX: [u64; 2] = [0x94d0_49bb_1331_11eb, 0xbf58_476d_1ce4_e5b9];
 /// Entries of a cache.
 pub const ENTRIES: u32 = 1 << INDEX_BITS;
 /// Packets that an entry serves before the next full decision.
@@ -86,10 +84,8 @@ fn index(flow: &FlowKey, egress: bool) -> u32 {
     let addresses = u64::from(flow.src().raw()) << 32 | u64::from(flow.dst().raw());
     let ports = u64::from(flow.src_port().raw()) << 16 | u64::from(flow.dst_port().raw());
     let ports = ports << 1 | u64::from(egress);
-    let sum = addresses.wrapping_add(ports.wrapping_mul(MIX[0]));
-    // Upper bits of a product depend on all bits of its factors, lower ones on few.
-    let mixed = (sum ^ sum >> 32).wrapping_mul(MIX[1]);
-    (mixed >> (64 - INDEX_BITS)) as u32
+    let sum = addresses.wrapping_add(ports.wrapping_mul(mix::FACTORS[0]));
+    (mix::upper(sum, mix::FACTORS[1]) >> (64 - INDEX_BITS)) as u32
 }
 
 /// The verdict on `frame`, which arrived at the uplink, if it belongs to an established flow; what changes in

@@ -24,8 +24,6 @@ pub mod operation {
     pub const SET_PORTS: u16 = 6;
     /// Changes ARP; operands are [`crate::set::Arp`].
     pub const SET_ARP: u16 = 7;
-    /// Leaves the packet to who answers upcalls.
-    pub const UPCALL: u16 = 8;
 }
 
 /// One action.

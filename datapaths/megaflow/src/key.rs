@@ -1,6 +1,7 @@
 //! What of a packet a flow may ask for.
 
 use mizar_wire::frame::Frame;
+use mizar_wire::mix::{self, FACTORS};
 use mizar_wire::{Be16, Ipv4, Mac, arp, ethernet, ipv4, tcp, udp};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -152,17 +153,19 @@ impl Key {
     /// Some 64 bits that differ where keys differ, for caches.
     #[inline(always)]
     pub fn hash(&self) -> u64 {
-        // Two sums that do not wait for each other, with factors of splitmix64.
+        // Two sums that do not wait for each other.
         let (mut one, mut two) = (0u64, 0u64);
         let words = self.words();
         let mut at = 0;
         while at + 1 < WORDS {
-            one = (one ^ words[at]).wrapping_mul(MIX[0]).rotate_left(29);
-            two = (two ^ words[at + 1]).wrapping_mul(MIX[1]).rotate_left(31);
+            one = (one ^ words[at]).wrapping_mul(FACTORS[0]).rotate_left(29);
+            two = (two ^ words[at + 1])
+                .wrapping_mul(FACTORS[1])
+                .rotate_left(31);
             at += 2;
         }
         let sum = one ^ two ^ words[WORDS - 1];
-        (sum ^ sum >> 32).wrapping_mul(MIX[0])
+        mix::upper(sum, FACTORS[0])
     }
 
     /// Reads the fields of the frame that begins at byte `at` of `frame`; those of a tunnel and the port stay.
@@ -257,8 +260,6 @@ impl Key {
     }
 }
 
-/// Odd factors that mix well: those of `splitmix64`, by D. Stafford.
-const MIX: [u64; 2] = [0x94d0_49bb_1331_11eb, 0xbf58_476d_1ce4_e5b9];
 /// Bits of TCP's flags in [`tcp::Header::offset_flags`].
 const TCP_FLAGS: Be16 = Be16::new(0x0fff);
 /// Bytes of an ICMP header (RFC 792).

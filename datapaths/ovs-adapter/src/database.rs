@@ -83,7 +83,7 @@ impl Database {
     ///
     /// # Errors
     /// See [`Self::transact`].
-    pub fn initialise(&mut self, other_config: &[(&str, &str)]) -> Result<(), Error> {
+    pub fn initialise(&mut self, other_config: &[(&str, String)]) -> Result<(), Error> {
         let row = json!({"other_config": map(other_config)});
         let insert = json!({"op": "insert", "table": "Open_vSwitch", "row": row});
         self.transact("initialising", vec![insert]).map(|_| ())

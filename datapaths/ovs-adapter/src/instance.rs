@@ -46,7 +46,7 @@ impl Instance {
         installation: &Installation,
         namespace: &Namespace,
         cpu: Option<Cpu>,
-        other_config: &[(&str, &str)],
+        other_config: &[(&str, String)],
     ) -> Result<Self, Error> {
         let folder = scratch_folder(FOLDER)?;
         let at = |name: &str| folder.path().join(name);

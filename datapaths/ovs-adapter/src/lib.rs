@@ -16,6 +16,7 @@ mod jsonrpc;
 pub mod openflow;
 pub mod program;
 pub mod reactive;
+pub mod settings;
 pub mod statistics;
 
 use datapath_api::Difference;

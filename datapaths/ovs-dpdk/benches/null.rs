@@ -3,10 +3,11 @@
 //!
 //! Needs root and an Open vSwitch that is linked with DPDK: `sudo cargo bench --package datapath-ovs-dpdk --bench null`.
 
-use netdev::{Awake, Cpu, Hugepages, Namespace, allowed_cpus};
+use netdev::{Awake, Hugepages, Namespace, allowed_cpus};
 use ovs_adapter::database::{Bridge, Port};
 use ovs_adapter::flow::{Action, Cookie, Field, Match, PortNumber, Priority, Rule, Table};
 use ovs_adapter::openflow::{Change, Connection};
+use ovs_adapter::settings::other_config;
 use ovs_adapter::statistics::Tally;
 use ovs_adapter::{Flavour, Installation, Instance};
 use std::time::{Duration, Instant};
@@ -51,20 +52,14 @@ fn main() -> Result<()> {
             return Ok(());
         }
     };
-    let Some(Cpu(cpu)) = allowed_cpus()?.last().copied() else {
+    let Some(cpu) = allowed_cpus()?.pop() else {
         return Err("no processor is allowed".into());
     };
-    let mask = format!("{:#x}", 1u128 << cpu);
     let _awake = Awake::hold()?;
     let _memory = Hugepages::reserve(MEBIBYTES)?;
     let namespace = Namespace::new()?;
-    let other_config = [
-        ("pmd-cpu-mask", mask.as_str()),
-        ("dpdk-init", "true"),
-        ("dpdk-extra", "--no-pci --no-telemetry --in-memory"),
-        ("dpdk-socket-mem", &MEBIBYTES.to_string()),
-    ];
-    let instance = Instance::start(&installation, &namespace, None, &other_config)?;
+    let settings = other_config(Some(cpu), Some(MEBIBYTES));
+    let instance = Instance::start(&installation, &namespace, Some(cpu), &settings)?;
     let bridge = Bridge {
         name: BRIDGE,
         datapath_type: "netdev",

@@ -20,6 +20,7 @@ pub mod geneve;
 mod ip;
 pub mod ipv4;
 mod mac;
+pub mod mix;
 pub mod tcp;
 pub mod udp;
 mod vni;

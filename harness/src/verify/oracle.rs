@@ -21,9 +21,10 @@ use topologies::vectors::Expected;
 /// everything that may go wrong with them; it is always the same for the same arguments. Each frame is a
 /// check, and so is the cache. State carries over, so that one mistake may fail later frames as well.
 pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
-    let mut report = check_through(Way::Detached, datapath, topology, flows);
+    let cases = corpus(topology, flows);
+    let mut report = check_through(Way::Detached, datapath, topology, &cases);
     if datapath.ports() == PortType::VhostUser && report.broken.is_none() {
-        report.merge(check_through(Way::VhostUser, datapath, topology, flows));
+        report.merge(check_through(Way::VhostUser, datapath, topology, &cases));
     }
     report
 }
@@ -52,7 +53,7 @@ impl Way {
     }
 }
 
-fn check_through(way: Way, datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
+fn check_through(way: Way, datapath: &dyn Datapath, topology: &Topology, cases: &[Case]) -> Report {
     let mut report = Report::default();
     let name = |what: &str| match way {
         Way::Detached => format!("{}: {what}", topology.name()),
@@ -73,7 +74,7 @@ fn check_through(way: Way, datapath: &dyn Datapath, topology: &Topology, flows: 
     };
     let mut oracle = Oracle::new(&provision);
     let differences = datapath.declared_differences();
-    for (number, case) in corpus(topology, flows).iter().enumerate() {
+    for (number, case) in cases.iter().enumerate() {
         if let Some(difference) =
             difference::excuse(differences, &provision, case.port, &case.frame)
         {

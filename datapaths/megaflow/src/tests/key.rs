@@ -108,14 +108,14 @@ fn keys_that_differ_in_one_thing_spread_as_if_thrown() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 1..200)) {
+    fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let key = read(&bytes);
         prop_assert_eq!(key.masked(&Key::ZERO), Key::ZERO);
         prop_assert_eq!(key.masked(&key), key);
     }
 
     #[test]
-    fn a_packet_that_is_cut_off_has_no_field_that_it_does_not_hold(cut in 1usize..48) {
+    fn a_packet_that_is_cut_off_has_no_field_that_it_does_not_hold(cut in 0usize..48) {
         let whole = udp_packet();
         let key = read(&whole[..cut]);
         if cut < ethernet::LEN {

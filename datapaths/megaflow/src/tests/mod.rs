@@ -10,8 +10,12 @@ use zerocopy::IntoBytes;
 pub const HERE: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
 pub const THERE: Mac = Mac::new([2, 0, 0, 0, 0, 2]);
 
-/// The frame in `bytes`.
+/// The frame in `bytes`. Without any, it may be said to be anywhere, so at an even address.
 pub fn frame(bytes: &mut [u8]) -> Slice<'_> {
+    if bytes.is_empty() {
+        let none: &mut [u16] = &mut [];
+        return Slice::new(none.as_mut_bytes()).unwrap();
+    }
     Slice::new(bytes).unwrap()
 }
 

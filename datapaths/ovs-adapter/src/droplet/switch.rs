@@ -7,6 +7,7 @@ use crate::database::{Bridge, Port};
 use crate::flow::{Action, Field, Match, PortNumber, Priority, Rule, Table};
 use crate::openflow::{Change, Connection};
 use crate::program::{self, Program, Tunnel};
+use crate::settings::other_config;
 use crate::statistics::Tally;
 use crate::{Error, Instance};
 use netdev::{Cpu, Hugepages, add_neighbour, set_up_with_address};
@@ -51,24 +52,8 @@ impl Switch {
         marker: Option<Action>,
     ) -> Result<Self, Error> {
         let (io, host) = (ports.io, plan.provision.host);
-        let mask = cpu.map(mask);
-        let mut other_config = Vec::new();
-        if let Some(mask) = &mask {
-            other_config.push(("pmd-cpu-mask", mask.as_str()));
-        }
         let memory = io.hugepages().map(Hugepages::reserve).transpose()?;
-        let mebibytes = io.hugepages().unwrap_or_default().to_string();
-        if memory.is_some() {
-            other_config.extend([
-                ("dpdk-init", "true"),
-                // Without files nothing is left behind, and no hugetlbfs must be mounted.
-                ("dpdk-extra", "--no-pci --no-telemetry --in-memory"),
-                ("dpdk-socket-mem", mebibytes.as_str()),
-            ]);
-            if let Some(mask) = &mask {
-                other_config.push(("dpdk-lcore-mask", mask.as_str()));
-            }
-        }
+        let other_config = other_config(cpu, io.hugepages());
         let instance = Instance::start(&plan.installation, &ports.namespace, cpu, &other_config)?;
         add_bridges(&instance, ports, host, program)?;
         set_up_with_address(&ports.namespace, UNDERLAY, host.ip.into(), 0)?;
@@ -258,24 +243,5 @@ fn rule(matches: Match, actions: Vec<Action>) -> Rule {
         hard_timeout: 0,
         matches,
         actions,
-    }
-}
-
-/// A set of one processor as Open vSwitch takes it: a hexadecimal number with a bit for each, of any length.
-fn mask(Cpu(cpu): Cpu) -> String {
-    format!("0x{}{}", 1 << (cpu % 4), "0".repeat(cpu / 4))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mask_has_the_bit_of_any_processor() {
-        assert_eq!(mask(Cpu(0)), "0x1");
-        assert_eq!(mask(Cpu(7)), "0x80");
-        assert_eq!(mask(Cpu(127)), format!("0x8{}", "0".repeat(31)));
-        assert_eq!(mask(Cpu(128)), format!("0x1{}", "0".repeat(32)));
-        assert_eq!(mask(Cpu(255)), format!("0x8{}", "0".repeat(63)));
     }
 }

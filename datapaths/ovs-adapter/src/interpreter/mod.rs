@@ -69,6 +69,10 @@ impl Interpreter {
     ///
     /// # Errors
     /// Where more than one frame came out; see [`only_outcome`].
+    ///
+    /// # Panics
+    /// Where it would have a rule learned in the place of one with other timeouts: a switch changes such a rule with each
+    /// look at a flow, without end (see `program/learning.rs`), so the program is wrong.
     pub fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, datapath_api::Error> {
         let mut outputs = Outputs::new();
         match port {
@@ -333,12 +337,12 @@ fn is_meant(filter: &Filter, rule: &Rule) -> bool {
         && filter.matches.fields().all(asks)
 }
 
-/// Adds a rule, in the place of one that matches the same if there is one.
 /// Whether adding one of these rules would replace the other.
 fn is_in_the_place_of(rule: &Rule, other: &Rule) -> bool {
     (other.priority, &other.matches) == (rule.priority, &rule.matches)
 }
 
+/// Adds a rule, in the place of one that matches the same if there is one.
 fn add(tables: &mut Tables, rule: Rule) {
     let rules = tables.entry(rule.table).or_default();
     rules.retain(|other| !is_in_the_place_of(other, &rule));

@@ -1,0 +1,43 @@
+//! What an instance is told before it has bridges: `other_config` of the table `Open_vSwitch`, ovs-vswitchd.conf.db(5).
+
+use netdev::Cpu;
+
+/// With threads that poll, and DPDK's own, on `cpu`, if one is given; with DPDK and as many mebibytes in hugepages, if they
+/// are.
+pub fn other_config(cpu: Option<Cpu>, dpdk_mebibytes: Option<u32>) -> Vec<(&'static str, String)> {
+    let mask = cpu.map(mask);
+    let polling = mask.clone().map(|mask| ("pmd-cpu-mask", mask));
+    let mut settings: Vec<_> = polling.into_iter().collect();
+    if let Some(mebibytes) = dpdk_mebibytes {
+        settings.extend([
+            ("dpdk-init", "true".to_owned()),
+            // Without files nothing is left behind, and no hugetlbfs must be mounted.
+            (
+                "dpdk-extra",
+                "--no-pci --no-telemetry --in-memory".to_owned(),
+            ),
+            ("dpdk-socket-mem", mebibytes.to_string()),
+        ]);
+        settings.extend(mask.map(|mask| ("dpdk-lcore-mask", mask)));
+    }
+    settings
+}
+
+/// A set of one processor as Open vSwitch takes it: a hexadecimal number with a bit for each, of any length.
+fn mask(Cpu(cpu): Cpu) -> String {
+    format!("0x{}{}", 1 << (cpu % 4), "0".repeat(cpu / 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_has_the_bit_of_any_processor() {
+        assert_eq!(mask(Cpu(0)), "0x1");
+        assert_eq!(mask(Cpu(7)), "0x80");
+        assert_eq!(mask(Cpu(127)), format!("0x8{}", "0".repeat(31)));
+        assert_eq!(mask(Cpu(128)), format!("0x1{}", "0".repeat(32)));
+        assert_eq!(mask(Cpu(255)), format!("0x8{}", "0".repeat(63)));
+    }
+}
