@@ -4,6 +4,7 @@ use datapath_api::Datapath;
 use datapath_kernel_xdp::{KernelXdp, Mode};
 use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
 use datapath_ovs_dpdk::{OVS_DPDK, OVS_DPDK_VETH};
+use datapath_ovs_ebpf::{OVS_EBPF, OVS_EBPF_CORE, OVS_EBPF_XDP};
 use datapath_ovs_xdp::OVS_XDP;
 use datapath_reference::Reference;
 
@@ -34,6 +35,9 @@ pub fn all() -> Vec<Entry> {
         entry(Box::new(datapath_openflow::PROACTIVE), true),
         entry(Box::new(datapath_openflow::REACTIVE), true),
         entry(Box::new(OVS_XDP), true),
+        entry(Box::new(OVS_EBPF), true),
+        entry(Box::new(OVS_EBPF_CORE), true),
+        entry(Box::new(OVS_EBPF_XDP), true),
         entry(Box::new(OVS_DPDK), true),
         entry(Box::new(OVS_DPDK_VETH), true),
         entry(Box::new(datapath_openflow::KERNEL), false),

@@ -10,13 +10,22 @@ use aya_ebpf::helpers::{
 use aya_ebpf::programs::{TcContext, XdpContext};
 use bpf_frame::Packet;
 use core::ffi::c_void;
-use mizar_wire::ethernet;
 use mizar_wire::frame::Frame;
+use mizar_wire::{Be16, ethernet};
 
 /// Bytes of a frame that must be seen: outer headers with a key's options, and inner ones.
 const SEEN: u32 = 256;
 /// `BPF_ADJ_ROOM_MAC` of include/uapi/linux/bpf.h.
 const AFTER_ETHERNET: u32 = 1;
+
+/// A VLAN tag, as it is in a frame (IEEE 802.1Q).
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Tag {
+    /// What takes the place of the EtherType.
+    pub kind: Be16,
+    control: Be16,
+}
 
 /// A frame at a hook.
 pub trait Hook {
@@ -37,11 +46,13 @@ pub trait Hook {
     fn send(&self, port: u32) -> Option<i32>;
     /// Sends a copy of it out of a port.
     fn send_copy(&self, port: u32) -> bool;
-    /// Copies the first `len` bytes to where there is room for them.
+    /// The VLAN tag, if the kernel took it off the frame.
+    fn tag(&self) -> Option<Tag>;
+    /// Copies `len` bytes from `at` on to where there is room for them.
     ///
     /// # Safety
     /// There is room for as many.
-    unsafe fn copy(&self, to: *mut u8, len: u32) -> bool;
+    unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool;
 }
 
 impl Hook for TcContext {
@@ -118,9 +129,23 @@ impl Hook for TcContext {
     }
 
     #[inline(always)]
-    unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
+    fn tag(&self) -> Option<Tag> {
+        // SAFETY: the kernel passes a valid context.
+        let (is_there, kind, control) = unsafe {
+            let skb = self.skb.skb;
+            ((*skb).vlan_present, (*skb).vlan_proto, (*skb).vlan_tci)
+        };
+        (is_there != 0).then(|| Tag {
+            // In transmission order already: `__sk_buff` has it as the frame had.
+            kind: Be16::from_raw(kind as u16),
+            control: Be16::new(control as u16),
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool {
         // SAFETY: a valid context, and room, as the caller says.
-        unsafe { bpf_skb_load_bytes(self.skb.skb.cast::<c_void>(), 0, to.cast(), len) == 0 }
+        unsafe { bpf_skb_load_bytes(self.skb.skb.cast::<c_void>(), at, to.cast(), len) == 0 }
     }
 }
 
@@ -171,8 +196,13 @@ impl Hook for XdpContext {
     }
 
     #[inline(always)]
-    unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
+    fn tag(&self) -> Option<Tag> {
+        None
+    }
+
+    #[inline(always)]
+    unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool {
         // SAFETY: a valid context, and room, as the caller says.
-        unsafe { bpf_xdp_load_bytes(self.ctx, 0, to.cast(), len) == 0 }
+        unsafe { bpf_xdp_load_bytes(self.ctx, at, to.cast(), len) == 0 }
     }
 }

@@ -12,7 +12,7 @@ use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use core::arch::asm;
-use hook::Hook;
+use hook::{Hook, Tag};
 use maps::{PORT, UPCALL, count, find, port_of, scratch};
 use megaflow::flow::{STEPS, operation};
 use megaflow::map::{Count, LONGEST, SHORT, Upcall, WAITING};
@@ -33,6 +33,13 @@ pub fn ovs_xdp(context: XdpContext) -> u32 {
     forward(&context) as u32
 }
 
+/// What the switch behind sends out of a device of its own leaves by the port that the device stands for.
+#[classifier]
+pub fn ovs_out(context: TcContext) -> i32 {
+    let sent = port_of(context.device()).and_then(|port| context.send(port));
+    sent.unwrap_or(TcContext::DROP)
+}
+
 #[inline(always)]
 fn forward<H: Hook>(hook: &H) -> i32 {
     hook.prepare();
@@ -42,59 +49,89 @@ fn forward<H: Hook>(hook: &H) -> i32 {
     scratch.key = Key::ZERO;
     scratch.key.in_port = port;
     scratch.key.read(&hook.packet(), 0);
-    let Some(mut flow) = find(scratch) else {
-        return upcall(hook, &scratch.key, port);
-    };
-    let now = account(flow, hook.len());
-    // SAFETY: a value of a map, which does not change as long as anything leads to it.
-    let (operation, tunnel) = unsafe { ((*flow).steps[0].operation, (*flow).steps[0].port) };
-    if operation == operation::POP {
+    if let Some(tag) = hook.tag() {
+        // What is behind the tag is none of a flow's business that does not ask for tags.
+        let (dst, src) = (scratch.key.eth_dst, scratch.key.eth_src);
+        scratch.key = Key::ZERO;
+        scratch.key.in_port = port;
+        (scratch.key.eth_dst, scratch.key.eth_src) = (dst, src);
+        scratch.key.eth_type = tag.kind;
+    }
+    let mut found = find(scratch);
+    let mut inner = 0;
+    if let Some(flow) = found
+        && let Some(tunnel) = comes_by_tunnel(flow)
+    {
         scratch.key = Key::ZERO;
         scratch.key.in_port = tunnel;
-        let inner = match tunnel::take_off(&hook.packet(), &mut scratch.key) {
-            Taken::Strip(inner) => inner,
-            Taken::Drop => {
-                count(Count::BadTunnel);
-                return H::DROP;
+        found = match tunnel::take_off(&hook.packet(), &mut scratch.key) {
+            Taken::Strip(len) => {
+                inner = len;
+                scratch.key.read(&hook.packet(), len);
+                find(scratch)
             }
-            Taken::Unknown => return upcall(hook, &scratch.key, port),
+            Taken::Unknown => {
+                count(Count::BadTunnel);
+                scratch.key = Key::ZERO;
+                scratch.key.in_port = tunnel;
+                None
+            }
         };
-        scratch.key.read(&hook.packet(), inner);
-        let Some(next) = find(scratch) else {
-            return upcall(hook, &scratch.key, port);
-        };
-        account(next, hook.len() - inner as u32);
-        if is_due(next, now) {
-            return upcall(hook, &scratch.key, port);
+        if found.is_some() {
+            account(flow, hook.len(), now());
         }
-        if !hook.strip(inner as u32) {
-            return fail::<H>();
+    }
+    let now = now();
+    let is_due = match found {
+        Some(flow) => is_due(flow, now),
+        None => {
+            count(Count::Miss);
+            true
         }
-        flow = next;
-    } else if is_due(flow, now) {
-        return upcall(hook, &scratch.key, port);
+    };
+    if is_due && hand_over(hook, &scratch.key, port) {
+        return H::DROP;
+    }
+    let Some(flow) = found else {
+        lose(port);
+        return H::DROP;
+    };
+    account(flow, hook.len() - inner as u32, now);
+    if inner > 0 && !hook.strip(inner as u32) {
+        return fail::<H>();
     }
     act(hook, flow, &scratch.key)
 }
 
-/// Counts a packet of a flow; what time it is.
+/// The tunnel that a flow's packets come out of.
 #[inline(always)]
-fn account(flow: *mut Flow, bytes: u32) -> u64 {
+fn comes_by_tunnel(flow: *mut Flow) -> Option<u32> {
+    // SAFETY: a value of a map, which does not change as long as anything leads to it.
+    let step = unsafe { &(*flow).steps[0] };
+    (step.operation == operation::POP).then_some(step.port)
+}
+
+#[inline(always)]
+fn now() -> u64 {
     // SAFETY: takes nothing.
-    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+/// Counts a packet of a flow.
+#[inline(always)]
+fn account(flow: *mut Flow, bytes: u32, now: u64) {
     // SAFETY: words of a map's value, which any processor may write.
     unsafe {
         add(&raw mut (*flow).packets, 1);
         add(&raw mut (*flow).bytes, u64::from(bytes));
         (&raw mut (*flow).used).write_volatile(now);
     }
-    now
 }
 
 /// Whether a flow is to be judged anew, and this packet is the one.
 #[inline(always)]
 fn is_due(flow: *mut Flow, now: u64) -> bool {
-    /// The others go on meanwhile.
+    /// The others go on meanwhile, and so does this one if too many wait.
     const AGAIN: u64 = 1_000_000_000;
     // SAFETY: a word of a map's value, which any processor may write.
     unsafe {
@@ -187,10 +224,9 @@ fn write_header<H: Hook, const LEN: usize>(hook: &H, flow: *mut Flow) -> Option<
 
 /// Hands a packet over to who answers upcalls, if not too many of its port wait.
 #[inline(always)]
-fn upcall<H: Hook>(hook: &H, key: &Key, port: u32) -> i32 {
-    count(Count::Miss);
+fn hand_over<H: Hook>(hook: &H, key: &Key, port: u32) -> bool {
     let Some(counters) = PORT.get_ptr_mut(port) else {
-        return H::DROP;
+        return false;
     };
     // SAFETY: words of a map's value, which any processor, and who answers, may write.
     let waiting = unsafe {
@@ -198,20 +234,25 @@ fn upcall<H: Hook>(hook: &H, key: &Key, port: u32) -> i32 {
         handed.wrapping_sub((&raw const (*counters).answered).read_volatile())
     };
     let is_handed = waiting < WAITING
-        && if hook.len() as usize <= SHORT {
-            hand_over::<H, SHORT>(hook, key, port)
+        && if hook.len() as usize + TAG_LEN <= SHORT {
+            put::<H, SHORT>(hook, key, port)
         } else {
-            hand_over::<H, LONGEST>(hook, key, port)
+            put::<H, LONGEST>(hook, key, port)
         };
-    // SAFETY: as above.
-    unsafe {
-        if is_handed {
-            add(&raw mut (*counters).upcalls, 1);
-        } else {
-            add(&raw mut (*counters).lost, 1);
-        }
+    if is_handed {
+        // SAFETY: as above.
+        unsafe { add(&raw mut (*counters).upcalls, 1) };
     }
-    H::DROP
+    is_handed
+}
+
+/// Counts a packet that nobody can be asked about.
+#[inline(always)]
+fn lose(port: u32) {
+    if let Some(counters) = PORT.get_ptr_mut(port) {
+        // SAFETY: a word of a map's value.
+        unsafe { add(&raw mut (*counters).lost, 1) };
+    }
 }
 
 /// Adds to a word that several processors add to.
@@ -231,34 +272,48 @@ unsafe fn add(word: *mut u64, by: u64) {
     }
 }
 
+/// Where a VLAN tag goes in a frame.
+const TAG_AT: u32 = 12;
+const TAG_LEN: usize = size_of::<Tag>();
+
 /// A record of the ring.
 #[repr(C)]
 struct Record<const ROOM: usize> {
     upcall: Upcall,
     frame: [u8; ROOM],
+    /// The verifier does not know that the frame and what is in front are no longer than that together.
+    beyond: [u8; TAG_AT as usize + TAG_LEN],
 }
 
 #[inline(always)]
-fn hand_over<H: Hook, const ROOM: usize>(hook: &H, key: &Key, port: u32) -> bool {
+fn put<H: Hook, const ROOM: usize>(hook: &H, key: &Key, port: u32) -> bool {
     let Some(mut entry) = UPCALL.reserve::<Record<ROOM>>(0) else {
         return false;
     };
     let record = entry.as_mut_ptr();
+    let tag = hook.tag();
     let len = hook.len();
+    let is_whole = len > TAG_AT && len as usize <= ROOM - TAG_LEN;
     // SAFETY: the record is this program's until it is submitted.
-    let is_whole = unsafe {
-        (*record).upcall = Upcall {
-            key: *key,
-            port,
-            len,
+    let is_whole = is_whole
+        && unsafe {
+            let to = (&raw mut (*record).frame).cast::<u8>();
+            let tag_len = match tag {
+                // The kernel keeps a tag beside the frame.
+                Some(tag) => {
+                    to.add(TAG_AT as usize).cast::<Tag>().write_unaligned(tag);
+                    TAG_LEN
+                }
+                None => 0,
+            };
+            (*record).upcall = Upcall {
+                key: *key,
+                port,
+                len: len + tag_len as u32,
+            };
+            let rest = between_one_and::<ROOM>(len - TAG_AT);
+            hook.copy(0, to, TAG_AT) && hook.copy(TAG_AT, to.add(TAG_AT as usize + tag_len), rest)
         };
-        len > 0
-            && len as usize <= ROOM
-            && hook.copy(
-                (&raw mut (*record).frame).cast(),
-                between_one_and::<ROOM>(len),
-            )
-    };
     if is_whole {
         entry.submit(0);
     } else {

@@ -44,6 +44,17 @@ impl Enclosure {
         Ok(Self { ports, ends })
     }
 
+    /// Has the far ends take frames that XDP programs redirect to the droplet's ends.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn take_redirected(&self) -> Result<(), Error> {
+        for (_, end) in &self.ends {
+            end.enable_napi()?;
+        }
+        Ok(())
+    }
+
     /// Opens sockets at the far ends. What came out before is not seen.
     ///
     /// # Errors

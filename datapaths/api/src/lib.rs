@@ -103,6 +103,11 @@ pub trait Running: Send {
         Err(Error::failed("waiting for a droplet", "it cannot tell"))
     }
 
+    /// The flows that it has, each in the notation of `ovs-dpctl dump-flows`; `None` if it has no such flows.
+    fn flows(&mut self) -> Option<Vec<String>> {
+        None
+    }
+
     /// An error if it died, without asking it anything.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub mod fragment {
     pub const FIRST: u8 = 1;
     /// Another one.
     pub const LATER: u8 = 2;
+    /// Headers of IPv4 and of what it carries are not as they should be. No flow asks for that: parsers differ in what they
+    /// take such packets for, so each goes to who knows.
+    pub const ODD: u8 = 0xff;
 }
 
 /// The fields of a packet, or of a mask. What a packet does not have is zero.
@@ -66,12 +69,14 @@ pub struct Key {
     pub src_port: Be16,
     /// Destination port, or the code of an ICMP message.
     pub dst_port: Be16,
-    reserved: u16,
+    /// Zero.
+    pub reserved: u16,
     /// ARP's hardware address of the sender.
     pub arp_sender: Mac,
     /// ARP's hardware address of the target.
     pub arp_target: Mac,
-    reserved_too: u32,
+    /// Zero.
+    pub reserved_too: u32,
     /// Geneve options as they came, if they fit and are as many as a key holds.
     pub options: [u64; OPTIONS / 8],
 }
@@ -170,7 +175,8 @@ impl Key {
 
     /// Reads the fields of the frame that begins at byte `at` of `frame`; those of a tunnel and the port stay.
     ///
-    /// As `miniflow_extract` of OVS's lib/flow.c: a header that is not wholly there, or makes no sense, is none.
+    /// As `miniflow_extract` of OVS's lib/flow.c, but that headers of IPv4 and of what it carries that are not wholly there,
+    /// or make no sense, are [`fragment::ODD`]; others of that kind are none.
     #[inline(always)]
     pub fn read<F: Frame>(&mut self, frame: &F, at: usize) {
         let Some(ethernet) = frame.get::<ethernet::Header>(at) else {
@@ -189,6 +195,7 @@ impl Key {
     #[inline(always)]
     fn read_ip<F: Frame>(&mut self, frame: &F, at: usize) {
         let Some((ip, len)) = ip(frame, at) else {
+            self.fragment = fragment::ODD;
             return;
         };
         self.ip_src = ip.src;
@@ -206,25 +213,28 @@ impl Key {
         let at = at + ethernet::LEN + ip.header_len();
         let left = len - ip.header_len();
         match ip.protocol {
-            ipv4::TCP if left >= tcp::LEN => {
-                if let Some(tcp) = frame.get::<tcp::Header>(at) {
+            ipv4::TCP => match frame.get::<tcp::Header>(at) {
+                Some(tcp) if left >= tcp::LEN => {
                     self.src_port = tcp.src;
                     self.dst_port = tcp.dst;
                     self.tcp_flags = Be16::from_raw(tcp.offset_flags.raw() & TCP_FLAGS.raw());
                 }
-            }
-            ipv4::UDP if left >= udp::LEN => {
-                if let Some(udp) = frame.get::<udp::Header>(at) {
+                _ => self.fragment = fragment::ODD,
+            },
+            ipv4::UDP => match frame.get::<udp::Header>(at) {
+                Some(udp) if left >= udp::LEN => {
                     self.src_port = udp.src;
                     self.dst_port = udp.dst;
                 }
-            }
-            ipv4::ICMP if left >= ICMP_LEN => {
-                if let Some([kind, code, ..]) = frame.get::<[u8; ICMP_LEN]>(at) {
+                _ => self.fragment = fragment::ODD,
+            },
+            ipv4::ICMP => match frame.get::<[u8; ICMP_LEN]>(at) {
+                Some([kind, code, ..]) if left >= ICMP_LEN => {
                     self.src_port = Be16::new(*kind as u16);
                     self.dst_port = Be16::new(*code as u16);
                 }
-            }
+                _ => self.fragment = fragment::ODD,
+            },
             _ => {}
         }
     }
@@ -266,14 +276,18 @@ const TCP_FLAGS: Be16 = Be16::new(0x0fff);
 const ICMP_LEN: usize = 8;
 
 /// The IPv4 header of the frame that begins at byte `at`, and the bytes of the packet by it, if both make sense:
-/// `ipv4_sanity_check` of OVS's lib/flow.c.
+/// `ipv4_sanity_check` of OVS's lib/flow.c, and the version.
 #[inline(always)]
 pub fn ip<F: Frame>(frame: &F, at: usize) -> Option<(&ipv4::Header, usize)> {
     let left = frame.len().checked_sub(at + ethernet::LEN)?;
     let ip = frame.get::<ipv4::Header>(at + ethernet::LEN)?;
     let own = ip.header_len();
     let total = ip.total_length.get() as usize;
-    let is_sane = own >= ipv4::LEN && own <= left && total >= own && total <= left;
+    let is_sane = ip.version_ihl >> 4 == 4
+        && own >= ipv4::LEN
+        && own <= left
+        && total >= own
+        && total <= left;
     is_sane.then_some((ip, total))
 }
 

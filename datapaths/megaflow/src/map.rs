@@ -114,7 +114,7 @@ pub enum Count {
     Sent,
     /// Packets that an action failed for.
     Failed,
-    /// Outer headers that no switch takes.
+    /// Packets whose outer headers are not as expected.
     BadTunnel,
 }
 

@@ -20,44 +20,43 @@ const CONTROL_FLAG: u8 = 0x80;
 pub enum Taken {
     /// So many bytes go.
     Strip(usize),
-    /// It is none that a switch takes.
-    Drop,
-    /// It can be judged by nobody but the switch.
+    /// It is none that is to be expected: what becomes of it others must say.
     Unknown,
 }
 
 /// Reads the outer headers of `frame` into `key`, which is of no packet yet.
 ///
-/// As `netdev_geneve_pop_header` and `ip_extract_tnl_md` of OVS's lib/netdev-native-tnl.c.
+/// As `netdev_geneve_pop_header` and `ip_extract_tnl_md` of OVS's lib/netdev-native-tnl.c; but lengths must agree with each
+/// other, which nobody makes otherwise, and who is asked may care.
 #[inline(always)]
 pub fn take_off<F: Frame>(frame: &F, key: &mut Key) -> Taken {
     let len = frame.len();
     let Some(ip) = frame.get::<ipv4::Header>(ethernet::LEN) else {
-        return Taken::Drop;
+        return Taken::Unknown;
     };
     if ip.version_ihl != ipv4::VERSION_IHL
         || ip.protocol != ipv4::UDP
         || ip.checksum != ip.expected_checksum()
-        || ip.total_length.get() as usize > len - ethernet::LEN
+        || ip.total_length.get() as usize != len - ethernet::LEN
     {
-        return Taken::Drop;
+        return Taken::Unknown;
     }
     key.tunnel_src = ip.src;
     key.tunnel_dst = ip.dst;
     key.tunnel_tos = ip.tos;
     key.tunnel_ttl = ip.ttl;
     let Some(udp) = frame.get::<udp::Header>(ethernet::LEN + ipv4::LEN) else {
-        return Taken::Drop;
+        return Taken::Unknown;
     };
-    if udp.checksum.raw() != 0 {
-        // It covers the whole packet.
+    // A checksum covers the whole packet.
+    if udp.checksum.raw() != 0 || udp.length.get() as usize != len - ethernet::LEN - ipv4::LEN {
         return Taken::Unknown;
     }
     let Some(header) = frame.get::<geneve::Header>(OPTIONS_AT - geneve::LEN) else {
-        return Taken::Drop;
+        return Taken::Unknown;
     };
     if header.version_options >> 6 != 0 || header.protocol != geneve::ETHERNET {
-        return Taken::Drop;
+        return Taken::Unknown;
     }
     key.tunnel_flags = KEY;
     if header.flags & CONTROL_FLAG != 0 {
@@ -67,11 +66,11 @@ pub fn take_off<F: Frame>(frame: &F, key: &mut Key) -> Taken {
     let options_len = header.options_len();
     key.options_len = options_len as u16;
     if OPTIONS_AT + options_len > len {
-        return Taken::Drop;
+        return Taken::Unknown;
     }
     if options_len == OPTIONS {
         let Some(options) = frame.get::<[[u16; 4]; OPTIONS / 8]>(OPTIONS_AT) else {
-            return Taken::Drop;
+            return Taken::Unknown;
         };
         // Word by word: options begin at an even address, and at no better one.
         let mut at = 0;

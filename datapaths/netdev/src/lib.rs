@@ -18,7 +18,9 @@ mod thread;
 pub use awake::Awake;
 pub use generic::has_generic_netlink_family;
 pub use hugepages::Hugepages;
-pub use link::{Interface, add_neighbour, create_veth, set_up_with_address};
+pub use link::{
+    Interface, add_neighbour, create_veth, set_hardware_address, set_up, set_up_with_address,
+};
 pub use namespace::Namespace;
 pub use packet::PacketSocket;
 pub use scratch::scratch_folder;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
-/// One end of a veth pair.
+/// A device: one end of a veth pair, if nothing else is said.
 #[derive(Debug, Clone)]
 pub struct Interface {
     namespace: Arc<Namespace>,
@@ -69,6 +69,27 @@ impl Interface {
     }
 }
 
+/// A device of `namespace` that somebody else made, set up.
+///
+/// # Errors
+/// Where there is no such device, or the kernel refuses.
+pub fn set_up(namespace: &Arc<Namespace>, name: &str) -> Result<Interface, Error> {
+    let index = namespace.run(|| {
+        on_netlink(async |handle| {
+            let index = find(&handle, name).await?;
+            let up = LinkUnspec::new_with_index(index).up().build();
+            let doing = || format!("setting {name} up");
+            let set = handle.link().set(up).execute().await;
+            set.map(|()| index).map_err(|e| netlink(doing(), e))
+        })
+    })??;
+    Ok(Interface {
+        namespace: Arc::clone(namespace),
+        name: name.to_owned(),
+        index,
+    })
+}
+
 /// Sets a device of `namespace` up and gives it an IPv4 address with a prefix of `length` bits.
 ///
 /// # Errors
@@ -97,6 +118,23 @@ pub fn set_up_with_address(
                 .execute()
                 .await
                 .map_err(|e| netlink(doing(), e))
+        })
+    })?
+}
+
+/// Gives a device its Ethernet address.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn set_hardware_address(interface: &Interface, address: [u8; 6]) -> Result<(), Error> {
+    interface.namespace.run(|| {
+        on_netlink(async |handle| {
+            let change = LinkUnspec::new_with_index(interface.index)
+                .address(address.to_vec())
+                .build();
+            let doing = || format!("giving {} an Ethernet address", interface.name);
+            let set = handle.link().set(change).execute().await;
+            set.map_err(|e| netlink(doing(), e))
         })
     })?
 }

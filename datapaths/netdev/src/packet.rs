@@ -58,11 +58,25 @@ impl PacketSocket {
     /// # Errors
     /// Where there is no such device, or the kernel refuses.
     pub fn at_device(namespace: &Namespace, device: &str) -> Result<Self, Error> {
+        let socket = Self::open(namespace, device, libc::ETH_P_ALL as u16)?;
+        socket.want_tags()?;
+        Ok(socket)
+    }
+
+    /// A socket at a device of `namespace` that receives nothing.
+    ///
+    /// # Errors
+    /// Where there is no such device, or the kernel refuses.
+    pub fn for_sending(namespace: &Namespace, device: &str) -> Result<Self, Error> {
+        Self::open(namespace, device, 0)
+    }
+
+    fn open(namespace: &Namespace, device: &str, protocol: u16) -> Result<Self, Error> {
         let doing = || format!("opening a packet socket at {device}");
         let name =
             std::ffi::CString::new(device).map_err(|_| Error::NoInterface(device.to_owned()))?;
         let fd = namespace.run(|| {
-            let protocol = (libc::ETH_P_ALL as u16).to_be();
+            let protocol = protocol.to_be();
             let flags = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
             // SAFETY: has no preconditions.
             let fd = unsafe { libc::socket(libc::AF_PACKET, flags, protocol.into()) };
@@ -96,9 +110,7 @@ impl PacketSocket {
             }
         })??;
         let device = device.to_owned();
-        let socket = Self { fd, device };
-        socket.want_tags()?;
-        Ok(socket)
+        Ok(Self { fd, device })
     }
 
     /// Has the kernel say which VLAN tag it took off: it does so before a socket gets the frame.
@@ -125,11 +137,28 @@ impl PacketSocket {
     /// # Errors
     /// Where the kernel refuses, as with one longer than the device carries.
     pub fn send(&self, frame: &[u8]) -> Result<(), Error> {
+        let sent = self.try_send(frame);
+        sent.map_err(|e| Error::io(format!("sending a frame by {}", self.device), e))
+    }
+
+    /// Sends one frame, if the device has room for it; whether it had.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn offer(&self, frame: &[u8]) -> Result<bool, Error> {
+        match self.try_send(frame) {
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(false),
+            Err(e) => Err(Error::io(format!("sending a frame by {}", self.device), e)),
+        }
+    }
+
+    fn try_send(&self, frame: &[u8]) -> std::io::Result<()> {
         // SAFETY: a buffer of the length that is given.
         let sent =
             unsafe { libc::send(self.fd.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
         if sent < 0 {
-            return Err(Error::last(format!("sending a frame by {}", self.device)));
+            return Err(std::io::Error::last_os_error());
         }
         Ok(())
     }

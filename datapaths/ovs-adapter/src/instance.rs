@@ -107,7 +107,14 @@ impl Instance {
     /// Where `ovs-vswitchd` is gone, or refuses the command.
     pub fn control(&self, command: &str, arguments: &[&str]) -> Result<String, Error> {
         self.vswitchd.check()?;
-        run(&self.folder.path().join("v.ctl"), command, arguments)
+        self.appctl().call(command, arguments)
+    }
+
+    /// Who can run such commands from another thread.
+    pub fn appctl(&self) -> Appctl {
+        Appctl {
+            socket: self.folder.path().join("v.ctl"),
+        }
     }
 
     /// An error that says how, if one of the two programs ended.
@@ -139,6 +146,22 @@ impl Instance {
     /// The folder with sockets and logs.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+}
+
+/// Runs appctl commands of an `ovs-vswitchd`, as long as it is there.
+#[derive(Debug, Clone)]
+pub struct Appctl {
+    socket: PathBuf,
+}
+
+impl Appctl {
+    /// Runs a command, and returns what it prints.
+    ///
+    /// # Errors
+    /// Where `ovs-vswitchd` is gone, or refuses the command.
+    pub fn call(&self, command: &str, arguments: &[&str]) -> Result<String, Error> {
+        run(&self.socket, command, arguments)
     }
 }
 

@@ -54,4 +54,4 @@ pub const REACTIVE_DIFFERENCES: &[Difference] = &[
 pub use database::Database;
 pub use error::Error;
 pub use installation::{Flavour, Installation, Version};
-pub use instance::Instance;
+pub use instance::{Appctl, Instance};

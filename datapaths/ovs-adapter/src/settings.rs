@@ -1,6 +1,7 @@
 //! What an instance is told before it has bridges: `other_config` of the table `Open_vSwitch`, ovs-vswitchd.conf.db(5).
 
 use netdev::Cpu;
+use std::time::Duration;
 
 /// With threads that poll, and DPDK's own, on `cpu`, if one is given; with DPDK and as many mebibytes in hugepages, if they
 /// are.
@@ -27,6 +28,23 @@ pub fn other_config(cpu: Option<Cpu>, dpdk_mebibytes: Option<u32>) -> Vec<(&'sta
 fn mask(Cpu(cpu): Cpu) -> String {
     format!("0x{}{}", 1 << (cpu % 4), "0".repeat(cpu / 4))
 }
+
+/// With flows that stay for another datapath to have them: its packets are not seen here.
+pub fn for_another(cpu: Option<Cpu>) -> Vec<(&'static str, String)> {
+    let mut settings = other_config(cpu, None);
+    settings.extend([
+        ("max-idle", IDLE.as_millis().to_string()),
+        ("flow-limit", FLOWS.to_string()),
+        // Otherwise flows with few packets go when it takes long to look at all.
+        ("min-revalidate-pps", "0".to_owned()),
+    ]);
+    settings
+}
+
+/// How long a flow stays that no packet uses.
+pub const IDLE: Duration = Duration::from_secs(60);
+/// Flows that a switch has at the most.
+const FLOWS: u32 = 120_000;
 
 #[cfg(test)]
 mod tests {

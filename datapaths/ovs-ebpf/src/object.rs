@@ -25,6 +25,13 @@ pub fn bytes() -> Option<&'static [u8]> {
     }
 }
 
+/// The datapath at tc, and at XDP.
+pub const AT_TC: &str = "ovs_tc";
+/// See [`AT_TC`].
+pub const AT_XDP: &str = "ovs_xdp";
+/// For devices of the switch behind.
+pub const FROM_SWITCH: &str = "ovs_out";
+
 /// The hooks that the datapath has programs for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
@@ -62,9 +69,10 @@ pub fn load(hook: Hook) -> Result<Loaded, Error> {
     let mut ebpf = EbpfLoader::new()
         .load(object)
         .map_err(|e| Error::failed("loading the BPF programs", &e))?;
+    bpf_load::load_classifier(&mut ebpf, FROM_SWITCH)?;
     match hook {
-        Hook::Tc => bpf_load::load_classifier(&mut ebpf, "ovs_tc")?,
-        Hook::Xdp => bpf_load::load_program(&mut ebpf, "ovs_xdp")?,
+        Hook::Tc => bpf_load::load_classifier(&mut ebpf, AT_TC)?,
+        Hook::Xdp => bpf_load::load_program(&mut ebpf, AT_XDP)?,
     }
     let table = take(&mut ebpf, "TABLE")?;
     Ok(Loaded {
@@ -102,4 +110,20 @@ pub fn at_bytes(at: &At) -> AtBytes {
     let mut bytes = [0; size_of::<At>()];
     bytes.copy_from_slice(at.as_bytes());
     bytes
+}
+
+/// The error as the harness knows it.
+pub fn from_load(error: Error) -> datapath_api::Error {
+    match error {
+        Error::Verifier {
+            program,
+            reason,
+            log,
+        } => datapath_api::Error::Verifier {
+            program,
+            reason,
+            log,
+        },
+        other => datapath_api::Error::failed("loading the BPF programs", other),
+    }
 }

@@ -4,8 +4,9 @@
 //! loses its generation, by which what still leads to it leads nowhere; its place rests until no program can be at it any
 //! more. So no packet ever sees half of one flow and half of another.
 
+use crate::kind::{Kind, Totals};
 use crate::mapped::Mapped;
-use crate::notation::{Action, Match};
+use crate::notation::{Action, Match, print_actions, print_match};
 use crate::object::{AtBytes, KeyBytes, Loaded, at_bytes, key_bytes};
 use aya::maps::{HashMap as Table, MapData, MapError};
 use megaflow::flow::{STEPS, operation};
@@ -14,6 +15,7 @@ use megaflow::tunnel::{HEADER, SHORTEST};
 use megaflow::{Flow, Key, Step};
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -51,8 +53,27 @@ pub struct Entry {
     pub idle: Option<Duration>,
 }
 
+/// As `dpctl/dump-flows` prints a flow: ovs-dpctl(8), and `dpctl_dump_flows` of OVS's lib/dpctl.c.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (packets, bytes) = (self.packets, self.bytes);
+        write!(
+            f,
+            "{}, packets:{packets}, bytes:{bytes}, ",
+            print_match(&self.asks)
+        )?;
+        match self.idle {
+            Some(idle) => write!(f, "used:{:.3}s", idle.as_secs_f64())?,
+            None => f.write_str("used:never")?,
+        }
+        write!(f, ", actions:{}", print_actions(&self.does))
+    }
+}
+
 struct Installed {
     at: At,
+    kind: Kind,
+    since: Instant,
     asks: Match,
     does: Vec<Action>,
 }
@@ -69,7 +90,9 @@ pub struct FlowTable {
     /// In the order in which they are tried.
     order: Vec<u32>,
     free: Vec<u32>,
-    resting: VecDeque<(Instant, u32)>,
+    resting: VecDeque<(Instant, u32, Kind)>,
+    /// What flows counted that are no more.
+    gone: Totals,
     generation: u64,
     evicted: u64,
 }
@@ -95,6 +118,7 @@ impl FlowTable {
             order: Vec::new(),
             free: (0..FLOWS).rev().collect(),
             resting: VecDeque::new(),
+            gone: Totals::default(),
             generation: 0,
             evicted: 0,
         };
@@ -132,6 +156,20 @@ impl FlowTable {
         does: &[Action],
         renewed: Option<Duration>,
     ) -> Result<(), Error> {
+        self.enter_as(Kind::of(asks, does), asks, does, renewed)
+    }
+
+    /// The same, for packets of this kind.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn enter_as(
+        &mut self,
+        kind: Kind,
+        asks: &Match,
+        does: &[Action],
+        renewed: Option<Duration>,
+    ) -> Result<(), Error> {
         let mut flow = encode(does)?;
         flow.renew = renewed.map_or(0, |after| now().saturating_add(after.as_nanos() as u64));
         // A place first: flows may have to go for it, and with them the number of this mask.
@@ -162,11 +200,13 @@ impl FlowTable {
         }
         let installed = Installed {
             at,
+            kind,
+            since: Instant::now(),
             asks: *asks,
             does: does.to_vec(),
         };
         match self.installed.insert(key, installed) {
-            Some(old) => self.retire(old.at),
+            Some(old) => self.retire(&old),
             None => self.take_mask(&asks.mask),
         }
         Ok(())
@@ -184,12 +224,28 @@ impl FlowTable {
         self.delete_key(&key)
     }
 
+    /// How long ago the flow was entered that asks for this, if there is one.
+    pub fn age(&self, asks: &Match) -> Option<Duration> {
+        let (number, _) = self.numbers.get(&asks.mask)?;
+        let installed = self.installed.get(&masked(asks, *number))?;
+        Some(installed.since.elapsed())
+    }
+
+    /// How long no packet followed the flow that asks for this, if there is one.
+    pub fn idle(&self, asks: &Match) -> Option<Duration> {
+        let (number, _) = self.numbers.get(&asks.mask)?;
+        let installed = self.installed.get(&masked(asks, *number))?;
+        let flow = self.places.read(installed.at.place)?;
+        let used = Duration::from_nanos(now().saturating_sub(flow.used));
+        Some(used.min(installed.since.elapsed()))
+    }
+
     fn delete_key(&mut self, key: &Masked) -> Result<bool, Error> {
         let Some(old) = self.installed.remove(key) else {
             return Ok(false);
         };
         let removed = self.table.remove(&key_bytes(key));
-        self.retire(old.at);
+        self.retire(&old);
         let number = key.mask as u32;
         if let Some((_, flows)) = self.numbers.get_mut(&old.asks.mask) {
             *flows -= 1;
@@ -213,6 +269,18 @@ impl FlowTable {
                     .then(|| Duration::from_nanos(now.saturating_sub(flow.used))),
             })
         })
+    }
+
+    /// Packets that followed flows, by what became of them, those of flows that are no more among them.
+    pub fn totals(&self) -> Totals {
+        let mut totals = self.gone;
+        for (_, place, kind) in &self.resting {
+            totals.add(*kind, self.packets(*place));
+        }
+        for installed in self.installed.values() {
+            totals.add(installed.kind, self.packets(installed.at.place));
+        }
+        totals
     }
 
     /// Tries masks first that found most since this was done last.
@@ -283,11 +351,12 @@ impl FlowTable {
     /// A place without a flow; if there is none, flows go that were not used for longest.
     fn place(&mut self) -> u32 {
         loop {
-            while let Some((since, place)) = self.resting.front() {
+            while let Some((since, place, kind)) = self.resting.front().copied() {
                 if since.elapsed() < REST {
                     break;
                 }
-                self.free.push(*place);
+                self.gone.add(kind, self.packets(place));
+                self.free.push(place);
                 self.resting.pop_front();
             }
             if let Some(place) = self.free.pop() {
@@ -320,12 +389,16 @@ impl FlowTable {
         }
     }
 
-    fn retire(&mut self, at: At) {
+    fn packets(&self, place: u32) -> u64 {
+        self.places.read(place).map_or(0, |flow| flow.packets)
+    }
+
+    fn retire(&mut self, Installed { at, kind, .. }: &Installed) {
         if let Some(flow) = self.places.at(at.place) {
             // SAFETY: a word in the mapping, which is 8 bytes aligned.
             unsafe { AtomicU64::from_ptr(&raw mut (*flow).generation) }.store(0, Ordering::Release);
         }
-        self.resting.push_back((Instant::now(), at.place));
+        self.resting.push_back((Instant::now(), at.place, *kind));
     }
 }
 

@@ -294,11 +294,17 @@ fn decapsulated(hook: Hook) -> Result<(), Failed> {
             "the inner frame is sent, changed",
         )?;
     }
-    // A damaged outer header is none.
+    check(bench.upcalls()?.is_empty(), "nobody is asked")?;
+    // Of a damaged outer header nothing is believed.
     let mut damaged = arrived(&packet(2, 60))?;
     damaged[24] ^= 1;
-    check(bench.run(&damaged)? == Became::Dropped, "it is dropped")?;
-    check(bench.upcalls()?.is_empty(), "nobody was asked")
+    check(bench.run(&damaged)? == Became::Dropped, "it does not go on")?;
+    let upcalls = bench.upcalls()?;
+    let [(upcall, handed)] = upcalls.as_slice() else {
+        return Err("it is not handed over".into());
+    };
+    check(handed == &damaged, "as it came")?;
+    check(upcall.key.vni == 0, "without what it says")
 }
 
 fn missed_inside(hook: Hook) -> Result<(), Failed> {

@@ -44,10 +44,7 @@ impl Datapath for OpenVSwitch {
     }
 
     fn version(&self) -> String {
-        Installation::find(self.io.flavour()).map_or_else(
-            |_| "Open vSwitch, not found".to_owned(),
-            |found| format!("Open vSwitch {}, OpenFlow 1.4", found.version),
-        )
+        version(self.io.flavour())
     }
 
     fn probe(&self) -> Vec<Missing> {
@@ -85,7 +82,16 @@ impl Datapath for OpenVSwitch {
     }
 }
 
-fn not_installed(flavour: Flavour) -> Option<Missing> {
+/// Which Open vSwitch of this build there is.
+pub fn version(flavour: Flavour) -> String {
+    Installation::find(flavour).map_or_else(
+        |_| "Open vSwitch, not found".to_owned(),
+        |found| format!("Open vSwitch {}, OpenFlow 1.4", found.version),
+    )
+}
+
+/// What is missing to run an Open vSwitch of this build.
+pub fn not_installed(flavour: Flavour) -> Option<Missing> {
     let error = Installation::find(flavour).err()?;
     let remedy = match &error {
         crate::Error::NotInstalled { package, .. } => format!("apt-get install {package}"),
@@ -101,7 +107,7 @@ fn not_installed(flavour: Flavour) -> Option<Missing> {
 fn lacks(io: Io, runs: bool) -> Option<Missing> {
     match io {
         Io::Xdp if runs => capability::lacks_interface_type(io.interface_type()),
-        Io::Packet | Io::Xdp | Io::Dpdk | Io::VhostUser => None,
+        Io::Packet | Io::Internal | Io::Xdp | Io::Dpdk | Io::VhostUser => None,
         Io::Kernel => {
             let remedy =
                 "modprobe openvswitch, on a kernel that has it (CONFIG_OPENVSWITCH, CONFIG_GENEVE)";

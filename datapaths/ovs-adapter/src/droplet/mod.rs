@@ -5,10 +5,12 @@
 //! | `datapath` | what the harness knows of such a datapath |
 //! | `ports` | the droplet's ports as the switch has them |
 //! | `switch` | bridges, ports, addresses and neighbours of an instance |
+//! | `behind` | a switch that another datapath asks |
 //! | `injection` | single frames through a droplet without ports of its own |
 //! | `counters` | what rules and the switch's caches counted |
 //! | `running` | the droplet itself |
 
+mod behind;
 mod counters;
 mod datapath;
 mod injection;
@@ -18,10 +20,13 @@ mod switch;
 
 use crate::flow::Rule;
 use crate::{DIFFERENCES, Flavour, Installation, Instance, REACTIVE_DIFFERENCES};
-pub use datapath::OpenVSwitch;
+pub use behind::Behind;
+pub use datapath::{OpenVSwitch, not_installed, version};
 use datapath_api::{Difference, DropletPorts, Error, PortType, Running, VethPorts};
+pub use injection::Injector;
 use netdev::{Cpu, Urgency};
 use running::{Droplet, Plan};
+pub use switch::{MARKER, UNDERLAY};
 use topologies::provision::Provision;
 
 /// How a switch has its ports.
@@ -35,6 +40,8 @@ pub enum Io {
     Dpdk,
     /// Virtio queues in memory that it shares with another process, polled by such a thread.
     VhostUser,
+    /// Devices that the switch makes for it: another datapath hands frames over there.
+    Internal,
     /// The kernel's own datapath, in the device's receive path, and the kernel's own tunnels.
     Kernel,
 }
@@ -44,6 +51,7 @@ impl Io {
     pub const fn interface_type(self) -> &'static str {
         match self {
             Self::Packet | Self::Kernel => "",
+            Self::Internal => "internal",
             Self::Xdp => "afxdp",
             Self::Dpdk => "dpdk",
             Self::VhostUser => "dpdkvhostuserclient",
@@ -63,7 +71,7 @@ impl Io {
     /// before one that never sleeps it must go, or it would not get to run at all.
     const fn receives(self) -> Urgency {
         match self {
-            Self::Packet => Urgency::Ordinary,
+            Self::Packet | Self::Internal => Urgency::Ordinary,
             _ => Urgency::Prompt,
         }
     }
@@ -76,7 +84,7 @@ impl Io {
     /// The build of Open vSwitch that has such ports.
     pub const fn flavour(self) -> Flavour {
         match self {
-            Self::Packet | Self::Xdp | Self::Kernel => Flavour::Stock,
+            Self::Packet | Self::Internal | Self::Xdp | Self::Kernel => Flavour::Stock,
             Self::Dpdk | Self::VhostUser => Flavour::Dpdk,
         }
     }

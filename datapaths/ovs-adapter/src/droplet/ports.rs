@@ -50,6 +50,22 @@ impl Ports {
         }
     }
 
+    /// Devices that the switch makes in `namespace`, for a droplet with so many endpoint ports.
+    pub fn internal(namespace: &Arc<Namespace>, endpoints: u16) -> Self {
+        let port = |number, index: u16| Port {
+            name: format!("behind{index}"),
+            ..of_its_own_size(Io::Internal, number)
+        };
+        Self {
+            namespace: Arc::clone(namespace),
+            io: Io::Internal,
+            uplink: port(underlay::UPLINK, 0),
+            endpoints: (0..endpoints)
+                .map(|number| port(endpoint_port(EndpointPort(number)), number + 1))
+                .collect(),
+        }
+    }
+
     /// Ports that connect to virtio devices.
     pub fn on_vhost_user(ports: &VhostUserPorts) -> Self {
         let io = Io::VhostUser;

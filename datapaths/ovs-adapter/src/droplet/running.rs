@@ -6,8 +6,7 @@ use super::switch::{Switch, send_back};
 use super::{Before, Control, Io, counters};
 use crate::Installation;
 use crate::flow::Rule;
-use crate::openflow::Filter;
-use crate::program::{self, Program, table};
+use crate::program::Program;
 use crate::reactive::{self, controller::Controller};
 use crate::statistics;
 use datapath_api::{Counters, Enclosure, Error, Outcome, Running, VethPorts, VhostUserPorts};
@@ -136,8 +135,7 @@ impl Running for Droplet {
         if let Some(controller) = &self.controller {
             return Ok(controller.direct_paths());
         }
-        let rules = self.switch.overlay.rules(&Filter::table(table::DIRECT))?;
-        Ok(program::direct_paths(rules.iter().map(|stats| &stats.rule)))
+        Ok(self.switch.direct_paths()?)
     }
 
     fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error> {

@@ -5,15 +5,15 @@ use super::ports::Ports;
 use super::running::Plan;
 use crate::database::{Bridge, Port};
 use crate::flow::{Action, Field, Match, PortNumber, Priority, Rule, Table};
-use crate::openflow::{Change, Connection};
-use crate::program::{self, Program, Tunnel};
-use crate::settings::other_config;
+use crate::openflow::{Change, Connection, Filter, Monitor};
+use crate::program::{self, Program, Tunnel, table};
+use crate::settings::{for_another, other_config};
 use crate::statistics::Tally;
 use crate::{Error, Instance};
 use netdev::{Cpu, Hugepages, add_neighbour, set_up_with_address};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use topologies::provision::Host;
+use topologies::provision::{DirectPath, Host};
 
 /// The bridge with the uplink. Its own interface has the droplet's underlay address.
 pub const UNDERLAY: &str = "br-phy";
@@ -53,7 +53,10 @@ impl Switch {
     ) -> Result<Self, Error> {
         let (io, host) = (ports.io, plan.provision.host);
         let memory = io.hugepages().map(Hugepages::reserve).transpose()?;
-        let other_config = other_config(cpu, io.hugepages());
+        let other_config = match io {
+            Io::Internal => for_another(cpu),
+            _ => other_config(cpu, io.hugepages()),
+        };
         let instance = Instance::start(&plan.installation, &ports.namespace, cpu, &other_config)?;
         add_bridges(&instance, ports, host, program)?;
         set_up_with_address(&ports.namespace, UNDERLAY, host.ip.into(), 0)?;
@@ -87,7 +90,8 @@ impl Switch {
             _memory: memory,
             overlay,
             underlay,
-            tally: (io != Io::Kernel).then(Tally::default),
+            // What a switch counts for another datapath says nothing of that one.
+            tally: (!matches!(io, Io::Kernel | Io::Internal)).then(Tally::default),
             neighbours: match io {
                 Io::Kernel => Vec::new(),
                 _ => program.neighbours.clone(),
@@ -114,6 +118,18 @@ impl Switch {
     /// Where a controller of the overlay bridge connects to.
     pub fn controller_socket(&self) -> PathBuf {
         self.instance.management_socket(OVERLAY)
+    }
+
+    /// The direct paths that rules have, in no order.
+    pub fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
+        let rules = self.overlay.rules(&Filter::table(table::DIRECT))?;
+        Ok(program::direct_paths(rules.iter().map(|stats| &stats.rule)))
+    }
+
+    /// Told of every change of a rule of either bridge.
+    pub fn monitors(&self) -> Result<[Monitor; 2], Error> {
+        let open = |bridge| Monitor::open(&self.instance.management_socket(bridge));
+        Ok([open(OVERLAY)?, open(UNDERLAY)?])
     }
 
     /// Empties the cache of flows.

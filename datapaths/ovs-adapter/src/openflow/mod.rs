@@ -7,6 +7,7 @@ mod action;
 mod connection;
 mod decode;
 mod learn;
+mod monitor;
 mod oxm;
 mod packet;
 mod port;
@@ -22,6 +23,7 @@ mod tlv;
 mod wire;
 
 pub use connection::Connection;
+pub use monitor::Monitor;
 pub use packet::PacketIn;
 pub use port::PortStats;
 pub use refusal::Refusal;

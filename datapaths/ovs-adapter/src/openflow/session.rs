@@ -18,6 +18,7 @@ const ECHO_REQUEST: u8 = 2;
 const ECHO_REPLY: u8 = 3;
 const EXPERIMENTER: u8 = 4;
 const MULTIPART_REQUEST: u8 = 18;
+const MULTIPART_REPLY: u8 = 19;
 const BARRIER_REQUEST: u8 = 20;
 /// `OFPT_BUNDLE_ADD_MESSAGE`.
 pub const BUNDLE_ADD: u8 = 34;
@@ -221,6 +222,21 @@ impl Session {
             };
             self.handle(doing, header, range)?;
         }
+    }
+
+    /// Whether anything came that nobody waits for but who asked for news, within `timeout`.
+    pub fn news(&mut self, doing: &str, timeout: Duration) -> Result<bool, Error> {
+        let (mut deadline, mut is_news) = (Instant::now() + timeout, false);
+        self.flush(doing)?;
+        while let Some((header, range)) = self.stream.next(deadline).map_err(failed(doing))? {
+            is_news |= header.kind == MULTIPART_REPLY;
+            self.handle(doing, header, range)?;
+            if is_news {
+                deadline = Instant::now();
+            }
+        }
+        self.flush(doing)?;
+        Ok(is_news)
     }
 
     /// Takes the first refusal of a message that is one of `count` with numbers from `first` on.

@@ -1,18 +1,14 @@
 //! The core as a controller: what becomes of a packet-in.
 
+use super::judge::{Judge, Judged, Leaves, News};
 use super::rules::{self, Became};
-use super::tables::Watched;
-use super::{Kind, SENT, frame, reason};
+use super::{Kind, SENT, frame, is_denial, reason};
 use crate::flow::packet::Packet;
 use crate::flow::{Action, Cookie, Field, Match, PortNumber, Table};
 use crate::openflow::{Change, Filter, PacketIn};
 use crate::program::{IPV4, RETURN, SCALED, Tunnel, endpoint_at, endpoint_port};
-use mizar_core::frame::Slice;
 use mizar_core::reason::{Reason, Refusal};
-use mizar_core::verdict::{Agent, Changes, Transit, Via};
-use mizar_core::{Tables, agent, apply, transit};
 use mizar_tables::Native;
-use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Ipv4, Vni, ethernet, ipv4};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -28,7 +24,7 @@ const REMEMBERED: usize = 65_536;
 /// What the core knows, and what it did.
 #[derive(Debug, Clone)]
 pub struct Core {
-    tables: Native,
+    judge: Judge,
     host: Host,
     /// Packets that went through here, by [`Kind`].
     handled: [u64; Kind::ALL.len() + 1],
@@ -41,14 +37,6 @@ pub struct Core {
     rewrites: bool,
 }
 
-/// What one packet taught; see [`Watched`].
-#[derive(Debug, Default)]
-struct News {
-    changed: Vec<(Vni, Ipv4)>,
-    moved: Vec<(Vni, Ipv4)>,
-    rewritten: Vec<(Ipv4, Ipv4)>,
-}
-
 /// What the switch shall do about a packet-in, in this order.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -58,50 +46,11 @@ pub struct Answer {
     pub packet_out: Option<(Vec<u8>, Vec<Action>)>,
 }
 
-/// A frame in memory that the core accepts, with room in front for outer headers.
-struct Memory {
-    // Twice as aligned as the core asks for.
-    words: Vec<u32>,
-    from: usize,
-    len: usize,
-}
-
-impl Memory {
-    /// Room in front: outer headers, and two bytes so that what is inside is aligned as well.
-    const ROOM: usize = ENCAPSULATION_LEN + 2;
-
-    fn new(frame: &[u8]) -> Self {
-        let mut words = vec![0; (Self::ROOM + frame.len()).div_ceil(4)];
-        let bytes = zerocopy::IntoBytes::as_mut_bytes(words.as_mut_slice());
-        if let Some(place) = bytes.get_mut(Self::ROOM..Self::ROOM + frame.len()) {
-            place.copy_from_slice(frame);
-        }
-        Self {
-            words,
-            from: Self::ROOM,
-            len: frame.len(),
-        }
-    }
-
-    /// Makes room for outer headers part of the frame.
-    fn grow(&mut self) {
-        self.from -= ENCAPSULATION_LEN;
-        self.len += ENCAPSULATION_LEN;
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        let bytes = zerocopy::IntoBytes::as_mut_bytes(self.words.as_mut_slice());
-        bytes
-            .get_mut(self.from..self.from + self.len)
-            .unwrap_or_default()
-    }
-}
-
 impl Core {
     /// The core of the droplet `host` with these tables.
     pub fn new(tables: Native, host: Host) -> Self {
         Self {
-            tables,
+            judge: Judge::new(tables),
             host,
             handled: [0; Kind::ALL.len() + 1],
             refused: [0; Reason::COUNT],
@@ -113,19 +62,7 @@ impl Core {
 
     /// The direct paths, in no order.
     pub fn direct_paths(&self) -> Vec<DirectPath> {
-        let paths = self.tables.direct_paths();
-        paths
-            .filter_map(|(key, host)| {
-                Some(DirectPath {
-                    vni: Vni::new(key.vni())?,
-                    ip: key.ip(),
-                    host: Host {
-                        ip: host.ip(),
-                        mac: host.mac(),
-                    },
-                })
-            })
-            .collect()
+        self.judge.direct_paths()
     }
 
     /// Packets that went through here and became this.
@@ -160,82 +97,23 @@ impl Core {
     /// A frame left the endpoint at `port`.
     fn sent(&mut self, packet: &PacketIn, port: PortNumber) -> Answer {
         let mut news = News::default();
-        let attachment = endpoint_at(port).map_or_else(Default::default, |EndpointPort(number)| {
-            self.tables.attachment(number.into())
-        });
-        let mut memory = Memory::new(&packet.frame);
-        let droplet = self.tables.droplet();
-        let verdict = match Slice::new(memory.bytes()) {
-            Ok(slice) => {
-                let mut tables = Watched {
-                    tables: &mut self.tables,
-                    changed: &mut news.changed,
-                    moved: &mut news.moved,
-                    rewritten: &mut news.rewritten,
-                };
-                agent::decide(&slice, &attachment, &mut tables)
-            }
-            Err(_) => Agent::Refuse(Reason::NoRoom),
-        };
-        let became = match verdict {
-            Agent::Refuse(reason) => Err(reason),
-            Agent::Encapsulate(plan) => {
-                memory.grow();
-                let applied = Slice::new(memory.bytes())
-                    .ok()
-                    .and_then(|mut slice| apply::encapsulate(&mut slice, &droplet, &plan));
-                let class = Tunnel::of_class(plan.tos).number;
-                match (applied, plan.via) {
-                    (None, _) => Err(Reason::NoRoom),
-                    (Some(()), Via::Transit) => self.transit(&mut memory, &mut news),
-                    (Some(()), _) => leaves(&mut memory, Kind::Encapsulated, class),
-                }
-            }
-        };
-        let vni = Vni::new(attachment.vni).unwrap_or_default();
-        self.carry_out(packet, SENT, vni, became, news)
+        // No endpoint is at a port beyond those that endpoints can be at.
+        let port = endpoint_at(port).map_or(usize::MAX, |EndpointPort(number)| number.into());
+        let judged = self.judge.sent(port, &packet.frame, &mut news);
+        let vni = self.judge.network_of(port);
+        self.carry_out(packet, SENT, vni, judged.and_then(became), news)
     }
 
     /// A packet arrived by the tunnel.
     fn arrived(&mut self, packet: &PacketIn) -> Answer {
         let mut news = News::default();
-        let mut memory = Memory::new(&frame::with_outer_headers(packet, self.host));
-        let became = self.transit(&mut memory, &mut news);
+        let frame = frame::with_outer_headers(packet, self.host);
+        let judged = self.judge.arrived(&frame, &mut news);
         let vni = frame::metadata(packet, Field::TunnelId).low_u64() as u32;
         let has = |option: Field| packet.metadata.get(option).is_some();
         let table = super::arrived(has(RETURN), has(SCALED));
         let vni = Vni::new(vni).unwrap_or_default();
-        self.carry_out(packet, table, vni, became, news)
-    }
-
-    fn transit(&mut self, memory: &mut Memory, news: &mut News) -> Result<Became, Reason> {
-        let mut changes = Changes::default();
-        let mut slice = Slice::new(memory.bytes()).map_err(|_| Reason::NoRoom)?;
-        let mut tables = Watched {
-            tables: &mut self.tables,
-            changed: &mut news.changed,
-            moved: &mut news.moved,
-            rewritten: &mut news.rewritten,
-        };
-        match transit::decide(&slice, &mut tables, &mut changes) {
-            Transit::Refuse(reason) => Err(reason),
-            // Outer headers are made here, so they are the overlay's.
-            Transit::Pass => Err(Reason::UnsupportedProtocol),
-            Transit::Forward { next, .. } => {
-                apply::forward(&mut slice, &next, &changes).ok_or(Reason::NoRoom)?;
-                leaves(memory, Kind::Forwarded, Tunnel::TRANSIT.number)
-            }
-            Transit::Deliver { port } => {
-                apply::deliver(&mut slice, &changes).ok_or(Reason::NoRoom)?;
-                let inner = memory.bytes().get(changes.inner_at..).unwrap_or_default();
-                let port = u16::try_from(port).map_err(|_| Reason::NotAttached)?;
-                Ok(Became {
-                    kind: Kind::Delivered,
-                    packet: Packet::new(inner),
-                    port: Some(endpoint_port(EndpointPort(port))),
-                })
-            }
-        }
+        self.carry_out(packet, table, vni, judged.and_then(became), news)
     }
 
     /// Deletes rules that no longer hold, adds one for the packet's flow, and sends the packet on.
@@ -362,22 +240,30 @@ fn addresses(frame: &[u8]) -> Option<(Ipv4, Ipv4)> {
     Some((ip.src, ip.dst))
 }
 
-fn leaves(memory: &mut Memory, kind: Kind, port: PortNumber) -> Result<Became, Reason> {
+/// A frame as the switch sends it.
+fn became(judged: Judged) -> Result<Became, Reason> {
+    let Judged {
+        kind,
+        frame,
+        leaves,
+    } = judged;
+    let (packet, port) = match leaves {
+        Leaves::Uplink { tos } => (
+            frame::leaving(&frame).ok_or(Reason::NoRoom)?,
+            Tunnel::of_class(tos).number,
+        ),
+        Leaves::Endpoint(port) => {
+            let port = u16::try_from(port).map_err(|_| Reason::NotAttached)?;
+            (Packet::new(&frame), endpoint_port(EndpointPort(port)))
+        }
+        // Outer headers are made here, so they are the overlay's.
+        Leaves::Stack => return Err(Reason::UnsupportedProtocol),
+    };
     Ok(Became {
         kind,
-        packet: frame::leaving(memory.bytes()).ok_or(Reason::NoRoom)?,
+        packet,
         port: Some(port),
     })
-}
-
-fn is_denial(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::IngressDenied
-            | Reason::EgressDenied
-            | Reason::IngressReplyDenied
-            | Reason::EgressReplyDenied
-    )
 }
 
 /// Whether the packet tells this droplet to rewrite its flow: the next such packet may say something else.

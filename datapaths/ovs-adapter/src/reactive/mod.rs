@@ -32,11 +32,13 @@
 pub mod controller;
 pub mod core;
 mod frame;
+pub mod judge;
 mod rules;
 mod tables;
 
 use crate::flow::{Action, Cookie, Field, Match, PortNumber, Priority, Rule, Table};
 use crate::program::{self, Program, RETURN, SCALED, Tunnel, Unsupported, endpoint_port, priority};
+use mizar_core::reason::Reason;
 use topologies::provision::Provision;
 
 /// Flows of endpoints.
@@ -179,3 +181,14 @@ fn rule(table: Table, priority: Priority, matches: Match, actions: Vec<Action>) 
 
 /// Packets that the controller sends come from here (`OFPP_CONTROLLER`).
 const CONTROLLER: PortNumber = PortNumber(0xffff_fffd);
+
+/// Whether policy refuses a packet, and so all of its flow.
+pub fn is_denial(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::IngressDenied
+            | Reason::EgressDenied
+            | Reason::IngressReplyDenied
+            | Reason::EgressReplyDenied
+    )
+}

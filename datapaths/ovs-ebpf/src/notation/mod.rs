@@ -9,7 +9,7 @@ mod number;
 mod print;
 mod tree;
 
-pub use action::{Action, actions};
+pub use action::{Action, Set, actions};
 pub use matches::{Match, matches};
 pub use print::{print_actions, print_match};
 

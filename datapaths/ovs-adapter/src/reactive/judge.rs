@@ -1,0 +1,193 @@
+//! What the core makes of a whole frame, with its own tables.
+
+use super::Kind;
+use super::tables::Watched;
+use mizar_core::Tables;
+use mizar_core::frame::Slice;
+use mizar_core::reason::Reason;
+use mizar_core::verdict::{Agent, Changes, Transit, Via};
+use mizar_core::{agent, apply, transit};
+use mizar_tables::Native;
+use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::{Ipv4, Vni};
+use topologies::provision::{DirectPath, Host};
+use zerocopy::IntoBytes;
+
+/// What one packet taught.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Overlay addresses that have a direct path, or another one, from now on.
+    pub changed: Vec<(Vni, Ipv4)>,
+    /// Of these, sources whose host is another than before.
+    pub moved: Vec<(Vni, Ipv4)>,
+    /// Source and destination of flows that are rewritten from now on.
+    pub rewritten: Vec<(Ipv4, Ipv4)>,
+}
+
+/// Where a frame goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaves {
+    /// Out of the uplink.
+    Uplink {
+        /// Type of service of its outer headers.
+        tos: u8,
+    },
+    /// Out of an endpoint port, of this number.
+    Endpoint(u32),
+    /// To the network stack, as it came.
+    Stack,
+}
+
+/// What a frame became.
+#[derive(Debug)]
+pub struct Judged {
+    /// What was done; a frame for the stack is forwarded.
+    pub kind: Kind,
+    /// As it leaves.
+    pub frame: Vec<u8>,
+    /// Where.
+    pub leaves: Leaves,
+}
+
+/// The core with its tables.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    tables: Native,
+}
+
+/// A frame in memory that the core accepts, with room in front for outer headers.
+struct Memory {
+    // Twice as aligned as the core asks for.
+    words: Vec<u32>,
+    from: usize,
+    len: usize,
+}
+
+impl Memory {
+    /// Room in front: outer headers, and two bytes so that what is inside is aligned as well.
+    const ROOM: usize = ENCAPSULATION_LEN + 2;
+
+    fn new(frame: &[u8]) -> Self {
+        let mut words = vec![0; (Self::ROOM + frame.len()).div_ceil(4)];
+        let bytes = words.as_mut_slice().as_mut_bytes();
+        if let Some(place) = bytes.get_mut(Self::ROOM..Self::ROOM + frame.len()) {
+            place.copy_from_slice(frame);
+        }
+        Self {
+            words,
+            from: Self::ROOM,
+            len: frame.len(),
+        }
+    }
+
+    /// Makes room for outer headers part of the frame.
+    fn grow(&mut self) {
+        self.from -= ENCAPSULATION_LEN;
+        self.len += ENCAPSULATION_LEN;
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        let bytes = self.words.as_mut_slice().as_mut_bytes();
+        bytes
+            .get_mut(self.from..self.from + self.len)
+            .unwrap_or_default()
+    }
+
+    fn slice(&mut self) -> Result<Slice<'_>, Reason> {
+        Slice::new(self.bytes()).map_err(|_| Reason::NoRoom)
+    }
+}
+
+impl Judge {
+    /// The core with these tables.
+    pub fn new(tables: Native) -> Self {
+        Self { tables }
+    }
+
+    /// The network that the endpoint at a port belongs to; 0 if there is none.
+    pub fn network_of(&self, port: usize) -> Vni {
+        Vni::new(self.tables.attachment(port).vni).unwrap_or_default()
+    }
+
+    /// The direct paths, in no order.
+    pub fn direct_paths(&self) -> Vec<DirectPath> {
+        let paths = self.tables.direct_paths();
+        paths
+            .filter_map(|(key, host)| {
+                Some(DirectPath {
+                    vni: Vni::new(key.vni())?,
+                    ip: key.ip(),
+                    host: Host {
+                        ip: host.ip(),
+                        mac: host.mac(),
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// A frame left the endpoint at `port`.
+    ///
+    /// # Errors
+    /// Why the core refuses it.
+    pub fn sent(&mut self, port: usize, frame: &[u8], news: &mut News) -> Result<Judged, Reason> {
+        let attachment = self.tables.attachment(port);
+        let droplet = self.tables.droplet();
+        let mut memory = Memory::new(frame);
+        let plan = match agent::decide(&memory.slice()?, &attachment, &mut self.watched(news)) {
+            Agent::Refuse(reason) => return Err(reason),
+            Agent::Encapsulate(plan) => plan,
+        };
+        memory.grow();
+        apply::encapsulate(&mut memory.slice()?, &droplet, &plan).ok_or(Reason::NoRoom)?;
+        match plan.via {
+            Via::Transit => self.transit(&mut memory, news),
+            Via::Uplink | Via::Stack => Ok(Judged {
+                kind: Kind::Encapsulated,
+                frame: memory.bytes().to_vec(),
+                leaves: Leaves::Uplink { tos: plan.tos },
+            }),
+        }
+    }
+
+    /// A frame arrived at the uplink.
+    ///
+    /// # Errors
+    /// Why the core refuses it.
+    pub fn arrived(&mut self, frame: &[u8], news: &mut News) -> Result<Judged, Reason> {
+        self.transit(&mut Memory::new(frame), news)
+    }
+
+    fn transit(&mut self, memory: &mut Memory, news: &mut News) -> Result<Judged, Reason> {
+        let mut changes = Changes::default();
+        let mut slice = memory.slice()?;
+        let (kind, inner_at, leaves) =
+            match transit::decide(&slice, &mut self.watched(news), &mut changes) {
+                Transit::Refuse(reason) => return Err(reason),
+                Transit::Pass => (Kind::Forwarded, 0, Leaves::Stack),
+                Transit::Forward { next, .. } => {
+                    apply::forward(&mut slice, &next, &changes).ok_or(Reason::NoRoom)?;
+                    // By the class of packets that go on, whatever theirs was.
+                    (Kind::Forwarded, 0, Leaves::Uplink { tos: 0 })
+                }
+                Transit::Deliver { port } => {
+                    apply::deliver(&mut slice, &changes).ok_or(Reason::NoRoom)?;
+                    (Kind::Delivered, changes.inner_at, Leaves::Endpoint(port))
+                }
+            };
+        Ok(Judged {
+            kind,
+            frame: memory.bytes().get(inner_at..).unwrap_or_default().to_vec(),
+            leaves,
+        })
+    }
+
+    fn watched<'a>(&'a mut self, news: &'a mut News) -> Watched<'a> {
+        Watched {
+            tables: &mut self.tables,
+            changed: &mut news.changed,
+            moved: &mut news.moved,
+            rewritten: &mut news.rewritten,
+        }
+    }
+}

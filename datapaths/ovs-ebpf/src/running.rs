@@ -1,0 +1,162 @@
+//! A droplet whose programs are loaded.
+
+use crate::Asked;
+use crate::devices::Devices;
+use crate::kind::Kind;
+use crate::object::{self, Hook};
+use crate::slow_path::SlowPath;
+use crate::slow_path::core::Core;
+use crate::slow_path::switch::Switch;
+use crate::table::FlowTable;
+use datapath_api::{Counters, Enclosure, Error, Outcome, Running, VethPorts};
+use netdev::{Cpu, Tid, Urgency};
+use ovs_adapter::droplet::Injector;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use topologies::provision::{DirectPath, Port, Provision};
+
+/// A droplet whose programs are attached to its ports.
+pub struct Droplet {
+    // In the order of being dropped: who is asked before the programs that ask, and the devices last.
+    slow_path: Box<dyn SlowPath>,
+    devices: Devices,
+    flows: Arc<Mutex<FlowTable>>,
+    injector: Option<Injector>,
+    threads: Vec<Tid>,
+}
+
+impl Droplet {
+    /// A droplet without ports, on devices of its own.
+    pub fn detached(asked: Asked, hook: Hook, provision: &Provision) -> Result<Self, Error> {
+        let enclosure = Enclosure::new(provision, 1)?;
+        if hook == Hook::Xdp {
+            enclosure.take_redirected()?;
+        }
+        let mut droplet = Self::start(asked, hook, &enclosure.ports, provision, None)?;
+        droplet.injector = Some(Injector::new(enclosure, provision)?);
+        Ok(droplet)
+    }
+
+    /// A droplet on veth ports, with all its work on `cpu`.
+    pub fn attached(
+        asked: Asked,
+        hook: Hook,
+        ports: &VethPorts,
+        provision: &Provision,
+        cpu: Cpu,
+    ) -> Result<Self, Error> {
+        let interfaces = || ports.endpoints.iter().chain([&ports.uplink]);
+        if hook == Hook::Tc {
+            // There is no NAPI instance without an XDP program.
+            for interface in interfaces() {
+                interface.enable_napi()?;
+            }
+        }
+        let mut droplet = Self::start(asked, hook, ports, provision, Some(cpu))?;
+        for tid in droplet.slow_path.threads()? {
+            tid.pin(cpu)?;
+            tid.prioritise(Urgency::Busy)?;
+            droplet.threads.push(tid);
+        }
+        for interface in interfaces() {
+            // Threads that answer for what has no flow must get to run.
+            let threads = interface.thread_napi(cpu, Urgency::Ordinary)?;
+            droplet.threads.extend(threads);
+        }
+        Ok(droplet)
+    }
+
+    fn start(
+        asked: Asked,
+        hook: Hook,
+        ports: &VethPorts,
+        provision: &Provision,
+        cpu: Option<Cpu>,
+    ) -> Result<Self, Error> {
+        let loaded = object::load(hook).map_err(object::from_load)?;
+        let (flows, ebpf, known) = FlowTable::new(loaded);
+        let mut devices = Devices::new(ebpf, known, hook);
+        let flows = Arc::new(Mutex::new(flows));
+        let slow_path: Box<dyn SlowPath> = match asked {
+            Asked::Switch => Box::new(Switch::start(&mut devices, &flows, ports, provision, cpu)?),
+            Asked::Core => Box::new(Core::start(&mut devices, &flows, ports, provision, cpu)?),
+        };
+        Ok(Self {
+            slow_path,
+            devices,
+            flows,
+            injector: None,
+            threads: Vec::new(),
+        })
+    }
+
+    fn table(&self) -> MutexGuard<'_, FlowTable> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running for Droplet {
+    fn counters(&mut self) -> Result<Counters, Error> {
+        let mut counters = self.slow_path.counters()?;
+        let totals = self.table().totals();
+        counters.encapsulated += totals.of(Kind::Encapsulated);
+        counters.forwarded += totals.of(Kind::Forwarded);
+        counters.delivered += totals.of(Kind::Delivered);
+        counters.passed += totals.of(Kind::Passed);
+        let refused = [
+            ("dropped by a flow", totals.of(Kind::Dropped)),
+            ("too many without a flow", self.devices.lost()),
+        ];
+        let refused = refused.into_iter().filter(|(_, count)| *count > 0);
+        let refused = refused.map(|(reason, count)| (reason.to_owned(), count));
+        counters.refused.extend(refused);
+        Ok(counters)
+    }
+
+    fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
+        self.slow_path.direct_paths()
+    }
+
+    /// The frame goes through twice if nothing changed for it: as the first of its flow, by the slow path, and as the next
+    /// one, by the flow that the first one brought. What became of the second is what is told.
+    fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error> {
+        let Some(injector) = &mut self.injector else {
+            let reason = "the droplet is attached to ports";
+            return Err(Error::failed("injecting a frame", reason));
+        };
+        let first = injector.inject(port, frame)?;
+        let is_taught = injector.taught(port, frame);
+        self.slow_path.settle(is_taught)?;
+        if is_taught {
+            return Ok(first);
+        }
+        let second = injector.inject(port, frame)?;
+        self.slow_path.settle(false)?;
+        Ok(second)
+    }
+
+    fn flows(&mut self) -> Option<Vec<String>> {
+        let mut lines: Vec<_> = self
+            .table()
+            .entries()
+            .map(|entry| entry.to_string())
+            .collect();
+        lines.sort_unstable();
+        Some(lines)
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        self.slow_path.settle(true)
+    }
+
+    fn threads(&self) -> Vec<Tid> {
+        self.threads.clone()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.slow_path.check()
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), Error> {
+        self.check()
+    }
+}

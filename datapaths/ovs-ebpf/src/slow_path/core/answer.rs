@@ -1,0 +1,317 @@
+//! Upcalls, answered by the core: the packet goes on as the core wrote it, and a flow is entered for the next ones.
+
+use super::flow;
+use super::numbers::{self, STACK, TUNNEL, UPLINK};
+use crate::kind::Kind;
+use crate::notation::{Action, Match};
+use crate::slow_path::upcalls::Answer;
+use crate::table::{self, FlowTable};
+use datapath_api::{Counters, Error};
+use megaflow::Key;
+use megaflow::map::Upcall;
+use mizar_core::reason::{Reason, Refusal};
+use mizar_tables::Native;
+use mizar_wire::{Be16, Ipv4, Vni};
+use netdev::PacketSocket;
+use ovs_adapter::droplet::MARKER;
+use ovs_adapter::reactive::judge::{Judge, Judged, Leaves, News};
+use ovs_adapter::reactive::{self, is_denial};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use topologies::provision::DirectPath;
+
+/// A flow is not entered again within this time: its first packets come here one after another.
+const AGAIN: Duration = Duration::from_millis(200);
+/// After how long the core sees a flow again, at the earliest, and over how long this is spread: flows that began together
+/// would come together again.
+const RENEW: Duration = Duration::from_secs(20);
+const SPREAD: Duration = Duration::from_secs(20);
+/// How long a flow stays that no packet follows.
+const IDLE: Duration = Duration::from_secs(60);
+/// How often such are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// See the module's documentation.
+pub struct Answerer {
+    judge: Judge,
+    sockets: HashMap<u32, PacketSocket>,
+    flows: Arc<Mutex<FlowTable>>,
+    /// Whether markers are sent back, and the stack's own frames are kept from the wire: for single frames.
+    marks: bool,
+    counters: Counters,
+    /// Refused packets by reason.
+    refused: [u64; Reason::COUNT],
+    no_room: u64,
+    /// Flows by network and address that their packets are forwarded by.
+    by_destination: HashMap<(Vni, Ipv4), Vec<Match>>,
+    /// Whether any flow was ever rewritten.
+    rewrites: bool,
+    swept: Instant,
+}
+
+impl Answerer {
+    /// With these tables, and a socket for each port.
+    pub fn new(
+        tables: Native,
+        sockets: HashMap<u32, PacketSocket>,
+        flows: Arc<Mutex<FlowTable>>,
+        marks: bool,
+    ) -> Self {
+        Self {
+            judge: Judge::new(tables),
+            sockets,
+            flows,
+            marks,
+            counters: Counters::default(),
+            refused: [0; Reason::COUNT],
+            no_room: 0,
+            by_destination: HashMap::new(),
+            rewrites: false,
+            swept: Instant::now(),
+        }
+    }
+
+    /// What became of the packets that came here.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters.clone();
+        let reasons = Reason::ALL
+            .iter()
+            .map(|reason| reason.text())
+            .zip(self.refused);
+        let all = reasons.chain([("no room at a port", self.no_room)]);
+        let occurred = all.filter(|(_, count)| *count > 0);
+        counters.refused = occurred
+            .map(|(reason, count)| (reason.to_owned(), count))
+            .collect();
+        counters
+    }
+
+    /// The direct paths, in no order.
+    pub fn direct_paths(&self) -> Vec<DirectPath> {
+        self.judge.direct_paths()
+    }
+
+    fn send(&mut self, port: u32, frame: &[u8]) -> Result<(), Error> {
+        if let Some(socket) = self.sockets.get(&port) {
+            self.no_room += u64::from(!socket.offer(frame)?);
+        }
+        Ok(())
+    }
+
+    /// Deletes flows that no longer hold.
+    fn forget(&mut self, news: &News) -> Result<(), table::Error> {
+        let flows = Arc::clone(&self.flows);
+        let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
+        for destination in &news.changed {
+            for asks in self
+                .by_destination
+                .remove(destination)
+                .into_iter()
+                .flatten()
+            {
+                flows.delete(&asks)?;
+            }
+        }
+        self.rewrites |= !news.rewritten.is_empty();
+        if news.moved.is_empty() && news.rewritten.is_empty() {
+            return Ok(());
+        }
+        // Flows of packets with the old host, for which they say nothing new. A rewritten packet may come from an address
+        // that is not its own, so with such all of the network go. And flows from before a flow was rewritten.
+        let rewrites = self.rewrites;
+        let is_over = |key: &Key| {
+            let moved = |(vni, src): &(Vni, Ipv4)| {
+                key.tunnel_flags != 0 && key.vni == vni.get() && (rewrites || key.ip_src == *src)
+            };
+            news.moved.iter().any(moved) || news.rewritten.contains(&(key.ip_src, key.ip_dst))
+        };
+        for of_destination in self.by_destination.values_mut() {
+            let (over, stay): (Vec<_>, Vec<_>) = of_destination
+                .drain(..)
+                .partition(|asks| is_over(&asks.key));
+            *of_destination = stay;
+            for asks in over {
+                flows.delete(&asks)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters a flow for packets like the one with `key`, unless that was done a moment ago.
+    fn enter(
+        &mut self,
+        kind: Kind,
+        asks: &Match,
+        does: &[Action],
+        destination: (Vni, Ipv4),
+    ) -> Result<(), table::Error> {
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = flows.age(asks);
+        if age.is_some_and(|age| age < AGAIN) {
+            return Ok(());
+        }
+        let spread = asks.key.hash() % SPREAD.as_millis() as u64;
+        let renewed = RENEW + Duration::from_millis(spread);
+        match flows.enter_as(kind, asks, does, Some(renewed)) {
+            Ok(()) => {}
+            Err(table::Error::Kernel(error)) => return Err(table::Error::Kernel(error)),
+            // Its packets come here then, one by one.
+            Err(error) => {
+                tracing::debug!(%error, "no flow is entered");
+                return Ok(());
+            }
+        }
+        let known = self.by_destination.entry(destination).or_default();
+        if age.is_none() || !known.contains(asks) {
+            known.push(*asks);
+        }
+        Ok(())
+    }
+
+    /// The stack has something to say: it all goes to the wire.
+    fn said(&mut self, frame: &[u8]) -> Result<(), Error> {
+        if self.marks {
+            return Ok(());
+        }
+        let asks = Match {
+            key: Key {
+                in_port: STACK,
+                ..Key::ZERO
+            },
+            mask: Key {
+                in_port: u32::MAX,
+                ..Key::ZERO
+            },
+        };
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        if flows.age(&asks).is_none() {
+            let does = [Action::Output(UPLINK)];
+            let entered = flows.enter_as(Kind::Uncounted, &asks, &does, None);
+            entered.map_err(failed)?;
+        }
+        drop(flows);
+        self.send(UPLINK, frame)
+    }
+
+    /// Sends a packet on, and enters a flow for others like it.
+    fn carry_out(
+        &mut self,
+        upcall: &Upcall,
+        frame: &[u8],
+        vni: Vni,
+        judged: Result<Judged, Reason>,
+        news: &News,
+    ) -> Result<(), Error> {
+        self.forget(news).map_err(failed)?;
+        let key = &upcall.key;
+        let came = frame.get(flow::inner_at(key)..).unwrap_or_default();
+        let judged = match judged {
+            Ok(judged) => flow::with_headers_anew(judged),
+            Err(reason) => {
+                self.refused[reason as usize] += 1;
+                let destination = (vni, key.ip_dst);
+                if reason.refusal() == Refusal::Drop
+                    && is_denial(reason)
+                    && let Some(asks) = flow::asks(key)
+                {
+                    self.enter(Kind::Dropped, &asks, &[], destination)
+                        .map_err(failed)?;
+                }
+                return Ok(());
+            }
+        };
+        let (port, kind) = match judged.leaves {
+            Leaves::Stack => (STACK, Kind::Passed),
+            Leaves::Endpoint(port) => (numbers::endpoint(port), Kind::Delivered),
+            Leaves::Uplink { .. } if judged.kind == reactive::Kind::Forwarded => {
+                (UPLINK, Kind::Forwarded)
+            }
+            Leaves::Uplink { .. } => (UPLINK, Kind::Encapsulated),
+        };
+        let count = match kind {
+            Kind::Passed => &mut self.counters.passed,
+            Kind::Delivered => &mut self.counters.delivered,
+            Kind::Forwarded => &mut self.counters.forwarded,
+            _ => &mut self.counters.encapsulated,
+        };
+        *count += 1;
+        self.send(port, &judged.frame)?;
+        let is_tunnelled = port == UPLINK;
+        let leaves = if is_tunnelled {
+            judged.frame.get(mizar_wire::geneve::ENCAPSULATION_LEN..)
+        } else {
+            Some(judged.frame.as_slice())
+        };
+        let Some((_, dst)) = leaves.and_then(flow::addresses) else {
+            return Ok(());
+        };
+        // What this very packet taught: the next one of its flow is decided about in another way.
+        let is_old = news.changed.contains(&(vni, dst))
+            || news.rewritten.contains(&(key.ip_src, key.ip_dst));
+        let is_modified = key.in_port == TUNNEL && flow::is_modify(frame)
+            || is_tunnelled && flow::is_modify(&judged.frame);
+        if is_old || is_modified {
+            return Ok(());
+        }
+        let Some(asks) = flow::asks(key) else {
+            return Ok(());
+        };
+        match flow::does(came, &judged.frame, is_tunnelled, port) {
+            Some(does) => self.enter(kind, &asks, &does, (vni, dst)).map_err(failed),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Answer for Answerer {
+    fn answer(&mut self, upcall: &Upcall, frame: &[u8]) -> Result<(), Error> {
+        let key = &upcall.key;
+        if self.marks && key.eth_type == Be16::new(MARKER) {
+            return self.send(upcall.port, frame);
+        }
+        let mut news = News::default();
+        match upcall.port {
+            STACK => self.said(frame),
+            UPLINK => {
+                let judged = self.judge.arrived(frame, &mut news);
+                let vni = Vni::new(key.vni).unwrap_or_default();
+                self.carry_out(upcall, frame, vni, judged, &news)
+            }
+            port => {
+                let endpoint = numbers::of_endpoint(port);
+                let judged = self.judge.sent(endpoint, frame, &mut news);
+                let vni = self.judge.network_of(endpoint);
+                self.carry_out(upcall, frame, vni, judged, &news)
+            }
+        }
+    }
+
+    fn tidy(&mut self) -> Result<(), Error> {
+        if self.swept.elapsed() < SWEEP {
+            return Ok(());
+        }
+        self.swept = Instant::now();
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        for of_destination in self.by_destination.values_mut() {
+            let mut stay = Vec::with_capacity(of_destination.len());
+            for asks in of_destination.drain(..) {
+                // Some were evicted.
+                match flows.idle(&asks) {
+                    Some(idle) if idle < IDLE => stay.push(asks),
+                    _ => {
+                        flows.delete(&asks).map_err(failed)?;
+                    }
+                }
+            }
+            *of_destination = stay;
+        }
+        self.by_destination.retain(|_, flows| !flows.is_empty());
+        flows.sort_masks();
+        Ok(())
+    }
+}
+
+fn failed(error: table::Error) -> Error {
+    Error::failed("entering a flow of the core", error)
+}

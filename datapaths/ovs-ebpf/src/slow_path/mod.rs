@@ -1,0 +1,49 @@
+//! Who answers for packets that no flow is there for.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`upcalls`] | the thread that takes upcalls from the programs |
+//! | [`switch`] | a stock Open vSwitch behind the programs |
+//! | [`core`] | the Mizar core |
+
+pub mod core;
+pub mod switch;
+pub mod upcalls;
+
+use datapath_api::{Counters, Error};
+use netdev::Tid;
+use topologies::provision::DirectPath;
+
+/// A slow path, while the programs are attached.
+pub trait SlowPath: Send {
+    /// What packets became that it sent on itself.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    fn counters(&mut self) -> Result<Counters, Error>;
+
+    /// The direct paths that it knows, in no order.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error>;
+
+    /// Sees to it that flows are those that there should be by now; where packets may have taught something, that it holds
+    /// for the next one.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    fn settle(&mut self, is_taught: bool) -> Result<(), Error>;
+
+    /// Its threads.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    fn threads(&self) -> Result<Vec<Tid>, Error>;
+
+    /// An error that says how, if it ended.
+    ///
+    /// # Errors
+    /// See above.
+    fn check(&self) -> Result<(), Error>;
+}

@@ -1,0 +1,244 @@
+//! A stock Open vSwitch behind the programs, with the rules that every datapath on Open vSwitch has.
+//!
+//! ```text
+//!   port ──► program ──► the flow's actions ──────────────────────────────► port
+//!               │ no flow                                                     ▲
+//!               ▼                                                             │
+//!             ring ──► thread "upcalls" ──► behindN ──► ovs-vswitchd ──► behindM
+//!                                                            │ its flows
+//!                          BPF flows ◄── thread "mirror" ◄───┘
+//! ```
+
+mod feed;
+mod mirror;
+
+use super::SlowPath;
+use super::upcalls::Upcalls;
+use crate::devices::Devices;
+use crate::table::FlowTable;
+use crate::worker::Worker;
+use datapath_api::{Counters, Error, VethPorts};
+use feed::Feed;
+use mirror::Mirror;
+use netdev::{Cpu, Tid, set_up};
+use ovs_adapter::droplet::Behind;
+use ovs_adapter::openflow::Monitor;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use topologies::provision::{DirectPath, Provision};
+
+/// How often it is asked whether rules changed.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long flows stand that nobody said anything about: what changes beside rules is seen then, and who is idle.
+const AT_LEAST: Duration = Duration::from_secs(2);
+/// How many times as long as a look takes it is waited for the next one, when there is news and when there is none.
+const PAUSE: (u32, u32) = (3, 20);
+/// How often masks are put into order.
+const SORT: Duration = Duration::from_secs(1);
+
+/// See the module's documentation.
+pub struct Switch {
+    // In the order of being dropped: the threads before who they talk to.
+    mirror: Looks,
+    upcalls: Upcalls,
+    feed: Arc<Mutex<Feed>>,
+    behind: Behind,
+}
+
+/// Who looks at the switch's flows.
+enum Looks {
+    /// A thread, as the switch gets packets and rules change.
+    Ever(Worker),
+    /// The droplet itself, when it is asked to: so it is in one order with single frames.
+    Asked(Mirror),
+}
+
+impl Switch {
+    /// Starts a switch behind the programs of `devices`, on `cpu` if one is given; otherwise for single frames.
+    ///
+    /// # Errors
+    /// Where it does not start, or refuses something, with its reason.
+    pub fn start(
+        devices: &mut Devices,
+        flows: &Arc<Mutex<FlowTable>>,
+        ports: &VethPorts,
+        provision: &Provision,
+        cpu: Option<Cpu>,
+    ) -> Result<Self, Error> {
+        let endpoints = u16::try_from(ports.endpoints.len())
+            .map_err(|error| Error::failed("starting a switch", error))?;
+        let behind = Behind::start(provision, &ports.namespace, endpoints, cpu)?;
+        let numbers = mirror::port_numbers(&behind.appctl())?;
+        let names =
+            std::iter::once(behind.uplink()).chain(behind.endpoints().iter().map(String::as_str));
+        let real = std::iter::once(&ports.uplink).chain(&ports.endpoints);
+        let mut fed = Vec::new();
+        for (name, real) in names.zip(real) {
+            let number = *numbers.get(name).ok_or_else(|| {
+                Error::failed("reading the switch's ports", format!("{name} is missing"))
+            })?;
+            let own = set_up(&ports.namespace, name)?;
+            devices.add(number, real, Some(&own))?;
+            fed.push((number, name.to_owned()));
+        }
+        devices.attach(&ports.namespace)?;
+        let (told, news) = sync_channel(1);
+        let feed = Arc::new(Mutex::new(Feed::new(&ports.namespace, &fed, told)?));
+        let known = fed.iter().map(|(number, _)| *number).collect();
+        let mirror = Mirror::new(behind.appctl(), Arc::clone(flows), known);
+        let upcalls = Upcalls::start(devices.ring()?, devices.ports(), Arc::clone(&feed))?;
+        let mirror = match cpu {
+            Some(_) => Looks::Ever(look_ever(&behind, mirror, Arc::clone(flows), news)?),
+            None => Looks::Asked(mirror),
+        };
+        Ok(Self {
+            mirror,
+            upcalls,
+            feed,
+            behind,
+        })
+    }
+}
+
+/// A thread that mirrors flows.
+fn look_ever(
+    behind: &Behind,
+    mut mirror: Mirror,
+    flows: Arc<Mutex<FlowTable>>,
+    news: Receiver<()>,
+) -> Result<Worker, Error> {
+    let mut monitors = behind.monitors()?;
+    let appctl = behind.appctl();
+    let (mut pace, mut has_rules) = (Pace::new(), false);
+    let mut sorted = Instant::now();
+    Worker::start("mirror", move || {
+        let has_packets = match news.recv_timeout(LOOK) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(LOOK);
+                false
+            }
+        };
+        has_rules |= changed(&mut monitors)?;
+        if has_packets || has_rules {
+            pace.news();
+        }
+        if !pace.is_due() {
+            return Ok(());
+        }
+        if std::mem::take(&mut has_rules) {
+            // By then the switch has judged its flows by the new rules.
+            appctl.call("revalidator/wait", &[])?;
+        }
+        let began = Instant::now();
+        let found = mirror.look()?;
+        pace.looked(began.elapsed());
+        tracing::trace!(?found, "the switch's flows");
+        if sorted.elapsed() > SORT {
+            sorted = Instant::now();
+            let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
+            flows.sort_masks();
+        }
+        Ok(())
+    })
+}
+
+/// Whether rules changed.
+fn changed(monitors: &mut [Monitor]) -> Result<bool, Error> {
+    let mut is_changed = false;
+    for monitor in monitors {
+        is_changed |= monitor.changed(Duration::ZERO)?;
+    }
+    Ok(is_changed)
+}
+
+/// When to look: soon after news, and once again, since the switch may not have been through with it; not so often that
+/// looking, which the switch does on the thread that forwards, takes most of its time.
+struct Pace {
+    looked: Instant,
+    took: Duration,
+    /// Looks that news still ask for.
+    wanted: u32,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            looked: Instant::now(),
+            took: Duration::ZERO,
+            wanted: 1,
+        }
+    }
+
+    fn news(&mut self) {
+        self.wanted = 2;
+    }
+
+    fn is_due(&self) -> bool {
+        let (after_news, otherwise) = PAUSE;
+        let pause = if self.wanted > 0 {
+            after_news * self.took
+        } else {
+            AT_LEAST.max(otherwise * self.took)
+        };
+        self.looked.elapsed() >= pause
+    }
+
+    fn looked(&mut self, took: Duration) {
+        self.looked = Instant::now();
+        self.took = took;
+        self.wanted = self.wanted.saturating_sub(1);
+    }
+}
+
+impl SlowPath for Switch {
+    fn counters(&mut self) -> Result<Counters, Error> {
+        let mut counters = self.behind.counters()?;
+        let lost = self
+            .feed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .lost();
+        if lost > 0 {
+            counters
+                .refused
+                .push(("no room before the switch".to_owned(), lost));
+        }
+        Ok(counters)
+    }
+
+    fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
+        Ok(self.behind.direct_paths()?)
+    }
+
+    fn settle(&mut self, is_taught: bool) -> Result<(), Error> {
+        if is_taught {
+            // What a packet taught changes what becomes of flows that are cached; the switch sees to that in the background.
+            self.behind.forget_flows()?;
+        }
+        match &mut self.mirror {
+            Looks::Asked(mirror) => mirror.look().map(|_| ()),
+            Looks::Ever(_) => Ok(()),
+        }
+    }
+
+    fn threads(&self) -> Result<Vec<Tid>, Error> {
+        let mut threads = self.behind.threads()?;
+        threads.push(self.upcalls.tid());
+        if let Looks::Ever(worker) = &self.mirror {
+            threads.push(worker.tid());
+        }
+        Ok(threads)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.behind.check()?;
+        self.upcalls.check()?;
+        match &self.mirror {
+            Looks::Ever(worker) => worker.check(),
+            Looks::Asked(_) => Ok(()),
+        }
+    }
+}
