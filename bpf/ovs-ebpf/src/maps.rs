@@ -25,7 +25,7 @@ pub static DEVICE: DevMap = DevMap::with_max_entries(PORTS, 0);
 #[map]
 static PORT_OF: Array<u32> = Array::with_max_entries(65_536, 0);
 #[map]
-pub static UPCALL: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+pub static UPCALL: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Count::COUNT, 0);
 

@@ -94,7 +94,7 @@ pub struct Port {
 }
 
 /// Upcalls of a port that may wait for an answer.
-pub const WAITING: u64 = 1024;
+pub const WAITING: u64 = 4096;
 
 /// Counters, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,8 +43,8 @@ pub fn for_another(cpu: Option<Cpu>) -> Vec<(&'static str, String)> {
 
 /// How long a flow stays that no packet uses.
 pub const IDLE: Duration = Duration::from_secs(60);
-/// Flows that a switch has at the most.
-const FLOWS: u32 = 120_000;
+/// Flows that such a switch has at the most.
+pub const FLOWS: u32 = 110_000;
 
 #[cfg(test)]
 mod tests {

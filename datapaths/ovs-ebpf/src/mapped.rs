@@ -21,7 +21,10 @@ impl<T> Mapped<T> {
         // Values lie 8 bytes apart or a multiple of it (`array_map_alloc` of kernel/bpf/arraymap.c).
         const { assert!(size_of::<T>().is_multiple_of(8)) };
         let len = size_of::<T>() * count as usize;
-        let mapping = MmapOptions::new().len(len).map_raw(&map.fd().as_fd())?;
+        let mapping = MmapOptions::new()
+            .len(len)
+            .populate()
+            .map_raw(&map.fd().as_fd())?;
         Ok(Self {
             mapping,
             count,

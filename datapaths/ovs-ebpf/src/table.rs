@@ -9,20 +9,23 @@ use crate::mapped::Mapped;
 use crate::notation::{Action, Match, print_actions, print_match};
 use crate::object::{AtBytes, KeyBytes, Loaded, at_bytes, key_bytes};
 use aya::maps::{HashMap as Table, MapData, MapError};
+use foldhash::{HashMap, HashMapExt};
 use megaflow::flow::{STEPS, operation};
 use megaflow::map::{At, Config, FLOWS, MASKS, Mask, Masked};
 use megaflow::tunnel::{HEADER, SHORTEST};
 use megaflow::{Flow, Key, Step};
 use mizar_wire::geneve::ENCAPSULATION_LEN;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a place rests: no program takes as long for a packet.
 const REST: Duration = Duration::from_millis(100);
-/// Of a full table, the part that goes at once.
-const EVICTED: usize = 16;
+/// Flows that there are at the most: some places must rest before others can be in use.
+pub const CAPACITY: u32 = FLOWS - FLOWS / 8;
+/// How many flows get a second chance before one goes that was used.
+const CHANCES: usize = 64;
 
 /// Why a flow cannot be entered.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +77,14 @@ struct Installed {
     at: At,
     kind: Kind,
     since: Instant,
-    asks: Match,
     does: Vec<Action>,
 }
+
+/// The key of a place that no flow was at.
+const NOBODY: Masked = Masked {
+    key: Key::ZERO,
+    mask: u64::MAX,
+};
 
 /// See the module's documentation.
 pub struct FlowTable {
@@ -90,6 +98,10 @@ pub struct FlowTable {
     /// In the order in which they are tried.
     order: Vec<u32>,
     free: Vec<u32>,
+    /// In the order in which they may have to go, and when each was used last when that was looked at.
+    clock: VecDeque<(At, u64)>,
+    /// The flow that is, or was last, at each place.
+    keys: Vec<Masked>,
     resting: VecDeque<(Instant, u32, Kind)>,
     /// What flows counted that are no more.
     gone: Totals,
@@ -113,10 +125,13 @@ impl FlowTable {
             masks,
             config,
             table,
-            installed: HashMap::new(),
+            // To grow takes long, and packets wait meanwhile.
+            installed: HashMap::with_capacity(CAPACITY as usize),
             numbers: HashMap::new(),
             order: Vec::new(),
             free: (0..FLOWS).rev().collect(),
+            clock: VecDeque::with_capacity(2 * FLOWS as usize + 1),
+            keys: vec![NOBODY; FLOWS as usize],
             resting: VecDeque::new(),
             gone: Totals::default(),
             generation: 0,
@@ -202,9 +217,17 @@ impl FlowTable {
             at,
             kind,
             since: Instant::now(),
-            asks: *asks,
             does: does.to_vec(),
         };
+        self.clock.push_back((at, 0));
+        if let Some(last) = self.keys.get_mut(at.place as usize) {
+            *last = key;
+        }
+        if self.clock.len() > 2 * FLOWS as usize {
+            let mut clock = std::mem::take(&mut self.clock);
+            clock.retain(|(at, _)| self.at(*at).is_some());
+            self.clock = clock;
+        }
         match self.installed.insert(key, installed) {
             Some(old) => self.retire(&old),
             None => self.take_mask(&asks.mask),
@@ -247,10 +270,11 @@ impl FlowTable {
         let removed = self.table.remove(&key_bytes(key));
         self.retire(&old);
         let number = key.mask as u32;
-        if let Some((_, flows)) = self.numbers.get_mut(&old.asks.mask) {
+        let mask = self.mask(number);
+        if let Some((_, flows)) = self.numbers.get_mut(&mask) {
             *flows -= 1;
         }
-        self.release(&old.asks.mask, number);
+        self.release(&mask, number);
         removed?;
         Ok(true)
     }
@@ -258,10 +282,13 @@ impl FlowTable {
     /// All flows, in no order.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         let now = now();
-        self.installed.values().filter_map(move |installed| {
+        self.installed.iter().filter_map(move |(key, installed)| {
             let flow = self.places.read(installed.at.place)?;
             Some(Entry {
-                asks: installed.asks,
+                asks: Match {
+                    key: key.key,
+                    mask: self.mask(key.mask as u32),
+                },
                 does: installed.does.clone(),
                 packets: flow.packets,
                 bytes: flow.bytes,
@@ -322,6 +349,11 @@ impl FlowTable {
         Ok(number)
     }
 
+    /// The bits of a mask in use.
+    fn mask(&self, number: u32) -> Key {
+        self.masks.read(number).map_or(Key::ZERO, |mask| mask.bits)
+    }
+
     fn take_mask(&mut self, mask: &Key) {
         if let Some((_, flows)) = self.numbers.get_mut(mask) {
             *flows += 1;
@@ -348,8 +380,12 @@ impl FlowTable {
         self.config.write(0, config);
     }
 
-    /// A place without a flow; if there is none, flows go that were not used for longest.
+    /// A place without a flow. Where few are left, flows go that were not used for long: one by one, before they are needed,
+    /// since their places must rest.
     fn place(&mut self) -> u32 {
+        while self.installed.len() >= CAPACITY as usize {
+            self.evict();
+        }
         loop {
             while let Some((since, place, kind)) = self.resting.front().copied() {
                 if since.elapsed() < REST {
@@ -362,31 +398,37 @@ impl FlowTable {
             if let Some(place) = self.free.pop() {
                 return place;
             }
-            if self.resting.is_empty() {
-                self.evict();
-            }
             std::thread::sleep(REST / 10);
         }
     }
 
+    /// Deletes the flow that was entered first, but for those that were used since they were looked at last: a clock with a
+    /// second chance for each.
     fn evict(&mut self) {
-        // Of those that were never used, the oldest go first.
-        let used = |installed: &Installed| {
-            let flow = self.places.read(installed.at.place);
-            (flow.map_or(0, |flow| flow.used), installed.at.generation)
-        };
-        let mut all: Vec<((u64, u64), Masked)> = self
-            .installed
-            .iter()
-            .map(|(key, installed)| (used(installed), *key))
-            .collect();
-        all.sort_unstable_by_key(|(used, _)| *used);
-        let count = all.len().div_ceil(EVICTED);
-        for (_, key) in all.into_iter().take(count) {
+        for attempt in 0.. {
+            let Some((at, seen)) = self.clock.pop_front() else {
+                return;
+            };
+            let Some(key) = self.at(at) else {
+                continue;
+            };
+            let used = self.places.read(at.place).map_or(0, |flow| flow.used);
+            if used > seen && attempt < CHANCES {
+                self.clock.push_back((at, used));
+                continue;
+            }
             // What the kernel does not know any more is gone as well.
             let _ = self.delete_key(&key);
             self.evicted += 1;
+            return;
         }
+    }
+
+    /// The flow that is there, if it is still the same.
+    fn at(&self, at: At) -> Option<Masked> {
+        let key = *self.keys.get(at.place as usize)?;
+        let installed = self.installed.get(&key)?;
+        (installed.at == at).then_some(key)
     }
 
     fn packets(&self, place: u32) -> u64 {

@@ -9,7 +9,7 @@ use megaflow::tunnel::{CHECKSUM, CONTROL, KEY};
 use mizar_wire::Be16;
 
 /// Fields, and which bits of them count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Match {
     /// The fields.
     pub key: Key,

@@ -7,6 +7,7 @@ use crate::notation::{Action, Match};
 use crate::slow_path::upcalls::Answer;
 use crate::table::{self, FlowTable};
 use datapath_api::{Counters, Error};
+use foldhash::{HashMap, HashMapExt, HashSet};
 use megaflow::Key;
 use megaflow::map::Upcall;
 use mizar_core::reason::{Reason, Refusal};
@@ -16,7 +17,6 @@ use netdev::PacketSocket;
 use ovs_adapter::droplet::MARKER;
 use ovs_adapter::reactive::judge::{Judge, Judged, Leaves, News};
 use ovs_adapter::reactive::{self, is_denial};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use topologies::provision::DirectPath;
@@ -44,7 +44,7 @@ pub struct Answerer {
     refused: [u64; Reason::COUNT],
     no_room: u64,
     /// Flows by network and address that their packets are forwarded by.
-    by_destination: HashMap<(Vni, Ipv4), Vec<Match>>,
+    by_destination: HashMap<(Vni, Ipv4), HashSet<Match>>,
     /// Whether any flow was ever rewritten.
     rewrites: bool,
     swept: Instant,
@@ -127,11 +127,7 @@ impl Answerer {
             news.moved.iter().any(moved) || news.rewritten.contains(&(key.ip_src, key.ip_dst))
         };
         for of_destination in self.by_destination.values_mut() {
-            let (over, stay): (Vec<_>, Vec<_>) = of_destination
-                .drain(..)
-                .partition(|asks| is_over(&asks.key));
-            *of_destination = stay;
-            for asks in over {
+            for asks in of_destination.extract_if(|asks| is_over(&asks.key)) {
                 flows.delete(&asks)?;
             }
         }
@@ -163,9 +159,7 @@ impl Answerer {
             }
         }
         let known = self.by_destination.entry(destination).or_default();
-        if age.is_none() || !known.contains(asks) {
-            known.push(*asks);
-        }
+        known.insert(*asks);
         Ok(())
     }
 
@@ -294,17 +288,12 @@ impl Answer for Answerer {
         self.swept = Instant::now();
         let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
         for of_destination in self.by_destination.values_mut() {
-            let mut stay = Vec::with_capacity(of_destination.len());
-            for asks in of_destination.drain(..) {
-                // Some were evicted.
-                match flows.idle(&asks) {
-                    Some(idle) if idle < IDLE => stay.push(asks),
-                    _ => {
-                        flows.delete(&asks).map_err(failed)?;
-                    }
-                }
+            // Some were evicted.
+            let is_idle = |asks: &Match| flows.idle(asks).is_none_or(|idle| idle > IDLE);
+            let over: Vec<_> = of_destination.extract_if(is_idle).collect();
+            for asks in over {
+                flows.delete(&asks).map_err(failed)?;
             }
-            *of_destination = stay;
         }
         self.by_destination.retain(|_, flows| !flows.is_empty());
         flows.sort_masks();

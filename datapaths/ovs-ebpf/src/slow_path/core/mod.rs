@@ -23,6 +23,7 @@ use crate::notation::{Action, Match};
 use crate::table::FlowTable;
 use answer::Answerer;
 use datapath_api::{Counters, Error, PORT_MTU, VethPorts};
+use foldhash::{HashMap, HashMapExt};
 use megaflow::Key;
 use megaflow::key::fragment;
 use mizar_tables::{Entries, Native};
@@ -32,7 +33,6 @@ use netdev::{
 };
 use numbers::{STACK, TUNNEL, UPLINK};
 use ovs_adapter::droplet::UNDERLAY;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use topologies::provision::{DirectPath, Host, Provision};
 

@@ -10,12 +10,12 @@
 //! packets.
 
 use crate::notation::{self, Action, Match};
-use crate::table::{Error, FlowTable};
+use crate::table::{CAPACITY, Error, FlowTable};
 use megaflow::Key;
 use mizar_wire::Be16;
 use ovs_adapter::Appctl;
 use ovs_adapter::droplet::MARKER;
-use ovs_adapter::settings::IDLE;
+use ovs_adapter::settings::{FLOWS, IDLE};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,9 @@ use std::time::Duration;
 const RENEW: Duration = Duration::from_secs(IDLE.as_secs() / 3);
 /// Over how long renewals are spread, since flows that began together would come together again.
 const SPREAD: Duration = Duration::from_secs(IDLE.as_secs() / 3);
+
+// There is room for all of its flows.
+const _: () = assert!(FLOWS <= CAPACITY);
 
 /// A flow of the switch.
 struct Known {
@@ -76,18 +79,22 @@ impl Mirror {
         let text = text.map_err(datapath_api::Error::from)?;
         let flows = Arc::clone(&self.flows);
         let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
-        if flows.evicted() != self.evicted {
-            // Nobody knows which: all are entered anew.
-            self.evicted = flows.evicted();
-            self.known.clear();
-        }
+        let has_evicted = std::mem::replace(&mut self.evicted, flows.evicted()) != flows.evicted();
+        let is_there = |known: &Known, flows: &FlowTable| {
+            let evicted = |asks: &Match| has_evicted && flows.age(asks).is_none();
+            !known.entered.as_ref().is_some_and(evicted)
+        };
         let mut gone = std::mem::take(&mut self.known);
         let mut found = Found::default();
         let mut changed = Vec::new();
         for flow in text.lines().filter_map(notation::dumped) {
             found.flows += 1;
             match gone.remove_entry(flow.ufid) {
-                Some((ufid, known)) if known.asks == flow.asks && known.does == flow.does => {
+                Some((ufid, known))
+                    if known.asks == flow.asks
+                        && known.does == flow.does
+                        && is_there(&known, &flows) =>
+                {
                     self.known.insert(ufid, known);
                 }
                 // What it asked for may be another's now, and is deleted before anything is entered.
@@ -105,10 +112,12 @@ impl Mirror {
             if let Some(asks) = known.entered
                 && !again.contains_key(known.asks.as_str())
             {
+                tracing::debug!(flow = known.asks, "gone from the switch");
                 flows.delete(&asks).map_err(failed)?;
             }
         }
         for flow in changed {
+            tracing::debug!(asks = flow.asks, does = flow.does, "new, or changed");
             let entered = self.enter(&mut flows, flow.asks, flow.does);
             let known = Known {
                 asks: flow.asks.to_owned(),
