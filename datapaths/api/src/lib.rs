@@ -104,8 +104,11 @@ pub trait Running: Send {
     }
 
     /// The flows that it has, each in the notation of `ovs-dpctl dump-flows`; `None` if it has no such flows.
-    fn flows(&mut self) -> Option<Vec<String>> {
-        None
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    fn flows(&mut self) -> Result<Option<Vec<String>>, Error> {
+        Ok(None)
     }
 
     /// An error if it died, without asking it anything.

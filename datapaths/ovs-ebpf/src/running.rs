@@ -134,14 +134,14 @@ impl Running for Droplet {
         Ok(second)
     }
 
-    fn flows(&mut self) -> Option<Vec<String>> {
+    fn flows(&mut self) -> Result<Option<Vec<String>>, Error> {
         let mut lines: Vec<_> = self
             .table()
             .entries()
             .map(|entry| entry.to_string())
             .collect();
         lines.sort_unstable();
-        Some(lines)
+        Ok(Some(lines))
     }
 
     fn settle(&mut self) -> Result<(), Error> {

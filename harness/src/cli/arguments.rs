@@ -42,6 +42,8 @@ pub enum Command {
     FlowSetup(FlowSetup),
     /// Check that datapaths forward as they must, without measuring.
     Verify(Verify),
+    /// Send frames of a topology through a datapath, and print the flows that it has then, as ovs-dpctl does.
+    DumpFlows(DumpFlows),
     /// List datapaths and topologies.
     List,
     /// Say what this machine offers and lacks.
@@ -139,6 +141,17 @@ pub struct FlowSetup {
     /// Fail if this datapath cannot run here; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub require: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DumpFlows {
+    /// The datapath, by name.
+    pub datapath: String,
+    /// The topology, by name or file.
+    pub topology: String,
+    /// Number of distinct flows of its traffic, 1 to 1,000,000.
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub flows: u32,
 }
 
 /// Transport of inner packets.

@@ -6,6 +6,7 @@
 mod arguments;
 mod bar;
 mod doctor;
+mod dump_flows;
 mod flow_setup;
 mod list;
 mod measure;
@@ -54,7 +55,7 @@ pub fn main() -> ExitCode {
         .init();
     if !matches!(
         arguments.command,
-        Command::PerDatapath(_) | Command::FlowSetup(_)
+        Command::PerDatapath(_) | Command::FlowSetup(_) | Command::DumpFlows(_)
     ) {
         end_with_the_reader();
     }
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::PerDatapath(arguments) => measure::run(&arguments, format),
         Command::FlowSetup(arguments) => flow_setup::run(&arguments, format),
         Command::Verify(arguments) => verify::run(&arguments, format),
+        Command::DumpFlows(arguments) => dump_flows::run(&arguments, format),
         Command::List => list::run(format),
         Command::Doctor => doctor::run(format),
         Command::Report { run } => report::run(&run, format),

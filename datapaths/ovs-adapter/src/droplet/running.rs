@@ -150,6 +150,14 @@ impl Running for Droplet {
         Ok(outcome)
     }
 
+    fn flows(&mut self) -> Result<Option<Vec<String>>, Error> {
+        let text = self.switch.instance.control("dpctl/dump-flows", &[])?;
+        let is_flow = |line: &&str| line.contains("actions:");
+        let mut flows: Vec<_> = text.lines().filter(is_flow).map(str::to_owned).collect();
+        flows.sort_unstable();
+        Ok(Some(flows))
+    }
+
     fn settle(&mut self) -> Result<(), Error> {
         statistics::finish_rounds(&self.switch.instance)?;
         // What a packet taught changes what becomes of flows that are cached; the switch sees to that in the background.

@@ -23,7 +23,7 @@ use mirror::Mirror;
 use netdev::{Cpu, Tid, set_up};
 use ovs_adapter::droplet::Behind;
 use ovs_adapter::openflow::Monitor;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use topologies::provision::{DirectPath, Provision};
@@ -48,8 +48,8 @@ pub struct Switch {
 
 /// Who looks at the switch's flows.
 enum Looks {
-    /// A thread, as the switch gets packets and rules change.
-    Ever(Worker),
+    /// Threads, as the switch gets packets and rules change.
+    Ever([Worker; 2]),
     /// The droplet itself, when it is asked to: so it is in one order with single frames.
     Asked(Mirror),
 }
@@ -83,13 +83,14 @@ impl Switch {
             fed.push((number, name.to_owned()));
         }
         devices.attach(&ports.namespace)?;
-        let (told, news) = sync_channel(1);
-        let feed = Arc::new(Mutex::new(Feed::new(&ports.namespace, &fed, told)?));
+        let (tell, news) = sync_channel(1);
+        let feed = Feed::new(&ports.namespace, &fed, tell.clone())?;
+        let feed = Arc::new(Mutex::new(feed));
         let known = fed.iter().map(|(number, _)| *number).collect();
         let mirror = Mirror::new(behind.appctl(), Arc::clone(flows), known);
         let upcalls = Upcalls::start(devices.ring()?, devices.ports(), Arc::clone(&feed))?;
         let mirror = match cpu {
-            Some(_) => Looks::Ever(look_ever(&behind, mirror, Arc::clone(flows), news)?),
+            Some(_) => Looks::Ever(look_ever(&behind, mirror, Arc::clone(flows), (tell, news))?),
             None => Looks::Asked(mirror),
         };
         Ok(Self {
@@ -101,36 +102,34 @@ impl Switch {
     }
 }
 
-/// A thread that mirrors flows.
+/// A thread that mirrors flows, and one that tells it when rules changed.
 fn look_ever(
     behind: &Behind,
     mut mirror: Mirror,
     flows: Arc<Mutex<FlowTable>>,
-    news: Receiver<()>,
-) -> Result<Worker, Error> {
+    (tell, news): (SyncSender<()>, Receiver<()>),
+) -> Result<[Worker; 2], Error> {
     let mut monitors = behind.monitors()?;
     let appctl = behind.appctl();
-    let (mut pace, mut has_rules) = (Pace::new(), false);
+    let rules = Worker::start("rules", move || {
+        if !changed(&mut monitors)? {
+            return Ok(());
+        }
+        // The switch begins to judge its flows anew at once. What it does first is followed at once; that it is through
+        // with all of them it says at the end of its next round, half a second later at the most if nothing is to be done.
+        let _ = tell.try_send(());
+        appctl.call("revalidator/wait", &[])?;
+        let _ = tell.try_send(());
+        Ok(())
+    })?;
+    let mut pace = Pace::new();
     let mut sorted = Instant::now();
-    Worker::start("mirror", move || {
-        let has_packets = match news.recv_timeout(LOOK) {
-            Ok(()) => true,
-            Err(RecvTimeoutError::Timeout) => false,
-            Err(RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(LOOK);
-                false
-            }
-        };
-        has_rules |= changed(&mut monitors)?;
-        if has_packets || has_rules {
+    let looks = Worker::start("mirror", move || {
+        if news.recv_timeout(LOOK).is_ok() {
             pace.news();
         }
         if !pace.is_due() {
             return Ok(());
-        }
-        if std::mem::take(&mut has_rules) {
-            // By then the switch has judged its flows by the new rules.
-            appctl.call("revalidator/wait", &[])?;
         }
         let began = Instant::now();
         let found = mirror.look()?;
@@ -142,14 +141,15 @@ fn look_ever(
             flows.sort_masks();
         }
         Ok(())
-    })
+    })?;
+    Ok([rules, looks])
 }
 
 /// Whether rules changed.
 fn changed(monitors: &mut [Monitor]) -> Result<bool, Error> {
     let mut is_changed = false;
     for monitor in monitors {
-        is_changed |= monitor.changed(Duration::ZERO)?;
+        is_changed |= monitor.changed(LOOK / 2)?;
     }
     Ok(is_changed)
 }
@@ -227,8 +227,8 @@ impl SlowPath for Switch {
     fn threads(&self) -> Result<Vec<Tid>, Error> {
         let mut threads = self.behind.threads()?;
         threads.push(self.upcalls.tid());
-        if let Looks::Ever(worker) = &self.mirror {
-            threads.push(worker.tid());
+        if let Looks::Ever(workers) = &self.mirror {
+            threads.extend(workers.iter().map(Worker::tid));
         }
         Ok(threads)
     }
@@ -237,7 +237,7 @@ impl SlowPath for Switch {
         self.behind.check()?;
         self.upcalls.check()?;
         match &self.mirror {
-            Looks::Ever(worker) => worker.check(),
+            Looks::Ever(workers) => workers.iter().try_for_each(Worker::check),
             Looks::Asked(_) => Ok(()),
         }
     }
