@@ -10,6 +10,7 @@ use datapath_api::{
 use datapath_kernel_xdp::KernelXdp;
 use datapath_mizar_dpdk::{Devices, Engine, MizarDpdk};
 use datapath_openflow::{KERNEL, PROACTIVE, REACTIVE};
+use datapath_ovs_ebpf::OVS_EBPF;
 use datapath_ovs_xdp::OVS_XDP;
 use datapath_reference::Reference;
 use harness::flow_setup;
@@ -49,6 +50,10 @@ fn main() {
         ignored(Trial::test(
             "a_switch_killed_in_a_later_trial_fails_and_the_run_goes_on",
             killed(|| Box::new(PROACTIVE), 5, "ovs-vswitchd"),
+        )),
+        ignored(Trial::test(
+            "a_switch_killed_behind_programs_fails_and_the_run_goes_on",
+            killed(|| Box::new(OVS_EBPF), 2, "ovs-vswitchd"),
         )),
         ignored(Trial::test(
             "a_polling_switch_killed_mid_trial_fails_and_the_run_goes_on",

@@ -6,6 +6,7 @@
 use datapath_api::{Datapath, DropletPorts, Running, ring};
 use datapath_kernel_xdp::KernelXdp;
 use datapath_openflow::{PROACTIVE, REACTIVE};
+use datapath_ovs_ebpf::{OVS_EBPF, OVS_EBPF_CORE};
 use datapath_reference::Reference;
 use harness::flow_setup::flows::{Flows, LEARNED_TOGETHER, Layout, Traffic};
 use harness::lab::VethLab;
@@ -18,11 +19,13 @@ use std::time::Duration;
 
 fn main() {
     type Make = fn() -> Box<dyn Datapath>;
-    let datapaths: [Make; 4] = [
+    let datapaths: [Make; 6] = [
         || Box::<Reference>::default(),
         || Box::new(KernelXdp::default()),
         || Box::new(PROACTIVE),
         || Box::new(REACTIVE),
+        || Box::new(OVS_EBPF),
+        || Box::new(OVS_EBPF_CORE),
     ];
     let mut trials = Vec::new();
     for make in datapaths {

@@ -34,6 +34,9 @@ const LENGTHS: [u16; 3] = [60, 571, 1514];
 type Maker = fn() -> Box<dyn Datapath>;
 const OPENFLOW: Maker = || Box::new(PROACTIVE);
 const OVS_XDP: Maker = || Box::new(datapath_ovs_xdp::OVS_XDP);
+const OVS_EBPF: Maker = || Box::new(datapath_ovs_ebpf::OVS_EBPF);
+const OVS_EBPF_CORE: Maker = || Box::new(datapath_ovs_ebpf::OVS_EBPF_CORE);
+const OVS_EBPF_XDP: Maker = || Box::new(datapath_ovs_ebpf::OVS_EBPF_XDP);
 const KERNEL_XDP: Maker = || Box::new(KernelXdp::default());
 
 fn main() {
@@ -51,6 +54,24 @@ fn main() {
     add("kernel_xdp_and_openflow", &[KERNEL_XDP, OPENFLOW], pair);
     add("ovs_xdp_and_kernel_xdp", &[OVS_XDP, KERNEL_XDP], pair);
     add("kernel_xdp_and_ovs_xdp", &[KERNEL_XDP, OVS_XDP], pair);
+    add("ovs_ebpf_and_kernel_xdp", &[OVS_EBPF, KERNEL_XDP], pair);
+    add("kernel_xdp_and_ovs_ebpf", &[KERNEL_XDP, OVS_EBPF], pair);
+    add("ovs_ebpf_and_openflow", &[OVS_EBPF, OPENFLOW], pair);
+    add(
+        "ovs_ebpf_core_and_kernel_xdp",
+        &[OVS_EBPF_CORE, KERNEL_XDP],
+        pair,
+    );
+    add(
+        "ovs_ebpf_and_kernel_xdp_by_ovs_ebpf_xdp",
+        &[OVS_EBPF, KERNEL_XDP, OVS_EBPF_XDP],
+        by_bouncer,
+    );
+    add(
+        "openflow_and_kernel_xdp_by_ovs_ebpf_core",
+        &[OPENFLOW, KERNEL_XDP, OVS_EBPF_CORE],
+        by_bouncer,
+    );
     add(
         "openflow_and_kernel_xdp_by_kernel_xdp",
         &[OPENFLOW, KERNEL_XDP, KERNEL_XDP],

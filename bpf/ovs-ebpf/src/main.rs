@@ -90,6 +90,9 @@ fn forward<H: Hook>(hook: &H) -> i32 {
         }
     };
     if is_due && hand_over(hook, &scratch.key, port) {
+        if found.is_some() {
+            count(Count::Renewed);
+        }
         return H::DROP;
     }
     let Some(flow) = found else {

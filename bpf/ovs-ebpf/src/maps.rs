@@ -32,9 +32,14 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Count::COUNT, 
 /// Counts one.
 #[inline(always)]
 pub fn count(what: Count) {
+    count_many(what, 1);
+}
+
+#[inline(always)]
+fn count_many(what: Count, many: u64) {
     if let Some(counter) = COUNTERS.get_ptr_mut(what as u32) {
         // SAFETY: a per-CPU slot of a map, and a program is not preempted by itself.
-        unsafe { *counter += 1 };
+        unsafe { *counter += many };
     }
 }
 
@@ -93,13 +98,13 @@ fn look(key: &Key, masked: &mut Masked) -> Option<At> {
         }
         let number = config.order[at as usize & (MASKS as usize - 1)];
         let mask = MASK.get_ptr_mut(number)?;
-        count(Count::MasksTried);
         // SAFETY: a value of a map; masks that are in use do not change.
         key.mask_into(unsafe { &(*mask).bits }, &mut masked.key);
         masked.mask = u64::from(number);
         // SAFETY: a value is read whole, and a flow that it leads to is checked.
         if let Some(found) = unsafe { TABLE.get(&*masked) } {
             count(Count::MaskHit);
+            count_many(Count::MasksTried, u64::from(at) + 1);
             // SAFETY: a counter of a map that several processors may write: some may be lost.
             unsafe { (*mask).hits += 1 };
             return Some(*found);

@@ -104,7 +104,7 @@ pub enum Count {
     ExactHit,
     /// Packets that a mask found the flow of.
     MaskHit,
-    /// Masks tried.
+    /// Masks that were tried for these.
     MasksTried,
     /// Packets without a flow.
     Miss,
@@ -116,11 +116,13 @@ pub enum Count {
     Failed,
     /// Packets whose outer headers are not as expected.
     BadTunnel,
+    /// Packets of a flow that were handed over, for it to be judged anew.
+    Renewed,
 }
 
 impl Count {
     /// How many there are.
-    pub const COUNT: u32 = Self::BadTunnel as u32 + 1;
+    pub const COUNT: u32 = Self::Renewed as u32 + 1;
 }
 
 /// Bytes of a frame that an upcall carries at most, and of one that is short.

@@ -3,12 +3,12 @@
 use crate::mapped::Mapped;
 use crate::object::{AT_TC, AT_XDP, FROM_SWITCH, Hook};
 use aya::Ebpf;
-use aya::maps::{DevMap, MapData, RingBuf};
+use aya::maps::{DevMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::tc::qdisc_add_clsact;
 use aya::programs::{TcAttachType, XdpMode};
 use bpf_load::{chain, classifier, program};
 use datapath_api::Error;
-use megaflow::map::Port;
+use megaflow::map::{Count, Port};
 use netdev::{Interface, Namespace};
 use std::sync::Arc;
 
@@ -114,6 +114,24 @@ impl Devices {
     /// What is known of each port.
     pub fn ports(&self) -> Arc<Mapped<Port>> {
         Arc::clone(&self.ports)
+    }
+
+    /// What the programs counted, on all processors, by [`Count`].
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn counts(&self) -> Result<[u64; Count::COUNT as usize], Error> {
+        let doing = || "reading what the programs counted";
+        let map = bpf_load::map(&self.ebpf, "COUNTERS").map_err(|e| Error::failed(doing(), e))?;
+        let map = PerCpuArray::<_, u64>::try_from(map);
+        let map = map.map_err(|e| Error::failed(doing(), chain(&e)))?;
+        let mut counts = [0; Count::COUNT as usize];
+        for (number, count) in (0..).zip(&mut counts) {
+            let values = map.get(&number, 0);
+            let values = values.map_err(|e| Error::failed(doing(), chain(&e)))?;
+            *count = values.iter().sum();
+        }
+        Ok(counts)
     }
 
     /// Packets without a flow that nobody could be asked about.

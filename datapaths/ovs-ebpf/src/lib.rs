@@ -9,7 +9,7 @@
 //! | [`notation`] | flows as the switch writes them |
 //! | [`slow_path`] | who answers for packets without a flow: the switch, or the core |
 //! | [`kernel`] | what the programs need of the kernel |
-//! | `running` | the droplet |
+//! | [`running`] | the droplet |
 //!
 //! Programs are attached by BPF links and maps are pinned nowhere, so that the kernel takes everything down with this
 //! process, however it ends.
@@ -20,7 +20,7 @@ pub mod kind;
 pub mod mapped;
 pub mod notation;
 pub mod object;
-mod running;
+pub mod running;
 pub mod slow_path;
 pub mod table;
 mod worker;

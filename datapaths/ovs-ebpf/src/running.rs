@@ -8,9 +8,13 @@ use crate::slow_path::SlowPath;
 use crate::slow_path::core::Core;
 use crate::slow_path::switch::Switch;
 use crate::table::FlowTable;
-use datapath_api::{Counters, Enclosure, Error, Outcome, Running, VethPorts};
+use datapath_api::{
+    Counters, Enclosure, Error, Outcome, Running, SwitchCounters, VethPorts, is_overlay,
+};
+use megaflow::map::Count;
 use netdev::{Cpu, Tid, Urgency};
 use ovs_adapter::droplet::Injector;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use topologies::provision::{DirectPath, Port, Provision};
 
@@ -22,10 +26,15 @@ pub struct Droplet {
     flows: Arc<Mutex<FlowTable>>,
     injector: Option<Injector>,
     threads: Vec<Tid>,
+    /// Hits by masks and masks tried for them, when that was read last.
+    looked: (u64, u64),
 }
 
 impl Droplet {
     /// A droplet without ports, on devices of its own.
+    ///
+    /// # Errors
+    /// Where something does not start, or is refused, with the reason.
     pub fn detached(asked: Asked, hook: Hook, provision: &Provision) -> Result<Self, Error> {
         let enclosure = Enclosure::new(provision, 1)?;
         if hook == Hook::Xdp {
@@ -37,6 +46,9 @@ impl Droplet {
     }
 
     /// A droplet on veth ports, with all its work on `cpu`.
+    ///
+    /// # Errors
+    /// As above.
     pub fn attached(
         asked: Asked,
         hook: Hook,
@@ -65,6 +77,11 @@ impl Droplet {
         Ok(droplet)
     }
 
+    /// Where `ovs-ofctl` reaches the overlay bridge, if there is a switch: `unix:` and this path.
+    pub fn bridge(&self) -> Option<PathBuf> {
+        self.slow_path.bridge()
+    }
+
     fn start(
         asked: Asked,
         hook: Hook,
@@ -86,6 +103,40 @@ impl Droplet {
             flows,
             injector: None,
             threads: Vec::new(),
+            looked: (0, 0),
+        })
+    }
+
+    /// What the programs counted, in the words of a switch.
+    fn inside(&mut self) -> Result<SwitchCounters, Error> {
+        let counts = self.devices.counts()?;
+        let count = |what: Count| counts[what as usize];
+        let (hits, tried) = (count(Count::MaskHit), count(Count::MasksTried));
+        let (hits_before, tried_before) = std::mem::replace(&mut self.looked, (hits, tried));
+        let new_hits = hits.saturating_sub(hits_before);
+        let received = [
+            Count::Sent,
+            Count::Dropped,
+            Count::Failed,
+            Count::Renewed,
+            Count::Miss,
+        ];
+        let received = received.map(count).iter().sum();
+        let lookups = count(Count::ExactHit) + hits + count(Count::Miss);
+        let lost = self.devices.lost();
+        let table = self.table();
+        Ok(SwitchCounters {
+            received,
+            recirculated: lookups.saturating_sub(received),
+            emc_hits: count(Count::ExactHit),
+            megaflow_hits: hits,
+            upcalls: count(Count::Miss).saturating_sub(lost),
+            upcalls_failed: lost,
+            lookups_per_megaflow_hit: (new_hits > 0)
+                .then(|| tried.saturating_sub(tried_before) as f64 / new_hits as f64),
+            flows: Some(table.len() as u64),
+            masks: Some(table.masks() as u64),
+            ..SwitchCounters::default()
         })
     }
 
@@ -109,6 +160,7 @@ impl Running for Droplet {
         let refused = refused.into_iter().filter(|(_, count)| *count > 0);
         let refused = refused.map(|(reason, count)| (reason.to_owned(), count));
         counters.refused.extend(refused);
+        counters.switch = Some(Box::new(self.inside()?));
         Ok(counters)
     }
 
@@ -131,6 +183,10 @@ impl Running for Droplet {
         }
         let second = injector.inject(port, frame)?;
         self.slow_path.settle(false)?;
+        if comparable(&first) != comparable(&second) {
+            let reason = format!("the slow path made {first:?} of it, and its flow {second:?}");
+            return Err(Error::failed("injecting a frame", reason));
+        }
         Ok(second)
     }
 
@@ -160,3 +216,19 @@ impl Running for Droplet {
         self.check()
     }
 }
+
+/// An outcome without what lawfully differs between the slow path and flows: the outer source port, which each chooses by a
+/// hash of its own.
+fn comparable(outcome: &Outcome) -> Outcome {
+    let mut outcome = outcome.clone();
+    if let Outcome::Forward { frame, .. } = &mut outcome
+        && is_overlay(frame)
+        && let Some(port) = frame.get_mut(SOURCE_PORT)
+    {
+        port.fill(0);
+    }
+    outcome
+}
+
+/// Where the source port is in a frame with outer headers.
+const SOURCE_PORT: std::ops::Range<usize> = 34..36;

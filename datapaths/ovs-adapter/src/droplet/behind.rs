@@ -12,6 +12,7 @@ use crate::program::Program;
 use crate::{Appctl, Error, Flavour, Installation};
 use datapath_api::Counters;
 use netdev::{Cpu, Namespace, Tid};
+use std::path::PathBuf;
 use std::sync::Arc;
 use topologies::provision::{DirectPath, Provision};
 
@@ -66,6 +67,11 @@ impl Behind {
     /// Who runs its appctl commands.
     pub fn appctl(&self) -> Appctl {
         self.switch.instance.appctl()
+    }
+
+    /// Where the overlay bridge takes OpenFlow connections.
+    pub fn bridge(&self) -> PathBuf {
+        self.switch.controller_socket()
     }
 
     /// Told of every change of a rule, of either bridge.

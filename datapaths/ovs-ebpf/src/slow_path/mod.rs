@@ -12,6 +12,7 @@ pub mod upcalls;
 
 use datapath_api::{Counters, Error};
 use netdev::Tid;
+use std::path::PathBuf;
 use topologies::provision::DirectPath;
 
 /// A slow path, while the programs are attached.
@@ -34,6 +35,11 @@ pub trait SlowPath: Send {
     /// # Errors
     /// Where it is gone.
     fn settle(&mut self, is_taught: bool) -> Result<(), Error>;
+
+    /// Where `ovs-ofctl` reaches the overlay bridge, if there is a switch: `unix:` and this path.
+    fn bridge(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// Its threads.
     ///

@@ -23,6 +23,7 @@ use mirror::Mirror;
 use netdev::{Cpu, Tid, set_up};
 use ovs_adapter::droplet::Behind;
 use ovs_adapter::openflow::Monitor;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -222,6 +223,10 @@ impl SlowPath for Switch {
             Looks::Asked(mirror) => mirror.look().map(|_| ()),
             Looks::Ever(_) => Ok(()),
         }
+    }
+
+    fn bridge(&self) -> Option<PathBuf> {
+        Some(self.behind.bridge())
     }
 
     fn threads(&self) -> Result<Vec<Tid>, Error> {
