@@ -60,7 +60,7 @@ struct Live {
 
 impl Live {
     fn start(asked: Asked, hook: Hook) -> Result<Self, Failed> {
-        let topology = catalogue::find("encap", Parameters::new(FLOWS, 1)?)?;
+        let topology = catalogue::find("encap", Parameters::new(1, FLOWS)?)?;
         let provision: Provision = topology.provision(topology.under_test());
         let cpu: Cpu = *allowed_cpus()?.last().ok_or("no processor")?;
         let enclosure = Enclosure::new(&provision, 0)?;

@@ -71,4 +71,25 @@ impl Frame for Packet {
         self.at::<T>(at)
             .map(|address| unsafe { &mut *(address as *mut T) })
     }
+
+    /// Word by word, which LLVM would load byte by byte; the kernel allows unaligned access to packets.
+    #[inline(always)]
+    fn words<const N: usize>(&self, at: usize) -> Option<[u64; N]> {
+        let address = self.at::<[u64; N]>(at)?;
+        let mut words = [0; N];
+        let mut number = 0;
+        while number < N {
+            // SAFETY: in bounds by the comparison.
+            unsafe {
+                asm!(
+                    "{word} = *(u64 *)({address} + 0)",
+                    word = out(reg) words[number],
+                    address = in(reg) address + number * size_of::<u64>(),
+                    options(nostack, readonly, pure)
+                );
+            }
+            number += 1;
+        }
+        Some(words)
+    }
 }

@@ -3,6 +3,7 @@
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray, RingBuf};
+use core::arch::asm;
 use megaflow::map::{At, Config, Count, EXACT, Exact, FLOWS, MASKS, Mask, Masked, PORTS, Port};
 use megaflow::{Flow, Key};
 
@@ -83,9 +84,23 @@ pub fn find(scratch: &mut Scratch) -> Option<*mut Flow> {
     }
     let at = look(key, &mut scratch.masked)?;
     let flow = flow(at)?;
-    entry.key = *key;
+    copy(key, &mut entry.key);
     entry.at = at;
     Some(flow)
+}
+
+/// Copies a key word by word, for which LLVM would call a function that does it byte by byte.
+#[inline(always)]
+fn copy(from: &Key, to: &mut Key) {
+    let (from, to) = (from.words(), to.words_mut());
+    let mut at = 0;
+    while at < to.len() {
+        let mut word = from[at];
+        // SAFETY: copies a register to itself.
+        unsafe { asm!("{0} = {0}", inout(reg) word, options(nomem, nostack)) };
+        to[at] = word;
+        at += 1;
+    }
 }
 
 /// Looks with one mask after the other.

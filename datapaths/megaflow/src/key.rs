@@ -10,6 +10,13 @@ pub const OPTIONS: usize = mizar_wire::geneve::OPTIONS_LEN;
 /// Words of a key.
 pub const WORDS: usize = size_of::<Key>() / size_of::<u64>();
 
+/// The word of destination and EtherType, and that of the source, in whose place [`Key::read`] has no TCP flags yet.
+const ETH_DST: usize = core::mem::offset_of!(Key, eth_dst) / size_of::<u64>();
+const ETH_SRC: usize = core::mem::offset_of!(Key, eth_src) / size_of::<u64>();
+
+/// Of these, the ones in front of options.
+const WORDS_WITHOUT_OPTIONS: usize = WORDS - OPTIONS / size_of::<u64>();
+
 /// Which part of a fragmented packet this is: `enum ovs_frag_type` of include/uapi/linux/openvswitch.h.
 pub mod fragment {
     /// The packet is whole.
@@ -81,7 +88,9 @@ pub struct Key {
     pub options: [u64; OPTIONS / 8],
 }
 
-const _: () = assert!(WORDS == 17);
+const _: () = assert!(core::mem::offset_of!(Key, eth_type) == 8 * ETH_DST + 6);
+const _: () = assert!(core::mem::offset_of!(Key, tcp_flags) == 8 * ETH_SRC + 6);
+const _: () = assert!(WORDS == 17 && WORDS_WITHOUT_OPTIONS == 9);
 
 /// Its bytes at once: a hasher that takes field after field takes much longer.
 impl core::hash::Hash for Key {
@@ -153,11 +162,18 @@ impl Key {
     #[inline(always)]
     pub fn is(&self, other: &Self) -> bool {
         let (words, other) = (self.words(), other.words());
+        let count = self.words_in_use();
         let mut differs = 0;
         let mut at = 0;
-        while at < WORDS {
+        while at < WORDS_WITHOUT_OPTIONS {
             differs |= words[at] ^ other[at];
             at += 1;
+        }
+        if count > WORDS_WITHOUT_OPTIONS {
+            while at < WORDS {
+                differs |= words[at] ^ other[at];
+                at += 1;
+            }
         }
         differs == 0
     }
@@ -168,16 +184,37 @@ impl Key {
         // Two sums that do not wait for each other.
         let (mut one, mut two) = (0u64, 0u64);
         let words = self.words();
-        let mut at = 0;
-        while at + 1 < WORDS {
+        let mut add = |at: usize| {
             one = (one ^ words[at]).wrapping_mul(FACTORS[0]).rotate_left(29);
             two = (two ^ words[at + 1])
                 .wrapping_mul(FACTORS[1])
                 .rotate_left(31);
+        };
+        let mut at = 0;
+        while at + 1 < WORDS_WITHOUT_OPTIONS {
+            add(at);
             at += 2;
         }
-        let sum = one ^ two ^ words[WORDS - 1];
+        if self.words_in_use() > WORDS_WITHOUT_OPTIONS {
+            at = WORDS_WITHOUT_OPTIONS;
+            while at + 1 < WORDS {
+                add(at);
+                at += 2;
+            }
+        }
+        let sum = one ^ two ^ words[WORDS_WITHOUT_OPTIONS - 1];
         mix::upper(sum, FACTORS[0])
+    }
+
+    /// Words that tell this key from others: without options there are none in it, and their length, which comes before
+    /// them, says so.
+    #[inline(always)]
+    fn words_in_use(&self) -> usize {
+        if self.options_len as usize == OPTIONS {
+            WORDS
+        } else {
+            WORDS_WITHOUT_OPTIONS
+        }
     }
 
     /// Reads the fields of the frame that begins at byte `at` of `frame`; those of a tunnel and the port stay.
@@ -186,13 +223,16 @@ impl Key {
     /// or make no sense, are [`fragment::ODD`]; others of that kind are none.
     #[inline(always)]
     pub fn read<F: Frame>(&mut self, frame: &F, at: usize) {
-        let Some(ethernet) = frame.get::<ethernet::Header>(at) else {
+        // Of a header of 14 bytes the first eight, and the last eight: addresses one by one would be copied by a function.
+        let (Some([first]), Some([last])) = (frame.words(at), frame.words(at + 6)) else {
             return;
         };
-        self.eth_dst = ethernet.dst;
-        self.eth_src = ethernet.src;
-        self.eth_type = ethernet.ethertype;
-        match ethernet.ethertype {
+        let (first, last) = (u64::from_be(first), u64::from_be(last));
+        let ethertype = last as u16;
+        let words = self.words_mut();
+        words[ETH_DST] = (first & !0xffff | u64::from(ethertype)).to_be();
+        words[ETH_SRC] = (last & !0xffff).to_be();
+        match Be16::new(ethertype) {
             ethernet::IPV4 => self.read_ip(frame, at),
             ethernet::ARP => self.read_arp(frame, at),
             _ => {}

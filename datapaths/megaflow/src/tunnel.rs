@@ -69,19 +69,9 @@ pub fn take_off<F: Frame>(frame: &F, key: &mut Key) -> Taken {
         return Taken::Unknown;
     }
     if options_len == OPTIONS {
-        let Some(options) = frame.get::<[[u16; 4]; OPTIONS / 8]>(OPTIONS_AT) else {
-            return Taken::Unknown;
-        };
-        // Word by word: options begin at an even address, and at no better one.
-        let mut at = 0;
-        while at < OPTIONS / 8 {
-            let [a, b, c, d] = options[at];
-            let word = a.to_le() as u64
-                | (b.to_le() as u64) << 16
-                | (c.to_le() as u64) << 32
-                | (d.to_le() as u64) << 48;
-            key.options[at] = word.to_le();
-            at += 1;
+        match frame.words(OPTIONS_AT) {
+            Some(options) => key.options = options,
+            None => return Taken::Unknown,
         }
     }
     Taken::Strip(OPTIONS_AT + options_len)

@@ -147,7 +147,10 @@ impl Devices {
 /// Attaches a program to the receiving side of a device's queueing layer.
 ///
 /// From Linux 6.6 on that is a link of its own (tcx), before a filter of a queueing discipline for it (clsact).
-fn at_ingress(ebpf: &mut Ebpf, name: &str, device: &Interface) -> Result<(), Error> {
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn at_ingress(ebpf: &mut Ebpf, name: &str, device: &Interface) -> Result<(), Error> {
     let doing = || format!("attaching {name} to {}", device.name());
     // Where it is not needed it does no harm, and where it is there already that is no error.
     let qdisc = qdisc_add_clsact(device.name());

@@ -21,6 +21,18 @@ pub trait Frame {
 
     /// The same, to be written.
     fn get_mut<T: Header>(&mut self, at: usize) -> Option<&mut T>;
+
+    /// The words in native byte order from byte `at` on, which must be even.
+    #[inline(always)]
+    fn words<const N: usize>(&self, at: usize) -> Option<[u64; N]> {
+        let halves = self.get::<[[u16; 4]; N]>(at)?;
+        let mut words = [0; N];
+        for (word, [a, b, c, d]) in words.iter_mut().zip(halves) {
+            let all = [a, b, c, d].map(|half| half.to_ne_bytes());
+            *word = zerocopy::transmute!(all);
+        }
+        Some(words)
+    }
 }
 
 /// A frame in memory that this process owns.

@@ -29,7 +29,7 @@ pub fn run(arguments: &DumpFlows, format: Format) -> anyhow::Result<Outcome> {
         }
         return Ok(Outcome::RequiredMissing);
     }
-    let parameters = Parameters::new(arguments.flows, 1)?;
+    let parameters = Parameters::new(1, arguments.flows)?;
     let topology = catalogue::find(&arguments.topology, parameters)?;
     let flows = flows(datapath.as_ref(), &topology)?;
     // Everything is taken down by now.

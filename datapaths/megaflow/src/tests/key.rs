@@ -133,6 +133,7 @@ proptest! {
         prop_assert_eq!(key.words(), &words);
         let all: Vec<u8> = key.as_bytes().to_vec();
         prop_assert_eq!(Key::read_from_bytes(&all).unwrap(), key);
+        key.options_len = OPTIONS as u16;
         prop_assert!(key.is(&key));
         for at in 0..WORDS {
             let mut other = key;
