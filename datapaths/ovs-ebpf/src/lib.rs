@@ -15,6 +15,7 @@
 //! process, however it ends.
 
 pub mod devices;
+mod encode;
 pub mod kernel;
 pub mod kind;
 pub mod mapped;

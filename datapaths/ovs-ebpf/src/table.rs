@@ -4,17 +4,15 @@
 //! loses its generation, by which what still leads to it leads nowhere; its place rests until no program can be at it any
 //! more. So no packet ever sees half of one flow and half of another.
 
+use crate::encode::{decode, encode};
 use crate::kind::{Kind, Totals};
 use crate::mapped::Mapped;
 use crate::notation::{Action, Match, print_actions, print_match};
 use crate::object::{AtBytes, KeyBytes, Loaded, at_bytes, key_bytes};
 use aya::maps::{HashMap as Table, MapData, MapError};
 use foldhash::{HashMap, HashMapExt};
-use megaflow::flow::{STEPS, operation};
 use megaflow::map::{At, Config, FLOWS, MASKS, Mask, Masked};
-use megaflow::tunnel::{HEADER, SHORTEST};
-use megaflow::{Flow, Key, Step};
-use mizar_wire::geneve::ENCAPSULATION_LEN;
+use megaflow::{Flow, Key};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,7 +75,6 @@ struct Installed {
     at: At,
     kind: Kind,
     since: Instant,
-    does: Vec<Action>,
 }
 
 /// The key of a place that no flow was at.
@@ -170,7 +167,7 @@ impl FlowTable {
         asks: &Match,
         does: &[Action],
         renewed: Option<Duration>,
-    ) -> Result<(), Error> {
+    ) -> Result<At, Error> {
         self.enter_as(Kind::of(asks, does), asks, does, renewed)
     }
 
@@ -184,7 +181,7 @@ impl FlowTable {
         asks: &Match,
         does: &[Action],
         renewed: Option<Duration>,
-    ) -> Result<(), Error> {
+    ) -> Result<At, Error> {
         let mut flow = encode(does)?;
         flow.renew = renewed.map_or(0, |after| now().saturating_add(after.as_nanos() as u64));
         // A place first: flows may have to go for it, and with them the number of this mask.
@@ -217,7 +214,6 @@ impl FlowTable {
             at,
             kind,
             since: Instant::now(),
-            does: does.to_vec(),
         };
         self.clock.push_back((at, 0));
         if let Some(last) = self.keys.get_mut(at.place as usize) {
@@ -232,7 +228,7 @@ impl FlowTable {
             Some(old) => self.retire(&old),
             None => self.take_mask(&asks.mask),
         }
-        Ok(())
+        Ok(at)
     }
 
     /// Deletes the flow that asks for this; whether there was one.
@@ -254,11 +250,26 @@ impl FlowTable {
         Some(installed.since.elapsed())
     }
 
-    /// How long no packet followed the flow that asks for this, if there is one.
-    pub fn idle(&self, asks: &Match) -> Option<Duration> {
-        let (number, _) = self.numbers.get(&asks.mask)?;
-        let installed = self.installed.get(&masked(asks, *number))?;
-        let flow = self.places.read(installed.at.place)?;
+    /// Deletes the flow that is here, if it is still the same.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn delete_at(&mut self, at: At) -> Result<(), Error> {
+        match self.at(at) {
+            Some(key) => self.delete_key(&key).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// What the flow asks for that is here, if it is still the same: the fields that count.
+    pub fn key_at(&self, at: At) -> Option<Key> {
+        self.at(at).map(|masked| masked.key)
+    }
+
+    /// How long no packet followed the flow that is here, if it is still the same.
+    pub fn idle_at(&self, at: At) -> Option<Duration> {
+        let installed = self.installed.get(&self.at(at)?)?;
+        let flow = self.places.read(at.place)?;
         let used = Duration::from_nanos(now().saturating_sub(flow.used));
         Some(used.min(installed.since.elapsed()))
     }
@@ -289,7 +300,7 @@ impl FlowTable {
                     key: key.key,
                     mask: self.mask(key.mask as u32),
                 },
-                does: installed.does.clone(),
+                does: decode(&flow),
                 packets: flow.packets,
                 bytes: flow.bytes,
                 idle: (flow.packets > 0)
@@ -461,61 +472,4 @@ fn now() -> u64 {
     // SAFETY: a place for the result.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-/// A flow with these actions.
-fn encode(does: &[Action]) -> Result<Flow, Error> {
-    let mut flow = Flow::NONE;
-    if does.len() > STEPS {
-        return Err(Error::Actions("more actions than a flow has room for"));
-    }
-    let is_pop = |action: &Action| matches!(action, Action::Pop(_));
-    if does.len() > 1 && does.iter().any(is_pop) {
-        return Err(Error::Actions("something beside taking outer headers off"));
-    }
-    let mut is_pushed = false;
-    for (step, action) in flow.steps.iter_mut().zip(does) {
-        *step = match action {
-            Action::Output(port) => Step {
-                operation: operation::OUTPUT,
-                port: *port,
-                ..Step::NONE
-            },
-            Action::Pop(port) => Step {
-                operation: operation::POP,
-                port: *port,
-                ..Step::NONE
-            },
-            Action::Push(bytes) => {
-                if std::mem::replace(&mut is_pushed, true) {
-                    return Err(Error::Actions("outer headers in front of outer headers"));
-                }
-                if !matches!(bytes.len(), SHORTEST | ENCAPSULATION_LEN) {
-                    return Err(Error::Actions("outer headers with some options"));
-                }
-                let mut header = [0; HEADER];
-                header[..bytes.len()].copy_from_slice(bytes);
-                for (word, bytes) in flow.header.iter_mut().zip(header.chunks_exact(8)) {
-                    let mut octets = [0; 8];
-                    octets.copy_from_slice(bytes);
-                    *word = u64::from_ne_bytes(octets);
-                }
-                Step {
-                    operation: operation::PUSH,
-                    len: bytes.len() as u16,
-                    ..Step::NONE
-                }
-            }
-            Action::Set(_) if is_pushed => {
-                return Err(Error::Actions("a change of outer headers"));
-            }
-            Action::Set(set) => Step {
-                operation: set.operation,
-                value: set.value,
-                mask: set.mask,
-                ..Step::NONE
-            },
-        };
-    }
-    Ok(flow)
 }

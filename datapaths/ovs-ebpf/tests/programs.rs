@@ -96,7 +96,8 @@ impl Bench {
     }
 
     fn enter(&mut self, asks: &str, does: &str) -> Result<(), Failed> {
-        Ok(self.table.enter(&matches(asks)?, &actions(does)?, None)?)
+        self.table.enter(&matches(asks)?, &actions(does)?, None)?;
+        Ok(())
     }
 
     fn run(&mut self, frame: &[u8]) -> Result<Became, Failed> {

@@ -24,6 +24,13 @@ pub struct News {
     pub rewritten: Vec<(Ipv4, Ipv4)>,
 }
 
+impl News {
+    /// Whether it taught nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.rewritten.is_empty()
+    }
+}
+
 /// Where a frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaves {

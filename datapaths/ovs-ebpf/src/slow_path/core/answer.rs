@@ -7,11 +7,12 @@ use crate::notation::{Action, Match};
 use crate::slow_path::upcalls::Answer;
 use crate::table::{self, FlowTable};
 use datapath_api::{Counters, Error};
-use foldhash::{HashMap, HashMapExt, HashSet};
+use foldhash::{HashMap, HashMapExt};
 use megaflow::Key;
-use megaflow::map::Upcall;
+use megaflow::map::{At, Upcall};
 use mizar_core::reason::{Reason, Refusal};
 use mizar_tables::Native;
+use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Be16, Ipv4, Vni};
 use netdev::PacketSocket;
 use ovs_adapter::droplet::MARKER;
@@ -32,11 +33,28 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How often such are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// A flow to be entered.
+struct NewFlow {
+    kind: Kind,
+    asks: Match,
+    does: Vec<Action>,
+    /// What its packets are forwarded by.
+    destination: (Vni, Ipv4),
+}
+
+/// A frame to be sent, and the flow for others like it.
+struct Outgoing {
+    port: u32,
+    frame: Vec<u8>,
+    flow: Option<NewFlow>,
+}
+
 /// See the module's documentation.
 pub struct Answerer {
     judge: Judge,
     sockets: HashMap<u32, PacketSocket>,
     flows: Arc<Mutex<FlowTable>>,
+    outgoing: Vec<Outgoing>,
     /// Whether markers are sent back, and the stack's own frames are kept from the wire: for single frames.
     marks: bool,
     counters: Counters,
@@ -44,7 +62,7 @@ pub struct Answerer {
     refused: [u64; Reason::COUNT],
     no_room: u64,
     /// Flows by network and address that their packets are forwarded by.
-    by_destination: HashMap<(Vni, Ipv4), HashSet<Match>>,
+    by_destination: HashMap<(Vni, Ipv4), Vec<At>>,
     /// Whether any flow was ever rewritten.
     rewrites: bool,
     swept: Instant,
@@ -62,6 +80,7 @@ impl Answerer {
             judge: Judge::new(tables),
             sockets,
             flows,
+            outgoing: Vec::new(),
             marks,
             counters: Counters::default(),
             refused: [0; Reason::COUNT],
@@ -92,11 +111,27 @@ impl Answerer {
         self.judge.direct_paths()
     }
 
-    fn send(&mut self, port: u32, frame: &[u8]) -> Result<(), Error> {
-        if let Some(socket) = self.sockets.get(&port) {
-            self.no_room += u64::from(!socket.offer(frame)?);
+    /// Sends what is to be sent, all at once, so that who receives it is woken once; and then enters flows, so that no packet
+    /// overtakes the first of its flow.
+    fn carry_out(&mut self) -> Result<(), Error> {
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        for Outgoing { port, frame, .. } in &outgoing {
+            if let Some(socket) = self.sockets.get(port) {
+                self.no_room += u64::from(!socket.offer(frame)?);
+            }
         }
+        for outgoing in outgoing.drain(..) {
+            if let Some(flow) = outgoing.flow {
+                self.enter(flow).map_err(failed)?;
+            }
+        }
+        // Its memory serves again.
+        self.outgoing = outgoing;
         Ok(())
+    }
+
+    fn send(&mut self, port: u32, frame: Vec<u8>, flow: Option<NewFlow>) {
+        self.outgoing.push(Outgoing { port, frame, flow });
     }
 
     /// Deletes flows that no longer hold.
@@ -104,13 +139,13 @@ impl Answerer {
         let flows = Arc::clone(&self.flows);
         let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
         for destination in &news.changed {
-            for asks in self
+            for at in self
                 .by_destination
                 .remove(destination)
                 .into_iter()
                 .flatten()
             {
-                flows.delete(&asks)?;
+                flows.delete_at(at)?;
             }
         }
         self.rewrites |= !news.rewritten.is_empty();
@@ -127,46 +162,47 @@ impl Answerer {
             news.moved.iter().any(moved) || news.rewritten.contains(&(key.ip_src, key.ip_dst))
         };
         for of_destination in self.by_destination.values_mut() {
-            for asks in of_destination.extract_if(|asks| is_over(&asks.key)) {
-                flows.delete(&asks)?;
+            let over = |at: &mut At| flows.key_at(*at).is_none_or(|key| is_over(&key));
+            let over: Vec<_> = of_destination.extract_if(.., over).collect();
+            for at in over {
+                flows.delete_at(at)?;
             }
         }
         Ok(())
     }
 
-    /// Enters a flow for packets like the one with `key`, unless that was done a moment ago.
-    fn enter(
-        &mut self,
-        kind: Kind,
-        asks: &Match,
-        does: &[Action],
-        destination: (Vni, Ipv4),
-    ) -> Result<(), table::Error> {
+    /// Enters a flow, unless that was done a moment ago.
+    fn enter(&mut self, flow: NewFlow) -> Result<(), table::Error> {
+        let NewFlow {
+            kind,
+            asks,
+            does,
+            destination,
+        } = flow;
         let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = flows.age(asks);
+        let age = flows.age(&asks);
         if age.is_some_and(|age| age < AGAIN) {
             return Ok(());
         }
         let spread = asks.key.hash() % SPREAD.as_millis() as u64;
         let renewed = RENEW + Duration::from_millis(spread);
-        match flows.enter_as(kind, asks, does, Some(renewed)) {
-            Ok(()) => {}
+        let at = match flows.enter_as(kind, &asks, &does, Some(renewed)) {
+            Ok(at) => at,
             Err(table::Error::Kernel(error)) => return Err(table::Error::Kernel(error)),
             // Its packets come here then, one by one.
             Err(error) => {
                 tracing::debug!(%error, "no flow is entered");
                 return Ok(());
             }
-        }
-        let known = self.by_destination.entry(destination).or_default();
-        known.insert(*asks);
+        };
+        self.by_destination.entry(destination).or_default().push(at);
         Ok(())
     }
 
     /// The stack has something to say: it all goes to the wire.
-    fn said(&mut self, frame: &[u8]) -> Result<(), Error> {
+    fn said(&mut self, frame: &[u8]) {
         if self.marks {
-            return Ok(());
+            return;
         }
         let asks = Match {
             key: Key {
@@ -178,18 +214,17 @@ impl Answerer {
                 ..Key::ZERO
             },
         };
-        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
-        if flows.age(&asks).is_none() {
-            let does = [Action::Output(UPLINK)];
-            let entered = flows.enter_as(Kind::Uncounted, &asks, &does, None);
-            entered.map_err(failed)?;
-        }
-        drop(flows);
-        self.send(UPLINK, frame)
+        let flow = NewFlow {
+            kind: Kind::Uncounted,
+            asks,
+            does: vec![Action::Output(UPLINK)],
+            destination: (Vni::default(), Ipv4::default()),
+        };
+        self.send(UPLINK, frame.to_vec(), Some(flow));
     }
 
-    /// Sends a packet on, and enters a flow for others like it.
-    fn carry_out(
+    /// Sends a packet on, with a flow for others like it.
+    fn judged(
         &mut self,
         upcall: &Upcall,
         frame: &[u8],
@@ -197,20 +232,27 @@ impl Answerer {
         judged: Result<Judged, Reason>,
         news: &News,
     ) -> Result<(), Error> {
-        self.forget(news).map_err(failed)?;
+        if !news.is_empty() {
+            // What was decided before must not come after what it may contradict.
+            self.carry_out()?;
+            self.forget(news).map_err(failed)?;
+        }
         let key = &upcall.key;
-        let came = frame.get(flow::inner_at(key)..).unwrap_or_default();
         let judged = match judged {
             Ok(judged) => flow::with_headers_anew(judged),
             Err(reason) => {
                 self.refused[reason as usize] += 1;
-                let destination = (vni, key.ip_dst);
                 if reason.refusal() == Refusal::Drop
                     && is_denial(reason)
                     && let Some(asks) = flow::asks(key)
                 {
-                    self.enter(Kind::Dropped, &asks, &[], destination)
-                        .map_err(failed)?;
+                    let flow = NewFlow {
+                        kind: Kind::Dropped,
+                        asks,
+                        does: Vec::new(),
+                        destination: (vni, key.ip_dst),
+                    };
+                    self.enter(flow).map_err(failed)?;
                 }
                 return Ok(());
             }
@@ -230,69 +272,87 @@ impl Answerer {
             _ => &mut self.counters.encapsulated,
         };
         *count += 1;
-        self.send(port, &judged.frame)?;
-        let is_tunnelled = port == UPLINK;
-        let leaves = if is_tunnelled {
-            judged.frame.get(mizar_wire::geneve::ENCAPSULATION_LEN..)
-        } else {
-            Some(judged.frame.as_slice())
-        };
-        let Some((_, dst)) = leaves.and_then(flow::addresses) else {
-            return Ok(());
-        };
-        // What this very packet taught: the next one of its flow is decided about in another way.
-        let is_old = news.changed.contains(&(vni, dst))
-            || news.rewritten.contains(&(key.ip_src, key.ip_dst));
-        let is_modified = key.in_port == TUNNEL && flow::is_modify(frame)
-            || is_tunnelled && flow::is_modify(&judged.frame);
-        if is_old || is_modified {
-            return Ok(());
-        }
-        let Some(asks) = flow::asks(key) else {
-            return Ok(());
-        };
-        match flow::does(came, &judged.frame, is_tunnelled, port) {
-            Some(does) => self.enter(kind, &asks, &does, (vni, dst)).map_err(failed),
-            None => Ok(()),
-        }
+        let flow = new_flow(upcall, frame, vni, &judged, (port, kind), news);
+        self.send(port, judged.frame, flow);
+        Ok(())
     }
+}
+
+/// The flow for packets like one that became this, if there can be one.
+fn new_flow(
+    upcall: &Upcall,
+    frame: &[u8],
+    vni: Vni,
+    judged: &Judged,
+    (port, kind): (u32, Kind),
+    news: &News,
+) -> Option<NewFlow> {
+    let key = &upcall.key;
+    let is_tunnelled = port == UPLINK;
+    let leaves = judged.frame.as_slice();
+    let inner = if is_tunnelled {
+        leaves.get(ENCAPSULATION_LEN..)?
+    } else {
+        leaves
+    };
+    let (_, dst) = flow::addresses(inner)?;
+    // What this very packet taught: the next one of its flow is decided about in another way.
+    let is_old =
+        news.changed.contains(&(vni, dst)) || news.rewritten.contains(&(key.ip_src, key.ip_dst));
+    let is_modified =
+        key.in_port == TUNNEL && flow::is_modify(frame) || is_tunnelled && flow::is_modify(leaves);
+    if is_old || is_modified {
+        return None;
+    }
+    let came = frame.get(flow::inner_at(key)..)?;
+    Some(NewFlow {
+        kind,
+        asks: flow::asks(key)?,
+        does: flow::does(came, leaves, is_tunnelled, port)?,
+        destination: (vni, dst),
+    })
 }
 
 impl Answer for Answerer {
     fn answer(&mut self, upcall: &Upcall, frame: &[u8]) -> Result<(), Error> {
         let key = &upcall.key;
         if self.marks && key.eth_type == Be16::new(MARKER) {
-            return self.send(upcall.port, frame);
+            self.send(upcall.port, frame.to_vec(), None);
+            return Ok(());
         }
         let mut news = News::default();
         match upcall.port {
-            STACK => self.said(frame),
+            STACK => {
+                self.said(frame);
+                Ok(())
+            }
             UPLINK => {
                 let judged = self.judge.arrived(frame, &mut news);
                 let vni = Vni::new(key.vni).unwrap_or_default();
-                self.carry_out(upcall, frame, vni, judged, &news)
+                self.judged(upcall, frame, vni, judged, &news)
             }
             port => {
                 let endpoint = numbers::of_endpoint(port);
                 let judged = self.judge.sent(endpoint, frame, &mut news);
                 let vni = self.judge.network_of(endpoint);
-                self.carry_out(upcall, frame, vni, judged, &news)
+                self.judged(upcall, frame, vni, judged, &news)
             }
         }
     }
 
     fn tidy(&mut self) -> Result<(), Error> {
+        self.carry_out()?;
         if self.swept.elapsed() < SWEEP {
             return Ok(());
         }
         self.swept = Instant::now();
         let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
         for of_destination in self.by_destination.values_mut() {
-            // Some were evicted.
-            let is_idle = |asks: &Match| flows.idle(asks).is_none_or(|idle| idle > IDLE);
-            let over: Vec<_> = of_destination.extract_if(is_idle).collect();
-            for asks in over {
-                flows.delete(&asks).map_err(failed)?;
+            // Some were replaced, or evicted.
+            let is_idle = |at: &mut At| flows.idle_at(*at).is_none_or(|idle| idle > IDLE);
+            let over: Vec<_> = of_destination.extract_if(.., is_idle).collect();
+            for at in over {
+                flows.delete_at(at).map_err(failed)?;
             }
         }
         self.by_destination.retain(|_, flows| !flows.is_empty());

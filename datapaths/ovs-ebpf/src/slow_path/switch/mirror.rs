@@ -154,7 +154,7 @@ impl Mirror {
         }
         let spread = asks.key.hash() % SPREAD.as_millis() as u64;
         match flows.enter(&asks, &does, Some(RENEW + Duration::from_millis(spread))) {
-            Ok(()) => Ok(Some(asks)),
+            Ok(_) => Ok(Some(asks)),
             Err(Error::Kernel(error)) => Err(Error::Kernel(error)),
             Err(error) => {
                 tracing::debug!(%error, "a flow is left to the switch");
