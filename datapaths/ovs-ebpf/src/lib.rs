@@ -74,7 +74,7 @@ pub const OVS_EBPF_CORE: OvsEbpf = OvsEbpf {
 /// The same programs at XDP.
 pub const OVS_EBPF_XDP: OvsEbpf = OvsEbpf {
     name: "ovs-ebpf-xdp",
-    summary: "the same eBPF programs as XDP programs in the driver, behind a stock Open vSwitch",
+    summary: "the same eBPF programs at XDP, in the driver, behind a stock Open vSwitch",
     hook: Hook::Xdp,
     asked: Asked::Switch,
 };
@@ -103,15 +103,11 @@ impl Datapath for OvsEbpf {
     }
 
     fn version(&self) -> String {
-        let own = format!(
-            "programs {}, {}",
-            env!("CARGO_PKG_VERSION"),
-            kernel::release()
-        );
-        match self.asked {
-            Asked::Core => own,
-            Asked::Switch => format!("{own}, {}", ovs_adapter::droplet::version(Flavour::Stock)),
-        }
+        let asked = match self.asked {
+            Asked::Core => format!("core {}", env!("CARGO_PKG_VERSION")),
+            Asked::Switch => ovs_adapter::droplet::version(Flavour::Stock),
+        };
+        format!("{asked}, {}", kernel::release())
     }
 
     fn probe(&self) -> Vec<Missing> {
