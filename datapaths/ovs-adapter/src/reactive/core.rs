@@ -248,9 +248,9 @@ fn became(judged: Judged) -> Result<Became, Reason> {
         leaves,
     } = judged;
     let (packet, port) = match leaves {
-        Leaves::Uplink { tos } => (
+        Leaves::Uplink { class } => (
             frame::leaving(&frame).ok_or(Reason::NoRoom)?,
-            Tunnel::of_class(tos).number,
+            class.map_or(Tunnel::TRANSIT, Tunnel::of_class).number,
         ),
         Leaves::Endpoint(port) => {
             let port = u16::try_from(port).map_err(|_| Reason::NotAttached)?;

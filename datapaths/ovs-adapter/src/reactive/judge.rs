@@ -36,8 +36,8 @@ impl News {
 pub enum Leaves {
     /// Out of the uplink.
     Uplink {
-        /// Type of service of its outer headers.
-        tos: u8,
+        /// Type of service that its endpoint has; none of one that is sent on.
+        class: Option<u8>,
     },
     /// Out of an endpoint port, of this number.
     Endpoint(u32),
@@ -152,7 +152,9 @@ impl Judge {
             Via::Uplink | Via::Stack => Ok(Judged {
                 kind: Kind::Encapsulated,
                 frame: memory.bytes().to_vec(),
-                leaves: Leaves::Uplink { tos: plan.tos },
+                leaves: Leaves::Uplink {
+                    class: Some(plan.tos),
+                },
             }),
         }
     }
@@ -174,8 +176,7 @@ impl Judge {
                 Transit::Pass => (Kind::Forwarded, 0, Leaves::Stack),
                 Transit::Forward { next, .. } => {
                     apply::forward(&mut slice, &next, &changes).ok_or(Reason::NoRoom)?;
-                    // By the class of packets that go on, whatever theirs was.
-                    (Kind::Forwarded, 0, Leaves::Uplink { tos: 0 })
+                    (Kind::Forwarded, 0, Leaves::Uplink { class: None })
                 }
                 Transit::Deliver { port } => {
                     apply::deliver(&mut slice, &changes).ok_or(Reason::NoRoom)?;
