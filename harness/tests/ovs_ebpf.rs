@@ -1,7 +1,7 @@
 //! The eBPF datapath behind Open vSwitch on live packets: that flows are followed, and that no packet follows a flow for long
 //! once a rule was changed by hand.
 
-use datapath_api::{Datapath, Enclosure, Outside, Running};
+use datapath_api::{Datapath, Enclosure, Outside, PORT_MTU, Running};
 use datapath_ovs_ebpf::object::Hook;
 use datapath_ovs_ebpf::running::Droplet;
 use datapath_ovs_ebpf::{Asked, OVS_EBPF, OVS_EBPF_XDP};
@@ -12,7 +12,7 @@ use ovs_adapter::{Flavour, Installation};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use topologies::catalogue;
-use topologies::frame::FrameLen;
+use topologies::frame::{self, FrameLen};
 use topologies::provision::{Port, Provision};
 use topologies::topology::Parameters;
 
@@ -43,6 +43,11 @@ fn main() {
         ));
     }
     trials.push(Trial::test("flows_of_the_core_are_followed", core));
+    trials.push(Trial::test("flows_go_on_while_the_switch_hangs", hangs));
+    trials.push(Trial::test(
+        "a_frame_that_is_too_long_harms_no_other",
+        too_long,
+    ));
     let trials = trials
         .into_iter()
         .map(|trial| trial.with_ignored_flag(!missing.is_empty()))
@@ -197,6 +202,46 @@ fn core() -> Result<(), Failed> {
     if counters.encapsulated < followed + u64::from(FLOWS) {
         let reason = format!("{followed} by flows, first {before} by the core, but {counters:?}");
         return Err(reason.into());
+    }
+    Box::new(live.droplet).stop()?;
+    Ok(())
+}
+
+fn hangs() -> Result<(), Failed> {
+    let mut live = Live::start(Asked::Switch, Hook::Tc)?;
+    live.until("all come out, by flows", |live, received| {
+        Ok(received == FLOWS as usize && live.followed()? >= u64::from(FLOWS))
+    })?;
+    // The main thread of the switch is the first; all stop.
+    let switch = *live.droplet.threads().first().ok_or("no thread")?;
+    switch.pause_process(true)?;
+    let passes: Result<Vec<_>, _> = (0..20).map(|_| live.pass()).collect();
+    switch.pause_process(false)?;
+    let came: usize = passes?.iter().sum();
+    if came < 10 * FLOWS as usize {
+        return Err(format!("{came} frames of {} came out", 20 * FLOWS).into());
+    }
+    Box::new(live.droplet).stop()?;
+    Ok(())
+}
+
+fn too_long() -> Result<(), Failed> {
+    let mut live = Live::start(Asked::Core, Hook::Tc)?;
+    let direction = catalogue::find("encap", Parameters::new(1, FLOWS)?)?.traffic();
+    let direction = direction.first().ok_or("no traffic")?;
+    // With outer headers it is more than the uplink carries.
+    let payload = vec![0; usize::from(PORT_MTU) - 50];
+    let frame = frame::inner_with_payload(&direction.flows.flow(0), &payload);
+    let socket = live.outside.socket(live.port)?;
+    for _ in 0..3 {
+        socket.send(&frame)?;
+    }
+    live.until("the others come out", |_, received| {
+        Ok(received == FLOWS as usize)
+    })?;
+    let counters = live.droplet.counters()?;
+    if counters.refused_total() == 0 {
+        return Err(format!("nothing was refused: {counters:?}").into());
     }
     Box::new(live.droplet).stop()?;
     Ok(())

@@ -77,9 +77,7 @@ fn forward<H: Hook>(hook: &H) -> i32 {
                 None
             }
         };
-        if found.is_some() {
-            account(flow, hook.len(), now());
-        }
+        account(flow, hook.len(), now());
     }
     let now = now();
     let is_due = match found {
@@ -90,8 +88,9 @@ fn forward<H: Hook>(hook: &H) -> i32 {
         }
     };
     if is_due && hand_over(hook, &scratch.key, port) {
-        if found.is_some() {
+        if let Some(flow) = found {
             count(Count::Renewed);
+            renewed(flow, now);
         }
         return H::DROP;
     }
@@ -99,11 +98,17 @@ fn forward<H: Hook>(hook: &H) -> i32 {
         lose(port);
         return H::DROP;
     };
-    account(flow, hook.len() - inner as u32, now);
+    let len = hook.len() - inner as u32;
     if inner > 0 && !hook.strip(inner as u32) {
         return fail::<H>();
     }
-    act(hook, flow, &scratch.key)
+    match act(hook, flow, &scratch.key) {
+        Some(action) => {
+            account(flow, len, now);
+            action
+        }
+        None => fail::<H>(),
+    }
 }
 
 /// Makes a key one of no packet: word by word, for which LLVM would call a function that does it byte by byte.
@@ -145,11 +150,13 @@ fn account(flow: *mut Flow, bytes: u32, now: u64) {
     }
 }
 
+/// When another packet of a flow that is to be judged anew is tried, in nanoseconds. The others go on meanwhile, and so does
+/// this one if too many wait.
+const AGAIN: u64 = 1_000_000_000;
+
 /// Whether a flow is to be judged anew, and this packet is the one.
 #[inline(always)]
 fn is_due(flow: *mut Flow, now: u64) -> bool {
-    /// The others go on meanwhile, and so does this one if too many wait.
-    const AGAIN: u64 = 1_000_000_000;
     // SAFETY: a word of a map's value, which any processor may write.
     unsafe {
         let renew = &raw mut (*flow).renew;
@@ -162,15 +169,27 @@ fn is_due(flow: *mut Flow, now: u64) -> bool {
     true
 }
 
+/// Notes when a flow is to be judged anew that just was.
+#[inline(always)]
+fn renewed(flow: *mut Flow, now: u64) {
+    // SAFETY: words of a map's value; the interval does not change as long as anything leads to it.
+    unsafe {
+        let interval = (&raw const (*flow).interval).read_volatile();
+        if interval > AGAIN {
+            (&raw mut (*flow).renew).write_volatile(now + interval);
+        }
+    }
+}
+
 #[inline(always)]
 fn fail<H: Hook>() -> i32 {
     count(Count::Failed);
     H::DROP
 }
 
-/// Does what a flow says.
+/// Does what a flow says; nothing if that cannot be done.
 #[inline(always)]
-fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key) -> i32 {
+fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key) -> Option<i32> {
     for at in 0..STEPS {
         // SAFETY: a value of a map, which does not change as long as anything leads to it.
         let step = unsafe { &(*flow).steps[at] };
@@ -178,19 +197,15 @@ fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key) -> i32 {
         let done = match step.operation {
             0 => {
                 count(Count::Dropped);
-                return H::DROP;
+                return Some(H::DROP);
             }
             operation::OUTPUT => {
                 // SAFETY: as above.
                 let is_last = at + 1 == STEPS || unsafe { (*flow).steps[at + 1].operation } == 0;
                 if is_last {
-                    return match hook.send(step.port) {
-                        Some(action) => {
-                            count(Count::Sent);
-                            action
-                        }
-                        None => fail::<H>(),
-                    };
+                    let action = hook.send(step.port)?;
+                    count(Count::Sent);
+                    return Some(action);
                 }
                 hook.send_copy(step.port).then_some(())
             }
@@ -201,11 +216,9 @@ fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key) -> i32 {
             operation::SET_ARP => set::arp(&mut packet, &step.value, &step.mask),
             _ => None,
         };
-        if done.is_none() {
-            return fail::<H>();
-        }
+        done?;
     }
-    H::DROP
+    Some(H::DROP)
 }
 
 /// Puts a flow's outer headers in front: those of Mizar, or those without options.
@@ -250,6 +263,8 @@ fn hand_over<H: Hook>(hook: &H, key: &Key, port: u32) -> bool {
         let handed = (&raw const (*counters).upcalls).read_volatile();
         handed.wrapping_sub((&raw const (*counters).answered).read_volatile())
     };
+    // An answer may come before the upcall is counted.
+    let waiting = (waiting as i64).max(0) as u64;
     let is_handed = waiting < WAITING
         && if hook.len() as usize + TAG_LEN <= SHORT {
             put::<H, SHORT>(hook, key, port)

@@ -68,6 +68,8 @@ pub struct Flow {
     pub used: u64,
     /// When the next packet is to be judged anew, in the same; never if it is 0.
     pub renew: u64,
+    /// How much later the one after that is, in nanoseconds.
+    pub interval: u64,
     /// Actions; what follows the last has operation 0. No action at all drops.
     pub steps: [Step; STEPS],
     /// Outer headers.
@@ -82,6 +84,7 @@ impl Flow {
         bytes: 0,
         used: 0,
         renew: 0,
+        interval: 0,
         steps: [Step::NONE; STEPS],
         header: [0; HEADER / 8],
     };

@@ -141,14 +141,22 @@ impl PacketSocket {
         sent.map_err(|e| Error::io(format!("sending a frame by {}", self.device), e))
     }
 
-    /// Sends one frame, if the device has room for it; whether it had.
+    /// Sends one frame, if the device takes it; whether it did. It does not take one that there is no room for or that is
+    /// longer than it carries, and none while it is down or gone.
     ///
     /// # Errors
-    /// As [`Self::send`].
+    /// Where anything else is wrong.
     pub fn offer(&self, frame: &[u8]) -> Result<bool, Error> {
+        const NOT_TAKEN: [i32; 4] = [libc::ENOBUFS, libc::EMSGSIZE, libc::ENETDOWN, libc::ENXIO];
         match self.try_send(frame) {
             Ok(()) => Ok(true),
-            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(false),
+            Err(error)
+                if error
+                    .raw_os_error()
+                    .is_some_and(|it| NOT_TAKEN.contains(&it)) =>
+            {
+                Ok(false)
+            }
             Err(e) => Err(Error::io(format!("sending a frame by {}", self.device), e)),
         }
     }

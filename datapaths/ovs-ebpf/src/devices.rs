@@ -134,6 +134,15 @@ impl Devices {
         Ok(counts)
     }
 
+    /// Upcalls that were answered.
+    pub fn answered(&self) -> u64 {
+        let ports = self
+            .real
+            .iter()
+            .filter_map(|(number, _)| self.ports.read(*number));
+        ports.map(|port| port.answered).sum()
+    }
+
     /// Packets without a flow that nobody could be asked about.
     pub fn lost(&self) -> u64 {
         let ports = self
@@ -152,14 +161,14 @@ impl Devices {
 /// Where the kernel refuses.
 pub fn at_ingress(ebpf: &mut Ebpf, name: &str, device: &Interface) -> Result<(), Error> {
     let doing = || format!("attaching {name} to {}", device.name());
-    // Where it is not needed it does no harm, and where it is there already that is no error.
-    let qdisc = qdisc_add_clsact(device.name());
     let program = classifier(ebpf, name).map_err(|e| Error::failed(doing(), e))?;
+    let Err(first) = program.attach(device.name(), TcAttachType::Ingress) else {
+        return Ok(());
+    };
+    let qdisc = qdisc_add_clsact(device.name());
+    qdisc.map_err(|e| Error::failed(doing(), format!("{}, and {}", chain(&first), chain(&e))))?;
     program
         .attach(device.name(), TcAttachType::Ingress)
-        .map_err(|e| match qdisc {
-            Ok(()) => Error::failed(doing(), chain(&e)),
-            Err(qdisc) => Error::failed(doing(), format!("{}, and {}", chain(&e), chain(&qdisc))),
-        })?;
+        .map_err(|e| Error::failed(doing(), chain(&e)))?;
     Ok(())
 }

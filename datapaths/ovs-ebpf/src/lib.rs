@@ -12,7 +12,8 @@
 //! | [`running`] | the droplet |
 //!
 //! Programs are attached by BPF links and maps are pinned nowhere, so that the kernel takes everything down with this
-//! process, however it ends.
+//! process, however it ends. Before Linux 6.6 there are no links for programs at tc: filters go with the device, which goes
+//! with the droplet's namespace.
 
 pub mod devices;
 mod encode;

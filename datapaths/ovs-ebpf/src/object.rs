@@ -43,6 +43,8 @@ pub enum Hook {
 
 /// The object in the kernel, with the maps that are written here.
 pub struct Loaded {
+    /// Where the program hooks in.
+    pub hook: Hook,
     /// Programs, and the other maps.
     pub ebpf: Ebpf,
     /// Flows by their place.
@@ -76,6 +78,7 @@ pub fn load(hook: Hook) -> Result<Loaded, Error> {
     }
     let table = take(&mut ebpf, "TABLE")?;
     Ok(Loaded {
+        hook,
         flows: mapped(&mut ebpf, "FLOW", FLOWS)?,
         masks: mapped(&mut ebpf, "MASK", MASKS)?,
         config: mapped(&mut ebpf, "CONFIG", 1)?,

@@ -124,13 +124,14 @@ impl Droplet {
         let received = received.map(count).iter().sum();
         let lookups = count(Count::ExactHit) + hits + count(Count::Miss);
         let lost = self.devices.lost();
+        let answered = self.devices.answered();
         let table = self.table();
         Ok(SwitchCounters {
             received,
             recirculated: lookups.saturating_sub(received),
             emc_hits: count(Count::ExactHit),
             megaflow_hits: hits,
-            upcalls: count(Count::Miss).saturating_sub(lost),
+            upcalls: answered.saturating_sub(count(Count::Renewed)),
             upcalls_failed: lost,
             lookups_per_megaflow_hit: (new_hits > 0)
                 .then(|| tried.saturating_sub(tried_before) as f64 / new_hits as f64),
@@ -156,6 +157,10 @@ impl Running for Droplet {
         let refused = [
             ("dropped by a flow", totals.of(Kind::Dropped)),
             ("too many without a flow", self.devices.lost()),
+            (
+                "an action failed",
+                self.devices.counts()?[Count::Failed as usize],
+            ),
         ];
         let refused = refused.into_iter().filter(|(_, count)| *count > 0);
         let refused = refused.map(|(reason, count)| (reason.to_owned(), count));

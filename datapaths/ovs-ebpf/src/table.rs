@@ -8,7 +8,7 @@ use crate::encode::{decode, encode};
 use crate::kind::{Kind, Totals};
 use crate::mapped::Mapped;
 use crate::notation::{Action, Match, print_actions, print_match};
-use crate::object::{AtBytes, KeyBytes, Loaded, at_bytes, key_bytes};
+use crate::object::{AtBytes, Hook, KeyBytes, Loaded, at_bytes, key_bytes};
 use aya::maps::{HashMap as Table, MapData, MapError};
 use foldhash::{HashMap, HashMapExt};
 use megaflow::map::{At, Config, FLOWS, MASKS, Mask, Masked};
@@ -85,6 +85,7 @@ const NOBODY: Masked = Masked {
 
 /// See the module's documentation.
 pub struct FlowTable {
+    hook: Hook,
     places: Mapped<Flow>,
     masks: Mapped<Mask>,
     config: Mapped<Config>,
@@ -94,6 +95,8 @@ pub struct FlowTable {
     numbers: HashMap<Key, (u32, usize)>,
     /// In the order in which they are tried.
     order: Vec<u32>,
+    /// The number that a new mask has, if it is not in use: those that were given up rest longest.
+    next_mask: u32,
     free: Vec<u32>,
     /// In the order in which they may have to go, and when each was used last when that was looked at.
     clock: VecDeque<(At, u64)>,
@@ -110,6 +113,7 @@ impl FlowTable {
     /// The table of an object that was loaded; ports and the rest stay with the caller.
     pub fn new(loaded: Loaded) -> (Self, aya::Ebpf, Mapped<megaflow::map::Port>) {
         let Loaded {
+            hook,
             ebpf,
             flows,
             masks,
@@ -118,6 +122,7 @@ impl FlowTable {
             table,
         } = loaded;
         let table = Self {
+            hook,
             places: flows,
             masks,
             config,
@@ -126,6 +131,7 @@ impl FlowTable {
             installed: HashMap::with_capacity(CAPACITY as usize),
             numbers: HashMap::new(),
             order: Vec::new(),
+            next_mask: 0,
             free: (0..FLOWS).rev().collect(),
             clock: VecDeque::with_capacity(2 * FLOWS as usize + 1),
             keys: vec![NOBODY; FLOWS as usize],
@@ -183,7 +189,13 @@ impl FlowTable {
         renewed: Option<Duration>,
     ) -> Result<At, Error> {
         let mut flow = encode(does)?;
-        flow.renew = renewed.map_or(0, |after| now().saturating_add(after.as_nanos() as u64));
+        if self.hook == Hook::Xdp && copies(does) {
+            return Err(Error::Actions("a copy of a packet at XDP"));
+        }
+        if let Some(after) = renewed {
+            flow.interval = after.as_nanos() as u64;
+            flow.renew = now().saturating_add(flow.interval);
+        }
         // A place first: flows may have to go for it, and with them the number of this mask.
         let place = self.place();
         let number = match self.number(&asks.mask) {
@@ -229,6 +241,21 @@ impl FlowTable {
             None => self.take_mask(&asks.mask),
         }
         Ok(at)
+    }
+
+    /// Enters a flow that nobody will enter again: it never has to go for others.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn enter_for_good(
+        &mut self,
+        kind: Kind,
+        asks: &Match,
+        does: &[Action],
+    ) -> Result<(), Error> {
+        self.enter_as(kind, asks, does, None)?;
+        self.clock.pop_back();
+        Ok(())
     }
 
     /// Deletes the flow that asks for this; whether there was one.
@@ -345,8 +372,10 @@ impl FlowTable {
             return Ok(*number);
         }
         let number = (0..MASKS)
+            .map(|after| (self.next_mask + after) % MASKS)
             .find(|number| !self.order.contains(number))
             .ok_or(Error::Masks)?;
+        self.next_mask = (number + 1) % MASKS;
         self.masks.write(
             number,
             Mask {
@@ -453,6 +482,12 @@ impl FlowTable {
         }
         self.resting.push_back((Instant::now(), at.place, *kind));
     }
+}
+
+/// Whether a packet is sent more than once.
+fn copies(does: &[Action]) -> bool {
+    let sends = does.iter().filter(|it| matches!(it, Action::Output(_)));
+    sends.count() > 1
 }
 
 /// The key of the table for a flow whose mask has this number.

@@ -8,7 +8,7 @@ use datapath_ovs_ebpf::table::{CAPACITY, FlowTable};
 use libtest_mimic::{Arguments, Failed, Trial};
 use megaflow::map::{MASKS, Port, Upcall, WAITING};
 use mizar_wire::geneve::ENCAPSULATION_LEN;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zerocopy::FromBytes;
 
 /// The device that a test run takes for the one a frame came by, and its port.
@@ -26,7 +26,7 @@ fn main() {
         eprintln!("ignored: needs root and a BPF toolchain; cargo xtask test");
     }
     type Test = fn(Hook) -> Result<(), Failed>;
-    let tests: [(&str, Test); 10] = [
+    let tests: [(&str, Test); 11] = [
         ("a_flow_is_followed_and_counted", followed),
         ("a_packet_without_a_flow_is_handed_over_whole", missed),
         ("outer_headers_are_put_in_front", encapsulated),
@@ -45,6 +45,7 @@ fn main() {
             storm,
         ),
         ("a_flow_is_judged_anew_by_one_packet", renewed),
+        ("a_packet_is_sent_twice_or_the_flow_is_refused", copied),
         ("a_full_table_lets_go_of_what_was_not_used", full),
     ];
     let trials = tests.into_iter().flat_map(|(name, test)| {
@@ -433,7 +434,42 @@ fn renewed(hook: Hook) -> Result<(), Failed> {
     check(
         bench.run(&frame)? == Became::Sent(frame.clone()),
         "the next goes on",
+    )?;
+    // One that was judged anew is young again for as long as before.
+    let interval = Duration::from_secs(4);
+    bench.table.enter(&asks, &does, Some(interval))?;
+    std::thread::sleep(interval + Duration::from_millis(100));
+    let began = Instant::now();
+    check(bench.run(&frame)? == Became::Dropped, "it is old again")?;
+    std::thread::sleep(Duration::from_millis(1_200));
+    let became = bench.run(&frame)?;
+    // Where the machine slept for longer nothing is known.
+    let is_known = began.elapsed() < interval;
+    check(
+        !is_known || became == Became::Sent(frame),
+        "and young after a second",
     )
+}
+
+fn copied(hook: Hook) -> Result<(), Failed> {
+    let mut bench = Bench::new(hook)?;
+    let entered = bench.enter(PLAIN, "9,9");
+    let frame = packet(2, 60);
+    match hook {
+        // What cannot be done is refused, and stays with who is asked.
+        Hook::Xdp => {
+            check(entered.is_err(), "there are no copies at XDP")?;
+            check(bench.run(&frame)? == Became::Dropped, "it is handed over")?;
+            check(bench.upcalls()?.len() == 1, "it is handed over")
+        }
+        Hook::Tc => {
+            entered?;
+            check(
+                bench.run(&frame)? == Became::Sent(frame.clone()),
+                "it is sent twice",
+            )
+        }
+    }
 }
 
 fn full(hook: Hook) -> Result<(), Failed> {

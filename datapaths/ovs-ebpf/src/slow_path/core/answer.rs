@@ -10,7 +10,7 @@ use datapath_api::{Counters, Error};
 use foldhash::{HashMap, HashMapExt};
 use megaflow::Key;
 use megaflow::map::{At, Upcall};
-use mizar_core::reason::{Reason, Refusal};
+use mizar_core::reason::Reason;
 use mizar_tables::Native;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Be16, Ipv4, Vni};
@@ -45,6 +45,7 @@ struct NewFlow {
 /// A frame to be sent, and the flow for others like it.
 struct Outgoing {
     port: u32,
+    kind: Kind,
     frame: Vec<u8>,
     flow: Option<NewFlow>,
 }
@@ -60,7 +61,7 @@ pub struct Answerer {
     counters: Counters,
     /// Refused packets by reason.
     refused: [u64; Reason::COUNT],
-    no_room: u64,
+    not_taken: u64,
     /// Flows by network and address that their packets are forwarded by.
     by_destination: HashMap<(Vni, Ipv4), Vec<At>>,
     /// Whether any flow was ever rewritten.
@@ -84,7 +85,7 @@ impl Answerer {
             marks,
             counters: Counters::default(),
             refused: [0; Reason::COUNT],
-            no_room: 0,
+            not_taken: 0,
             by_destination: HashMap::new(),
             rewrites: false,
             swept: Instant::now(),
@@ -98,7 +99,7 @@ impl Answerer {
             .iter()
             .map(|reason| reason.text())
             .zip(self.refused);
-        let all = reasons.chain([("no room at a port", self.no_room)]);
+        let all = reasons.chain([("not taken by a port", self.not_taken)]);
         let occurred = all.filter(|(_, count)| *count > 0);
         counters.refused = occurred
             .map(|(reason, count)| (reason.to_owned(), count))
@@ -115,10 +116,23 @@ impl Answerer {
     /// overtakes the first of its flow.
     fn carry_out(&mut self) -> Result<(), Error> {
         let mut outgoing = std::mem::take(&mut self.outgoing);
-        for Outgoing { port, frame, .. } in &outgoing {
-            if let Some(socket) = self.sockets.get(port) {
-                self.no_room += u64::from(!socket.offer(frame)?);
-            }
+        for Outgoing {
+            port, kind, frame, ..
+        } in &outgoing
+        {
+            let Some(socket) = self.sockets.get(port) else {
+                continue;
+            };
+            let counters = &mut self.counters;
+            let count = match kind {
+                _ if !socket.offer(frame)? => &mut self.not_taken,
+                Kind::Passed => &mut counters.passed,
+                Kind::Delivered => &mut counters.delivered,
+                Kind::Forwarded => &mut counters.forwarded,
+                Kind::Encapsulated => &mut counters.encapsulated,
+                Kind::Dropped | Kind::Uncounted => continue,
+            };
+            *count += 1;
         }
         for outgoing in outgoing.drain(..) {
             if let Some(flow) = outgoing.flow {
@@ -130,8 +144,13 @@ impl Answerer {
         Ok(())
     }
 
-    fn send(&mut self, port: u32, frame: Vec<u8>, flow: Option<NewFlow>) {
-        self.outgoing.push(Outgoing { port, frame, flow });
+    fn send(&mut self, port: u32, kind: Kind, frame: Vec<u8>, flow: Option<NewFlow>) {
+        self.outgoing.push(Outgoing {
+            port,
+            kind,
+            frame,
+            flow,
+        });
     }
 
     /// Deletes flows that no longer hold.
@@ -220,7 +239,7 @@ impl Answerer {
             does: vec![Action::Output(UPLINK)],
             destination: (Vni::default(), Ipv4::default()),
         };
-        self.send(UPLINK, frame.to_vec(), Some(flow));
+        self.send(UPLINK, Kind::Uncounted, frame.to_vec(), Some(flow));
     }
 
     /// Sends a packet on, with a flow for others like it.
@@ -242,8 +261,7 @@ impl Answerer {
             Ok(judged) => flow::with_headers_anew(judged),
             Err(reason) => {
                 self.refused[reason as usize] += 1;
-                if reason.refusal() == Refusal::Drop
-                    && is_denial(reason)
+                if is_denial(reason)
                     && let Some(asks) = flow::asks(key)
                 {
                     let flow = NewFlow {
@@ -265,15 +283,8 @@ impl Answerer {
             }
             Leaves::Uplink { .. } => (UPLINK, Kind::Encapsulated),
         };
-        let count = match kind {
-            Kind::Passed => &mut self.counters.passed,
-            Kind::Delivered => &mut self.counters.delivered,
-            Kind::Forwarded => &mut self.counters.forwarded,
-            _ => &mut self.counters.encapsulated,
-        };
-        *count += 1;
         let flow = new_flow(upcall, frame, vni, &judged, (port, kind), news);
-        self.send(port, judged.frame, flow);
+        self.send(port, kind, judged.frame, flow);
         Ok(())
     }
 }
@@ -317,7 +328,7 @@ impl Answer for Answerer {
     fn answer(&mut self, upcall: &Upcall, frame: &[u8]) -> Result<(), Error> {
         let key = &upcall.key;
         if self.marks && key.eth_type == Be16::new(MARKER) {
-            self.send(upcall.port, frame.to_vec(), None);
+            self.send(upcall.port, Kind::Uncounted, frame.to_vec(), None);
             return Ok(());
         }
         let mut news = News::default();

@@ -67,7 +67,7 @@ impl Core {
         let (asks, does) = (for_this(provision.host), [Action::Pop(TUNNEL)]);
         let mut table = flows.lock().unwrap_or_else(PoisonError::into_inner);
         table
-            .enter_as(Kind::Uncounted, &asks, &does, None)
+            .enter_for_good(Kind::Uncounted, &asks, &does)
             .map_err(|error| Error::failed("entering the tunnel's flow", error))?;
         drop(table);
         devices.attach(&ports.namespace)?;

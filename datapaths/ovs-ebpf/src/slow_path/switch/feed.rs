@@ -122,8 +122,10 @@ impl Answer for Feed {
         let Some(device) = self.devices.get_mut(&upcall.port) else {
             return Ok(());
         };
-        // What finds no room is counted by the device as dropped.
-        self.lost += u64::from(!device.socket.offer(frame)?);
+        if !device.socket.offer(frame)? {
+            self.lost += 1;
+            return Ok(());
+        }
         device.sent += 1;
         let is_to_wait = device.sent.is_multiple_of(LOOK);
         self.is_new = true;

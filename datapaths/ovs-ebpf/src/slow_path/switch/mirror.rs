@@ -12,6 +12,7 @@
 use crate::notation::{self, Action, Match};
 use crate::table::{CAPACITY, Error, FlowTable};
 use megaflow::Key;
+use megaflow::map::MASKS;
 use mizar_wire::Be16;
 use ovs_adapter::Appctl;
 use ovs_adapter::droplet::MARKER;
@@ -33,8 +34,18 @@ const _: () = assert!(FLOWS <= CAPACITY);
 struct Known {
     asks: String,
     does: String,
-    /// What was entered for it; `None` if it was left to the switch.
-    entered: Option<Match>,
+    entered: Entered,
+}
+
+/// What became of a flow of the switch here.
+#[derive(Clone, Copy)]
+enum Entered {
+    /// It is one of the programs' flows.
+    As(Match),
+    /// It was left to the switch, since the programs cannot do it.
+    Not,
+    /// It was left to the switch, since there are too many masks now.
+    NotNow,
 }
 
 /// What the last look found.
@@ -80,9 +91,10 @@ impl Mirror {
         let flows = Arc::clone(&self.flows);
         let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
         let has_evicted = std::mem::replace(&mut self.evicted, flows.evicted()) != flows.evicted();
-        let is_there = |known: &Known, flows: &FlowTable| {
-            let evicted = |asks: &Match| has_evicted && flows.age(asks).is_none();
-            !known.entered.as_ref().is_some_and(evicted)
+        let is_there = |known: &Known, flows: &FlowTable| match &known.entered {
+            Entered::As(asks) => !has_evicted || flows.age(asks).is_some(),
+            Entered::Not => true,
+            Entered::NotNow => flows.masks() >= MASKS as usize,
         };
         let mut gone = std::mem::take(&mut self.known);
         let mut found = Found::default();
@@ -109,7 +121,7 @@ impl Mirror {
         let again: HashMap<_, _> = changed.iter().map(|flow| (flow.asks, flow.ufid)).collect();
         for known in gone.into_values() {
             // One that asks for the same takes its place, and no packet misses.
-            if let Some(asks) = known.entered
+            if let Entered::As(asks) = known.entered
                 && !again.contains_key(known.asks.as_str())
             {
                 tracing::debug!(flow = known.asks, "gone from the switch");
@@ -129,13 +141,13 @@ impl Mirror {
         found.left = self
             .known
             .values()
-            .filter(|it| it.entered.is_none())
+            .filter(|it| !matches!(it.entered, Entered::As(_)))
             .count();
         Ok(found)
     }
 
     /// Enters a flow; what was entered.
-    fn enter(&self, flows: &mut FlowTable, asks: &str, does: &str) -> Result<Option<Match>, Error> {
+    fn enter(&self, flows: &mut FlowTable, asks: &str, does: &str) -> Result<Entered, Error> {
         let read = notation::matches(asks).and_then(|asks| Ok((asks, notation::actions(does)?)));
         let (asks, does) = match read {
             Ok(read) => read,
@@ -150,26 +162,29 @@ impl Mirror {
         };
         if !does.iter().all(is_known) || is_marker(&asks.key) {
             flows.delete(&asks)?;
-            return Ok(None);
+            return Ok(Entered::Not);
         }
         let spread = asks.key.hash() % SPREAD.as_millis() as u64;
         match flows.enter(&asks, &does, Some(RENEW + Duration::from_millis(spread))) {
-            Ok(_) => Ok(Some(asks)),
+            Ok(_) => Ok(Entered::As(asks)),
             Err(Error::Kernel(error)) => Err(Error::Kernel(error)),
             Err(error) => {
                 tracing::debug!(%error, "a flow is left to the switch");
                 flows.delete(&asks)?;
-                Ok(None)
+                Ok(match error {
+                    Error::Masks => Entered::NotNow,
+                    _ => Entered::Not,
+                })
             }
         }
     }
 
     /// Nothing is entered, and what may have been there that asked for the same is not followed any more.
-    fn leave(&self, flows: &mut FlowTable, asks: &str) -> Result<Option<Match>, Error> {
+    fn leave(&self, flows: &mut FlowTable, asks: &str) -> Result<Entered, Error> {
         if let Ok(asks) = notation::matches(asks) {
             flows.delete(&asks)?;
         }
-        Ok(None)
+        Ok(Entered::Not)
     }
 }
 

@@ -205,7 +205,7 @@ impl SlowPath for Switch {
         if lost > 0 {
             counters
                 .refused
-                .push(("no room before the switch".to_owned(), lost));
+                .push(("not taken by the switch".to_owned(), lost));
         }
         Ok(counters)
     }
