@@ -38,10 +38,9 @@ struct Known {
 }
 
 /// What became of a flow of the switch here.
-#[derive(Clone, Copy)]
 enum Entered {
     /// It is one of the programs' flows.
-    As(Match),
+    As(Box<Match>),
     /// It was left to the switch, since the programs cannot do it.
     Not,
     /// It was left to the switch, since there are too many masks now.
@@ -166,7 +165,7 @@ impl Mirror {
         }
         let spread = asks.key.hash() % SPREAD.as_millis() as u64;
         match flows.enter(&asks, &does, Some(RENEW + Duration::from_millis(spread))) {
-            Ok(_) => Ok(Entered::As(asks)),
+            Ok(_) => Ok(Entered::As(Box::new(asks))),
             Err(Error::Kernel(error)) => Err(Error::Kernel(error)),
             Err(error) => {
                 tracing::debug!(%error, "a flow is left to the switch");
