@@ -9,6 +9,8 @@
 //! After `--` may come the beginning of the cases wanted, as `encap,1`.
 
 mod common;
+#[path = "common/turns.rs"]
+mod turns;
 
 use anyhow::Context;
 use common::median;
@@ -170,17 +172,7 @@ fn main() -> anyhow::Result<()> {
         .into_iter()
         .map(|datapath| Candidate::new(datapath, &topology, &placement))
         .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut rounds = Vec::new();
-        for number in 0..ROUNDS {
-            // Each has each turn, so that none always comes after the same one.
-            let first = number % candidates.len();
-            candidates.rotate_left(first);
-            let round = candidates.iter_mut().map(Candidate::speed);
-            let mut round = round.collect::<anyhow::Result<Vec<_>>>()?;
-            candidates.rotate_right(first);
-            round.rotate_right(first);
-            rounds.push(round);
-        }
+        let rounds = turns::rounds(&mut candidates, ROUNDS, Candidate::speed)?;
         print!("{case}:");
         for (index, name) in ["null", "burst", "capsule", "ovs-dpdk"]
             .into_iter()

@@ -7,8 +7,6 @@ use datapath_ovs_ebpf::running::Droplet;
 use datapath_ovs_ebpf::{Asked, OVS_EBPF, OVS_EBPF_XDP};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::{Cpu, allowed_cpus};
-use ovs_adapter::droplet::not_installed;
-use ovs_adapter::{Flavour, Installation};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use topologies::catalogue;
@@ -30,7 +28,6 @@ fn main() {
     let missing: Vec<_> = [OVS_EBPF, OVS_EBPF_XDP]
         .iter()
         .flat_map(Datapath::probe)
-        .chain(not_installed(Flavour::Stock))
         .collect();
     if let Some(missing) = missing.first() {
         eprintln!("ignored: needs {missing}");
@@ -145,7 +142,6 @@ impl Live {
 }
 
 fn changed_by_hand(hook: Hook) -> Result<(), Failed> {
-    Installation::find(Flavour::Stock)?;
     let mut live = Live::start(Asked::Switch, hook)?;
     let all = |live: &mut Live, received: usize| {
         let followed = live.followed()?;

@@ -57,6 +57,7 @@ fn forward<H: Hook>(hook: &H) -> i32 {
         (scratch.key.eth_dst, scratch.key.eth_src) = (dst, src);
         scratch.key.eth_type = tag.kind;
     }
+    let now = now();
     let mut found = find(scratch);
     let mut inner = 0;
     if let Some(flow) = found
@@ -77,9 +78,8 @@ fn forward<H: Hook>(hook: &H) -> i32 {
                 None
             }
         };
-        account(flow, hook.len(), now());
+        account(flow, hook.len(), now);
     }
-    let now = now();
     let is_due = match found {
         Some(flow) => is_due(flow, now),
         None => {

@@ -16,8 +16,6 @@ pub const EXACT: u32 = 1 << INDEX_BITS;
 const INDEX_BITS: u32 = 13;
 /// Ports of a datapath, the tunnels' among them.
 pub const PORTS: u32 = 8192;
-/// How often a packet may be looked for again, having come out of a tunnel.
-pub const PASSES: usize = 2;
 
 /// Where in a processor's cache a key has its place.
 #[inline(always)]

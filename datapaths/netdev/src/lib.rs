@@ -14,6 +14,7 @@ mod packet;
 pub mod process;
 mod scratch;
 mod thread;
+mod worker;
 
 pub use awake::Awake;
 pub use generic::has_generic_netlink_family;
@@ -25,6 +26,7 @@ pub use namespace::Namespace;
 pub use packet::PacketSocket;
 pub use scratch::scratch_folder;
 pub use thread::{Cpu, CpuTime, Tid, Urgency, allowed_cpus, pin_current_thread};
+pub use worker::Worker;
 
 use std::io;
 

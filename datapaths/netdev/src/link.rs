@@ -4,6 +4,7 @@ use crate::namespace::Namespace;
 use crate::thread::{Cpu, Tid, Urgency};
 use crate::{Error, ethtool};
 use futures_util::TryStreamExt;
+use rtnetlink::packet_route::link::LinkMessage;
 use rtnetlink::{Handle, LinkUnspec, LinkVeth};
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
@@ -78,9 +79,8 @@ pub fn set_up(namespace: &Arc<Namespace>, name: &str) -> Result<Interface, Error
         on_netlink(async |handle| {
             let index = find(&handle, name).await?;
             let up = LinkUnspec::new_with_index(index).up().build();
-            let doing = || format!("setting {name} up");
-            let set = handle.link().set(up).execute().await;
-            set.map(|()| index).map_err(|e| netlink(doing(), e))
+            change(&handle, up, || format!("setting {name} up")).await?;
+            Ok(index)
         })
     })??;
     Ok(Interface {
@@ -111,13 +111,7 @@ pub fn set_up_with_address(
                 .await
                 .map_err(|e| netlink(doing(), e))?;
             let up = LinkUnspec::new_with_index(index).up().build();
-            let doing = || format!("setting {name} up");
-            handle
-                .link()
-                .set(up)
-                .execute()
-                .await
-                .map_err(|e| netlink(doing(), e))
+            change(&handle, up, || format!("setting {name} up")).await
         })
     })?
 }
@@ -129,12 +123,11 @@ pub fn set_up_with_address(
 pub fn set_hardware_address(interface: &Interface, address: [u8; 6]) -> Result<(), Error> {
     interface.namespace.run(|| {
         on_netlink(async |handle| {
-            let change = LinkUnspec::new_with_index(interface.index)
+            let with_address = LinkUnspec::new_with_index(interface.index)
                 .address(address.to_vec())
                 .build();
             let doing = || format!("giving {} an Ethernet address", interface.name);
-            let set = handle.link().set(change).execute().await;
-            set.map_err(|e| netlink(doing(), e))
+            change(&handle, with_address, doing).await
         })
     })?
 }
@@ -187,12 +180,7 @@ pub fn create_veth(ends: [(&Arc<Namespace>, &str); 2], mtu: u32) -> Result<[Inte
                 .setns_by_fd(second.as_fd().as_raw_fd())
                 .build();
             let doing = || format!("moving {second_name} to its namespace");
-            handle
-                .link()
-                .set(moved)
-                .execute()
-                .await
-                .map_err(|e| netlink(doing(), e))
+            change(&handle, moved, doing).await
         })
     })??;
     let first = prepare(first, first_name, mtu)?;
@@ -206,13 +194,7 @@ fn prepare(namespace: &Arc<Namespace>, name: &str, mtu: u32) -> Result<Interface
         on_netlink(async |handle| {
             let index = find(&handle, name).await?;
             let up = LinkUnspec::new_with_index(index).mtu(mtu).up().build();
-            let doing = || format!("setting {name} up");
-            handle
-                .link()
-                .set(up)
-                .execute()
-                .await
-                .map_err(|e| netlink(doing(), e))?;
+            change(&handle, up, || format!("setting {name} up")).await?;
             Ok(index)
         })
     })??;
@@ -225,6 +207,16 @@ fn prepare(namespace: &Arc<Namespace>, name: &str, mtu: u32) -> Result<Interface
 
 fn netlink(doing: String, source: rtnetlink::Error) -> Error {
     Error::Netlink { doing, source }
+}
+
+/// Changes a device.
+async fn change(
+    handle: &Handle,
+    message: LinkMessage,
+    doing: impl FnOnce() -> String,
+) -> Result<(), Error> {
+    let changed = handle.link().set(message).execute().await;
+    changed.map_err(|e| netlink(doing(), e))
 }
 
 async fn find(handle: &Handle, name: &str) -> Result<u32, Error> {

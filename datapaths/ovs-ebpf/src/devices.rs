@@ -19,7 +19,7 @@ pub struct Devices {
     ports: Arc<Mapped<Port>>,
     real: Vec<(u32, Interface)>,
     /// Devices of a switch behind.
-    behind: Vec<(u32, Interface)>,
+    behind: Vec<Interface>,
 }
 
 impl Devices {
@@ -55,8 +55,7 @@ impl Devices {
         bpf_load::fill(&self.ebpf, "PORT_OF", numbers.into_iter())
             .map_err(|error| Error::failed(doing(), error))?;
         self.real.push((number, real.clone()));
-        self.behind
-            .extend(behind.map(|behind| (number, behind.clone())));
+        self.behind.extend(behind.cloned());
         Ok(())
     }
 
@@ -71,7 +70,7 @@ impl Devices {
 
     fn attach_here(&mut self) -> Result<(), Error> {
         // What is sent out must find its way before anything is handed over.
-        for (_, device) in &self.behind {
+        for device in &self.behind {
             at_ingress(&mut self.ebpf, FROM_SWITCH, device)?;
         }
         if self.hook == Hook::Xdp {
@@ -136,20 +135,18 @@ impl Devices {
 
     /// Upcalls that were answered.
     pub fn answered(&self) -> u64 {
-        let ports = self
-            .real
-            .iter()
-            .filter_map(|(number, _)| self.ports.read(*number));
-        ports.map(|port| port.answered).sum()
+        self.sum(|port| port.answered)
     }
 
     /// Packets without a flow that nobody could be asked about.
     pub fn lost(&self) -> u64 {
-        let ports = self
-            .real
-            .iter()
-            .filter_map(|(number, _)| self.ports.read(*number));
-        ports.map(|port| port.lost).sum()
+        self.sum(|port| port.lost)
+    }
+
+    fn sum(&self, of: fn(&Port) -> u64) -> u64 {
+        let ports = self.real.iter();
+        let ports = ports.filter_map(|(number, _)| self.ports.read(*number));
+        ports.map(|port| of(&port)).sum()
     }
 }
 

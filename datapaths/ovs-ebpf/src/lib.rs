@@ -25,7 +25,6 @@ pub mod object;
 pub mod running;
 pub mod slow_path;
 pub mod table;
-mod worker;
 
 use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
 use netdev::Cpu;

@@ -108,8 +108,7 @@ impl Droplet {
     }
 
     /// What the programs counted, in the words of a switch.
-    fn inside(&mut self) -> Result<SwitchCounters, Error> {
-        let counts = self.devices.counts()?;
+    fn inside(&mut self, counts: &[u64; Count::COUNT as usize], lost: u64) -> SwitchCounters {
         let count = |what: Count| counts[what as usize];
         let (hits, tried) = (count(Count::MaskHit), count(Count::MasksTried));
         let (hits_before, tried_before) = std::mem::replace(&mut self.looked, (hits, tried));
@@ -123,10 +122,9 @@ impl Droplet {
         ];
         let received = received.map(count).iter().sum();
         let lookups = count(Count::ExactHit) + hits + count(Count::Miss);
-        let lost = self.devices.lost();
         let answered = self.devices.answered();
         let table = self.table();
-        Ok(SwitchCounters {
+        SwitchCounters {
             received,
             recirculated: lookups.saturating_sub(received),
             emc_hits: count(Count::ExactHit),
@@ -138,7 +136,7 @@ impl Droplet {
             flows: Some(table.len() as u64),
             masks: Some(table.masks() as u64),
             ..SwitchCounters::default()
-        })
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, FlowTable> {
@@ -149,6 +147,7 @@ impl Droplet {
 impl Running for Droplet {
     fn counters(&mut self) -> Result<Counters, Error> {
         let mut counters = self.slow_path.counters()?;
+        let (counts, lost) = (self.devices.counts()?, self.devices.lost());
         let totals = self.table().totals();
         counters.encapsulated += totals.of(Kind::Encapsulated);
         counters.forwarded += totals.of(Kind::Forwarded);
@@ -156,16 +155,13 @@ impl Running for Droplet {
         counters.passed += totals.of(Kind::Passed);
         let refused = [
             ("dropped by a flow", totals.of(Kind::Dropped)),
-            ("too many without a flow", self.devices.lost()),
-            (
-                "an action failed",
-                self.devices.counts()?[Count::Failed as usize],
-            ),
+            ("too many without a flow", lost),
+            ("an action failed", counts[Count::Failed as usize]),
         ];
         let refused = refused.into_iter().filter(|(_, count)| *count > 0);
         let refused = refused.map(|(reason, count)| (reason.to_owned(), count));
         counters.refused.extend(refused);
-        counters.switch = Some(Box::new(self.inside()?));
+        counters.switch = Some(Box::new(self.inside(&counts, lost)));
         Ok(counters)
     }
 

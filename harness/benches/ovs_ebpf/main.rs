@@ -12,6 +12,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod flow;
+#[path = "../common/turns.rs"]
+mod turns;
 
 use anyhow::Context;
 use common::median;
@@ -157,21 +159,6 @@ impl Drop for Candidate {
     }
 }
 
-/// Speeds in rounds, each candidate having each turn.
-fn rounds(candidates: &mut [Candidate]) -> anyhow::Result<Vec<Vec<f64>>> {
-    let mut rounds = Vec::new();
-    for number in 0..ROUNDS {
-        let first = number % candidates.len();
-        candidates.rotate_left(first);
-        let round = candidates.iter_mut().map(Candidate::speed);
-        let mut round = round.collect::<anyhow::Result<Vec<_>>>()?;
-        candidates.rotate_right(first);
-        round.rotate_right(first);
-        rounds.push(round);
-    }
-    Ok(rounds)
-}
-
 /// Medians of the rate in Mpps, and of its ratio to that of another candidate.
 fn medians(rounds: &[Vec<f64>], of: usize, to: usize) -> anyhow::Result<(f64, f64)> {
     Ok((
@@ -216,7 +203,7 @@ fn forward(placement: &Placement) -> anyhow::Result<()> {
             )?,
             Candidate::new("flow", &flow, &topology, placement, Sinks::WithTheDatapath)?,
         ];
-        let rounds = rounds(&mut pair)?;
+        let rounds = turns::rounds(&mut pair, ROUNDS, Candidate::speed)?;
         for (index, candidate) in pair.iter().enumerate() {
             let (rate, ratio) = medians(&rounds, index, 0)?;
             println!(
@@ -277,7 +264,7 @@ fn overlay(placement: &Placement) -> anyhow::Result<()> {
                 .iter()
                 .map(|(name, what, _)| Candidate::new(name, what, &topology, placement, sinks))
                 .collect::<anyhow::Result<Vec<_>>>()?;
-            let rounds = rounds(&mut candidates)?;
+            let rounds = turns::rounds(&mut candidates, ROUNDS, Candidate::speed)?;
             for (index, (candidate, (.., asked))) in candidates.iter().zip(datapaths).enumerate() {
                 let (rate, ratio) = medians(&rounds, index, 0)?;
                 let verdict = verdict(ratio, asked.filter(|_| name != "hop"));
@@ -319,7 +306,7 @@ fn flows(placement: &Placement) -> anyhow::Result<()> {
                     )
                 })
                 .collect::<anyhow::Result<Vec<_>>>()?;
-            let rounds = rounds(&mut candidates)?;
+            let rounds = turns::rounds(&mut candidates, ROUNDS, Candidate::speed)?;
             for (index, candidate) in candidates.iter().enumerate() {
                 let (rate, _) = medians(&rounds, index, 0)?;
                 cells.push((candidate.name.clone(), rate));

@@ -72,7 +72,7 @@ impl Droplet {
     fn attached(plan: &Plan<'_>, ports: &Ports, cpu: Cpu) -> Result<Self, Error> {
         let (switch, controller) = start(plan, ports, Some(cpu))?;
         let mut threads = Tid::of_process(switch.instance.pid())?;
-        if let Some(tid) = controller.as_ref().and_then(Controller::tid) {
+        if let Some(tid) = controller.as_ref().map(Controller::tid) {
             tid.pin(cpu)?;
             threads.push(tid);
         }

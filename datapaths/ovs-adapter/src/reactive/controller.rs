@@ -5,11 +5,9 @@ use super::{CONTROLLER, Kind};
 use crate::Error;
 use crate::openflow::Connection;
 use mizar_tables::Native;
-use netdev::Tid;
+use netdev::{Tid, Worker};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use topologies::provision::{DirectPath, Provision};
 
@@ -20,10 +18,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Controller {
     core: Arc<Mutex<Core>>,
-    ending: Arc<AtomicBool>,
-    failure: Arc<Mutex<Option<String>>>,
-    thread: Option<JoinHandle<()>>,
-    tid: Option<Tid>,
+    worker: Worker,
 }
 
 impl Controller {
@@ -35,34 +30,14 @@ impl Controller {
         let mut connection = Connection::open(socket)?;
         connection.want_packet_ins()?;
         let core = Arc::new(Mutex::new(Core::new(tables, provision.host)));
-        let ending = Arc::new(AtomicBool::new(false));
-        let failure = Arc::<Mutex<Option<String>>>::default();
-        let (shared, end, failed) = (Arc::clone(&core), Arc::clone(&ending), Arc::clone(&failure));
-        let (started, ready) = std::sync::mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("controller".to_owned())
-            .spawn(move || {
-                let _ = started.send(Tid::current());
-                while !end.load(Ordering::Relaxed) {
-                    if let Err(error) = answer(&mut connection, &shared) {
-                        *lock(&failed) = Some(error.to_string());
-                        return;
-                    }
-                }
-            })
-            .map_err(Error::io("starting the controller"))?;
-        Ok(Self {
-            core,
-            ending,
-            failure,
-            thread: Some(thread),
-            tid: ready.recv().ok(),
-        })
+        let shared = Arc::clone(&core);
+        let worker = Worker::start("controller", move || answer(&mut connection, &shared))?;
+        Ok(Self { core, worker })
     }
 
     /// The thread.
-    pub fn tid(&self) -> Option<Tid> {
-        self.tid
+    pub fn tid(&self) -> Tid {
+        self.worker.tid()
     }
 
     /// The core's direct paths, in no order.
@@ -85,22 +60,12 @@ impl Controller {
     /// # Errors
     /// See above.
     pub fn check(&self) -> Result<(), Error> {
-        match lock(&self.failure).as_ref() {
+        match self.worker.failure() {
             None => Ok(()),
             Some(reason) => Err(Error::OpenFlow {
                 doing: "answering packet-ins".to_owned(),
-                reason: reason.clone(),
+                reason,
             }),
-        }
-    }
-}
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was its own; there is nothing to clean up after it.
-            let _ = thread.join();
         }
     }
 }

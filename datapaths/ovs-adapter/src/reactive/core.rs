@@ -1,6 +1,6 @@
 //! The core as a controller: what becomes of a packet-in.
 
-use super::judge::{Judge, Judged, Leaves, News};
+use super::judge::{Judge, Judged, Leaves, News, addresses};
 use super::rules::{self, Became};
 use super::{Kind, SENT, frame, is_denial, reason};
 use crate::flow::packet::Packet;
@@ -13,7 +13,6 @@ use mizar_wire::{Ipv4, Vni, ethernet, ipv4};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 use topologies::provision::{DirectPath, EndpointPort, Host};
-use zerocopy::FromBytes;
 
 /// A flow's rule is not sent again within this time: its first packets come here one after another before the
 /// switch has it.
@@ -232,12 +231,6 @@ fn key(kind: Kind, vni: Vni, ip: Ipv4) -> u64 {
 /// The address that a packet is forwarded by.
 fn destination(packet: &Packet) -> Option<Ipv4> {
     addresses(&packet.frame).map(|(_, dst)| dst)
-}
-
-/// Source and destination of an inner frame.
-fn addresses(frame: &[u8]) -> Option<(Ipv4, Ipv4)> {
-    let (ip, _) = ipv4::Header::read_from_prefix(frame.get(ethernet::LEN..)?).ok()?;
-    Some((ip.src, ip.dst))
 }
 
 /// A frame as the switch sends it.

@@ -9,9 +9,9 @@ use mizar_core::verdict::{Agent, Changes, Transit, Via};
 use mizar_core::{agent, apply, transit};
 use mizar_tables::Native;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
-use mizar_wire::{Ipv4, Vni};
+use mizar_wire::{Ipv4, Vni, ethernet, ipv4};
 use topologies::provision::{DirectPath, Host};
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// What one packet taught.
 #[derive(Debug, Default)]
@@ -193,9 +193,13 @@ impl Judge {
     fn watched<'a>(&'a mut self, news: &'a mut News) -> Watched<'a> {
         Watched {
             tables: &mut self.tables,
-            changed: &mut news.changed,
-            moved: &mut news.moved,
-            rewritten: &mut news.rewritten,
+            news,
         }
     }
+}
+
+/// Source and destination of an inner frame of IPv4.
+pub fn addresses(frame: &[u8]) -> Option<(Ipv4, Ipv4)> {
+    let (ip, _) = ipv4::Header::read_from_prefix(frame.get(ethernet::LEN..)?).ok()?;
+    Some((ip.src, ip.dst))
 }

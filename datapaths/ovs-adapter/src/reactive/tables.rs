@@ -1,5 +1,6 @@
 //! The core's tables, with an eye on what changes in them.
 
+use super::judge::News;
 use mizar_core::Tables;
 use mizar_core::established::Established;
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
@@ -7,32 +8,27 @@ use mizar_core::tables::{
     CidrKey, Endpoint, EndpointKey, Enforced, Group, Host, LabelKey, PortKey,
 };
 use mizar_tables::Native;
+use mizar_wire::Vni;
 use mizar_wire::geneve::FlowTarget;
-use mizar_wire::{Ipv4, Vni};
 
 /// Tables, and the destinations about which they say something new.
 pub struct Watched<'a> {
     pub tables: &'a mut Native,
-    /// VNI and overlay address.
-    pub changed: &'a mut Vec<(Vni, Ipv4)>,
-    /// Of these, sources whose host is another than before.
-    pub moved: &'a mut Vec<(Vni, Ipv4)>,
-    /// Source and destination of flows that are rewritten from now on.
-    pub rewritten: &'a mut Vec<(Ipv4, Ipv4)>,
+    pub news: &'a mut News,
 }
 
 impl Watched<'_> {
     fn note(&mut self, flow: &FlowKey) {
-        self.rewritten.push((flow.src(), flow.dst()));
+        self.news.rewritten.push((flow.src(), flow.dst()));
     }
 }
 
 impl Tables for Watched<'_> {
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
         if let Some(vni) = Vni::new(key.vni()) {
-            self.changed.push((vni, key.ip()));
+            self.news.changed.push((vni, key.ip()));
             if self.tables.direct_path(key).is_some() {
-                self.moved.push((vni, key.ip()));
+                self.news.moved.push((vni, key.ip()));
             }
         }
         self.tables.set_direct_path(key, host);

@@ -10,10 +10,24 @@ pub mod core;
 pub mod switch;
 pub mod upcalls;
 
+use crate::notation::Match;
 use datapath_api::{Counters, Error};
 use netdev::Tid;
+use ovs_adapter::settings::IDLE;
 use std::path::PathBuf;
+use std::time::Duration;
 use topologies::provision::DirectPath;
+
+/// After how long a packet of a flow comes here again, at the earliest: well before the flow is taken for idle, and rules
+/// that were learned expire.
+const RENEW: Duration = Duration::from_secs(IDLE.as_secs() / 3);
+/// Over how long renewals are spread: flows that began together would come together again.
+const SPREAD: Duration = RENEW;
+
+/// After how long a packet of this flow comes here again.
+pub fn renewal(asks: &Match) -> Duration {
+    RENEW + Duration::from_millis(asks.key.hash() % SPREAD.as_millis() as u64)
+}
 
 /// A slow path, while the programs are attached.
 pub trait SlowPath: Send {

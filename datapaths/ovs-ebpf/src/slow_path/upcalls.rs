@@ -1,11 +1,10 @@
 //! The thread that takes upcalls from the programs, in their order.
 
 use crate::mapped::Mapped;
-use crate::worker::Worker;
 use aya::maps::{MapData, RingBuf};
 use datapath_api::Error;
 use megaflow::map::{Port, Upcall};
-use netdev::Tid;
+use netdev::{Tid, Worker};
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,11 +45,11 @@ impl Upcalls {
         ports: Arc<Mapped<Port>>,
         answer: Arc<Mutex<A>>,
     ) -> Result<Self, Error> {
-        Worker::start("upcalls", move || {
+        let worker = Worker::start("upcalls", move || {
             wait(&ring);
             take(&mut ring, &ports, &answer)
-        })
-        .map(Self)
+        })?;
+        Ok(Self(worker))
     }
 
     /// The thread.
@@ -63,7 +62,7 @@ impl Upcalls {
     /// # Errors
     /// See above.
     pub fn check(&self) -> Result<(), Error> {
-        self.0.check()
+        check(&self.0, "answering upcalls")
     }
 }
 
@@ -113,4 +112,10 @@ fn wait(ring: &RingBuf<MapData>) {
     };
     // SAFETY: one valid entry. What goes wrong shows in the next call.
     unsafe { libc::poll(&raw mut wanted, 1, LOOK.as_millis() as i32) };
+}
+
+/// An error if a worker ended by itself in `doing` something.
+pub fn check(worker: &Worker, doing: &str) -> Result<(), Error> {
+    let failure = worker.failure();
+    failure.map_or(Ok(()), |reason| Err(Error::failed(doing, reason)))
 }

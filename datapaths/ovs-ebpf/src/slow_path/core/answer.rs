@@ -4,6 +4,7 @@ use super::flow;
 use super::numbers::{self, STACK, TUNNEL, UPLINK};
 use crate::kind::Kind;
 use crate::notation::{Action, Match};
+use crate::slow_path::renewal;
 use crate::slow_path::upcalls::Answer;
 use crate::table::{self, FlowTable};
 use datapath_api::{Counters, Error};
@@ -16,7 +17,7 @@ use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Be16, Ipv4, Vni};
 use netdev::PacketSocket;
 use ovs_adapter::droplet::MARKER;
-use ovs_adapter::reactive::judge::{Judge, Judged, Leaves, News};
+use ovs_adapter::reactive::judge::{Judge, Judged, Leaves, News, addresses};
 use ovs_adapter::reactive::{self, is_denial};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,10 +25,6 @@ use topologies::provision::DirectPath;
 
 /// A flow is not entered again within this time: its first packets come here one after another.
 const AGAIN: Duration = Duration::from_millis(200);
-/// After how long the core sees a flow again, at the earliest, and over how long this is spread: flows that began together
-/// would come together again.
-const RENEW: Duration = Duration::from_secs(20);
-const SPREAD: Duration = Duration::from_secs(20);
 /// How long a flow stays that no packet follows.
 const IDLE: Duration = Duration::from_secs(60);
 /// How often such are looked for.
@@ -203,9 +200,7 @@ impl Answerer {
         if age.is_some_and(|age| age < AGAIN) {
             return Ok(());
         }
-        let spread = asks.key.hash() % SPREAD.as_millis() as u64;
-        let renewed = RENEW + Duration::from_millis(spread);
-        let at = match flows.enter_as(kind, &asks, &does, Some(renewed)) {
+        let at = match flows.enter_as(kind, &asks, &does, Some(renewal(&asks))) {
             Ok(at) => at,
             Err(table::Error::Kernel(error)) => return Err(table::Error::Kernel(error)),
             // Its packets come here then, one by one.
@@ -306,7 +301,7 @@ fn new_flow(
     } else {
         leaves
     };
-    let (_, dst) = flow::addresses(inner)?;
+    let (_, dst) = addresses(inner)?;
     // What this very packet taught: the next one of its flow is decided about in another way.
     let is_old =
         news.changed.contains(&(vni, dst)) || news.rewritten.contains(&(key.ip_src, key.ip_dst));

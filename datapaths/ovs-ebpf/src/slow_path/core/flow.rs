@@ -45,7 +45,8 @@ pub fn asks(key: &Key) -> Option<Match> {
         mask.tunnel_flags = u16::MAX;
         (mask.tunnel_tos, mask.tunnel_ttl) = (u8::MAX, u8::MAX);
         (mask.tunnel_src, mask.tunnel_dst) = (ALL_IP, ALL_IP);
-        mask.vni = u32::MAX;
+        // All bits that there are.
+        mask.vni = 0x00ff_ffff;
         mask.options_len = u16::MAX;
         mask.options = [u64::MAX; OPTIONS / 8];
     }
@@ -174,12 +175,6 @@ fn is_made_by(sets: &[Set], before: &[u8], after: &[u8]) -> bool {
         .is_some()
     });
     is_done && bytes == after
-}
-
-/// Addresses of the frame of IPv4 that `frame` is.
-pub fn addresses(frame: &[u8]) -> Option<(Ipv4, Ipv4)> {
-    let (ip, _) = ipv4::Header::read_from_prefix(frame.get(ethernet::LEN..)?).ok()?;
-    Some((ip.src, ip.dst))
 }
 
 /// Where a frame with a key begins in the frame that came by a device.

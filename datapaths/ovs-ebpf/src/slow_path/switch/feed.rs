@@ -24,11 +24,8 @@ const PAUSE: Duration = Duration::from_micros(50);
 struct Device {
     name: String,
     socket: PacketSocket,
+    /// Frames that were sent to it, by whomever.
     sent: u64,
-    /// Frames that the switch had taken when this was last looked at.
-    taken: u64,
-    /// The same when nothing was sent yet.
-    before: u64,
 }
 
 /// See the module's documentation.
@@ -52,68 +49,47 @@ impl Feed {
         devices: &[(u32, String)],
         told: SyncSender<()>,
     ) -> Result<Self, Error> {
-        let statistics = namespace
+        let mut statistics = namespace
             .run(|| File::open("/proc/thread-self/net/dev"))?
             .map_err(|error| Error::failed("opening the statistics of devices", error))?;
-        let mut feed = Self {
-            devices: HashMap::new(),
+        let mut known = HashMap::new();
+        for (port, name) in devices {
+            let device = Device {
+                sent: taken(&mut statistics, name)?,
+                socket: PacketSocket::for_sending(namespace, name)?,
+                name: name.clone(),
+            };
+            known.insert(*port, device);
+        }
+        Ok(Self {
+            devices: known,
             statistics,
             told,
             is_new: false,
             lost: 0,
-        };
-        for (port, name) in devices {
-            let before = feed.taken(name)?;
-            let device = Device {
-                name: name.clone(),
-                socket: PacketSocket::for_sending(namespace, name)?,
-                sent: 0,
-                taken: 0,
-                before,
-            };
-            feed.devices.insert(*port, device);
-        }
-        Ok(feed)
+        })
     }
 
     /// Frames that there was no room for.
     pub fn lost(&self) -> u64 {
         self.lost
     }
+}
 
-    /// Frames that a device handed to the switch, or had no room for.
-    fn taken(&mut self, name: &str) -> Result<u64, Error> {
-        let mut text = String::new();
-        self.statistics
-            .rewind()
-            .and_then(|()| self.statistics.read_to_string(&mut text))
-            .map_err(|error| Error::failed("reading the statistics of devices", error))?;
-        taken(&text, name)
-            .ok_or_else(|| Error::failed("reading the statistics of devices", name.to_owned()))
-    }
-
-    /// Waits until the switch has taken enough for more.
-    fn wait(&mut self, port: u32) -> Result<(), Error> {
-        let began = Instant::now();
-        loop {
-            let Some(device) = self.devices.get(&port) else {
-                return Ok(());
-            };
-            let (name, before) = (device.name.clone(), device.before);
-            let taken = self.taken(&name)?.wrapping_sub(before);
-            let Some(device) = self.devices.get_mut(&port) else {
-                return Ok(());
-            };
-            device.taken = taken;
-            if device.sent.saturating_sub(taken) + LOOK <= WAITING {
-                return Ok(());
-            }
-            if began.elapsed() > PATIENCE {
-                let reason = format!("it took no frame of {name} in {} s", PATIENCE.as_secs());
-                return Err(Error::failed("giving a frame to the switch", reason));
-            }
-            std::thread::sleep(PAUSE);
+/// Waits until the switch has taken enough for more.
+fn wait(device: &Device, statistics: &mut File) -> Result<(), Error> {
+    let began = Instant::now();
+    loop {
+        let taken = taken(statistics, &device.name)?;
+        if device.sent.saturating_sub(taken) + LOOK <= WAITING {
+            return Ok(());
         }
+        if began.elapsed() > PATIENCE {
+            let (name, seconds) = (&device.name, PATIENCE.as_secs());
+            let reason = format!("it took no frame of {name} in {seconds} s");
+            return Err(Error::failed("giving a frame to the switch", reason));
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -127,13 +103,11 @@ impl Answer for Feed {
             return Ok(());
         }
         device.sent += 1;
-        let is_to_wait = device.sent.is_multiple_of(LOOK);
         self.is_new = true;
-        if is_to_wait {
-            self.wait(upcall.port)
-        } else {
-            Ok(())
+        if device.sent.is_multiple_of(LOOK) {
+            wait(device, &mut self.statistics)?;
         }
+        Ok(())
     }
 
     fn tidy(&mut self) -> Result<(), Error> {
@@ -145,8 +119,19 @@ impl Answer for Feed {
     }
 }
 
+/// Frames that a device handed to the switch, or had no room for.
+fn taken(statistics: &mut File, name: &str) -> Result<u64, Error> {
+    let doing = "reading the statistics of devices";
+    let mut text = String::new();
+    statistics
+        .rewind()
+        .and_then(|()| statistics.read_to_string(&mut text))
+        .map_err(|error| Error::failed(doing, error))?;
+    sent_or_dropped(&text, name).ok_or_else(|| Error::failed(doing, format!("{name} is missing")))
+}
+
 /// Frames that a device sent or dropped, by `/proc/net/dev` (`dev_seq_printf_stats` of net/core/net-procfs.c).
-fn taken(text: &str, name: &str) -> Option<u64> {
+fn sent_or_dropped(text: &str, name: &str) -> Option<u64> {
     let of_device = |line: &str| {
         let (device, numbers) = line.split_once(':')?;
         (device.trim() == name).then(|| numbers.to_owned())
@@ -170,8 +155,8 @@ mod tests {
     lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0
 behind1:    640      10    0    1    0     0          0         0     1280      20    0    3    0     0       0          0
 ";
-        assert_eq!(taken(text, "behind1"), Some(23));
-        assert_eq!(taken(text, "lo"), Some(0));
-        assert_eq!(taken(text, "behind"), None);
+        assert_eq!(sent_or_dropped(text, "behind1"), Some(23));
+        assert_eq!(sent_or_dropped(text, "lo"), Some(0));
+        assert_eq!(sent_or_dropped(text, "behind"), None);
     }
 }

@@ -10,22 +10,16 @@
 //! packets.
 
 use crate::notation::{self, Action, Match};
+use crate::slow_path::renewal;
 use crate::table::{CAPACITY, Error, FlowTable};
 use megaflow::Key;
 use megaflow::map::MASKS;
 use mizar_wire::Be16;
 use ovs_adapter::Appctl;
 use ovs_adapter::droplet::MARKER;
-use ovs_adapter::settings::{FLOWS, IDLE};
+use ovs_adapter::settings::FLOWS;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-/// After how long a packet of a flow is given to the switch again, at the earliest: well before the switch takes the flow
-/// for idle, and rules by which it learned for expired.
-const RENEW: Duration = Duration::from_secs(IDLE.as_secs() / 3);
-/// Over how long renewals are spread, since flows that began together would come together again.
-const SPREAD: Duration = Duration::from_secs(IDLE.as_secs() / 3);
 
 // There is room for all of its flows.
 const _: () = assert!(FLOWS <= CAPACITY);
@@ -117,11 +111,11 @@ impl Mirror {
             }
         }
         let failed = |error| datapath_api::Error::failed("mirroring a flow of the switch", error);
-        let again: HashMap<_, _> = changed.iter().map(|flow| (flow.asks, flow.ufid)).collect();
+        let again: HashSet<_> = changed.iter().map(|flow| flow.asks).collect();
         for known in gone.into_values() {
             // One that asks for the same takes its place, and no packet misses.
             if let Entered::As(asks) = known.entered
-                && !again.contains_key(known.asks.as_str())
+                && !again.contains(known.asks.as_str())
             {
                 tracing::debug!(flow = known.asks, "gone from the switch");
                 flows.delete(&asks).map_err(failed)?;
@@ -163,8 +157,7 @@ impl Mirror {
             flows.delete(&asks)?;
             return Ok(Entered::Not);
         }
-        let spread = asks.key.hash() % SPREAD.as_millis() as u64;
-        match flows.enter(&asks, &does, Some(RENEW + Duration::from_millis(spread))) {
+        match flows.enter(&asks, &does, Some(renewal(&asks))) {
             Ok(_) => Ok(Entered::As(Box::new(asks))),
             Err(Error::Kernel(error)) => Err(Error::Kernel(error)),
             Err(error) => {

@@ -13,14 +13,13 @@ mod feed;
 mod mirror;
 
 use super::SlowPath;
-use super::upcalls::Upcalls;
+use super::upcalls::{Upcalls, check};
 use crate::devices::Devices;
 use crate::table::FlowTable;
-use crate::worker::Worker;
 use datapath_api::{Counters, Error, VethPorts};
 use feed::Feed;
 use mirror::Mirror;
-use netdev::{Cpu, Tid, set_up};
+use netdev::{Cpu, Tid, Worker, set_up};
 use ovs_adapter::droplet::Behind;
 use ovs_adapter::openflow::Monitor;
 use std::path::PathBuf;
@@ -112,7 +111,7 @@ fn look_ever(
 ) -> Result<[Worker; 2], Error> {
     let mut monitors = behind.monitors()?;
     let appctl = behind.appctl();
-    let rules = Worker::start("rules", move || {
+    let rules = Worker::start("rules", move || -> Result<(), Error> {
         if !changed(&mut monitors)? {
             return Ok(());
         }
@@ -125,7 +124,7 @@ fn look_ever(
     })?;
     let mut pace = Pace::new();
     let mut sorted = Instant::now();
-    let looks = Worker::start("mirror", move || {
+    let looks = Worker::start("mirror", move || -> Result<(), Error> {
         if news.recv_timeout(LOOK).is_ok() {
             pace.news();
         }
@@ -242,7 +241,9 @@ impl SlowPath for Switch {
         self.behind.check()?;
         self.upcalls.check()?;
         match &self.mirror {
-            Looks::Ever(workers) => workers.iter().try_for_each(Worker::check),
+            Looks::Ever(workers) => workers
+                .iter()
+                .try_for_each(|worker| check(worker, "mirroring the flows of the switch")),
             Looks::Asked(_) => Ok(()),
         }
     }

@@ -1,14 +1,14 @@
 //! A thread that does the same again and again until it is told to end.
 
-use datapath_api::Error;
-use netdev::Tid;
+use crate::{Error, Tid};
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Dropping it ends the thread.
+#[derive(Debug)]
 pub struct Worker {
-    name: &'static str,
     ending: Arc<AtomicBool>,
     failure: Arc<Mutex<Option<String>>>,
     thread: Option<JoinHandle<()>>,
@@ -20,15 +20,14 @@ impl Worker {
     ///
     /// # Errors
     /// Where there can be no thread.
-    pub fn start(
-        name: &'static str,
-        mut work: impl FnMut() -> Result<(), Error> + Send + 'static,
+    pub fn start<E: Display>(
+        name: &str,
+        mut work: impl FnMut() -> Result<(), E> + Send + 'static,
     ) -> Result<Self, Error> {
         let ending = Arc::new(AtomicBool::new(false));
         let failure = Arc::<Mutex<Option<String>>>::default();
         let (end, failed) = (Arc::clone(&ending), Arc::clone(&failure));
         let (started, ready) = std::sync::mpsc::channel();
-        let doing = || format!("starting the thread {name}");
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
@@ -41,15 +40,12 @@ impl Worker {
                     }
                 }
             })
-            .map_err(|error| Error::failed(doing(), error))?;
+            .map_err(|error| Error::io(format!("starting the thread {name}"), error))?;
         Ok(Self {
-            name,
             ending,
             failure,
             thread: Some(thread),
-            tid: ready
-                .recv()
-                .map_err(|error| Error::failed(doing(), error))?,
+            tid: ready.recv().map_err(|_| Error::Thread)?,
         })
     }
 
@@ -58,16 +54,10 @@ impl Worker {
         self.tid
     }
 
-    /// An error if the thread ended by itself.
-    ///
-    /// # Errors
-    /// See above.
-    pub fn check(&self) -> Result<(), Error> {
+    /// Why the thread ended, if it did by itself.
+    pub fn failure(&self) -> Option<String> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        match failure.as_ref() {
-            None => Ok(()),
-            Some(reason) => Err(Error::failed(format!("the thread {}", self.name), reason)),
-        }
+        failure.clone()
     }
 }
 
