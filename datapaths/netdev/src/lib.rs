@@ -20,7 +20,8 @@ pub use awake::Awake;
 pub use generic::has_generic_netlink_family;
 pub use hugepages::Hugepages;
 pub use link::{
-    Interface, add_neighbour, create_veth, set_hardware_address, set_up, set_up_with_address,
+    Interface, add_neighbour, create_veth, device, set_hardware_address, set_up,
+    set_up_with_address,
 };
 pub use namespace::Namespace;
 pub use packet::PacketSocket;

@@ -70,24 +70,30 @@ impl Interface {
     }
 }
 
-/// A device of `namespace` that somebody else made, set up.
+/// A device of `namespace` that somebody else made.
 ///
 /// # Errors
-/// Where there is no such device, or the kernel refuses.
-pub fn set_up(namespace: &Arc<Namespace>, name: &str) -> Result<Interface, Error> {
-    let index = namespace.run(|| {
-        on_netlink(async |handle| {
-            let index = find(&handle, name).await?;
-            let up = LinkUnspec::new_with_index(index).up().build();
-            change(&handle, up, || format!("setting {name} up")).await?;
-            Ok(index)
-        })
-    })??;
+/// Where there is no such device.
+pub fn device(namespace: &Arc<Namespace>, name: &str) -> Result<Interface, Error> {
+    let index = namespace.run(|| on_netlink(async |handle| find(&handle, name).await))??;
     Ok(Interface {
         namespace: Arc::clone(namespace),
         name: name.to_owned(),
         index,
     })
+}
+
+/// Sets a device up.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn set_up(interface: &Interface) -> Result<(), Error> {
+    interface.namespace.run(|| {
+        on_netlink(async |handle| {
+            let up = LinkUnspec::new_with_index(interface.index).up().build();
+            change(&handle, up, || format!("setting {} up", interface.name)).await
+        })
+    })?
 }
 
 /// Sets a device of `namespace` up and gives it an IPv4 address with a prefix of `length` bits.

@@ -10,7 +10,7 @@ use crate::program::{self, Program, Tunnel, table};
 use crate::settings::{for_another, other_config};
 use crate::statistics::Tally;
 use crate::{Error, Instance};
-use netdev::{Cpu, Hugepages, add_neighbour, set_up_with_address};
+use netdev::{Cpu, Hugepages, add_neighbour, device, set_up, set_up_with_address};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use topologies::provision::{DirectPath, Host};
@@ -59,6 +59,13 @@ impl Switch {
         };
         let instance = Instance::start(&plan.installation, &ports.namespace, cpu, &other_config)?;
         add_bridges(&instance, ports, host, program)?;
+        if io == Io::Internal {
+            // Before the address, which is waited for: when the switch has noticed that, it has noticed these, and no
+            // longer judges its flows anew for them while packets come.
+            for port in ports.endpoints.iter().chain([&ports.uplink]) {
+                set_up(&device(&ports.namespace, &port.name)?)?;
+            }
+        }
         set_up_with_address(&ports.namespace, UNDERLAY, host.ip.into(), 0)?;
         // Every droplet is a neighbour: there is one wire.
         if io == Io::Kernel {

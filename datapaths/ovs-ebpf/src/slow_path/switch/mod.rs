@@ -19,7 +19,7 @@ use crate::table::FlowTable;
 use datapath_api::{Counters, Error, VethPorts};
 use feed::Feed;
 use mirror::Mirror;
-use netdev::{Cpu, Tid, Worker, set_up};
+use netdev::{Cpu, Tid, Worker, device};
 use ovs_adapter::droplet::Behind;
 use ovs_adapter::openflow::Monitor;
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ impl Switch {
             let number = *numbers.get(name).ok_or_else(|| {
                 Error::failed("reading the switch's ports", format!("{name} is missing"))
             })?;
-            let own = set_up(&ports.namespace, name)?;
+            let own = device(&ports.namespace, name)?;
             devices.add(number, real, Some(&own))?;
             fed.push((number, name.to_owned()));
         }
