@@ -21,6 +21,8 @@ const STATED: Duration = Duration::from_secs(5);
 const FLOWS: u32 = 100;
 /// How long anything may take before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// For local experiments (IEEE 802, "Local Experimental EtherType 2").
+const UNKNOWN_ETHERTYPE: [u8; 2] = 0x88b6_u16.to_be_bytes();
 /// Beats all rules of the program.
 const BY_HAND: &str = "priority=65535";
 
@@ -41,6 +43,10 @@ fn main() {
     }
     trials.push(Trial::test("flows_of_the_core_are_followed", core));
     trials.push(Trial::test("flows_go_on_while_the_switch_hangs", hangs));
+    trials.push(Trial::test(
+        "flows_go_on_and_misses_are_counted_when_the_switch_is_dead",
+        dies,
+    ));
     trials.push(Trial::test(
         "a_frame_that_is_too_long_harms_no_other",
         too_long,
@@ -219,6 +225,50 @@ fn hangs() -> Result<(), Failed> {
     }
     Box::new(live.droplet).stop()?;
     Ok(())
+}
+
+fn dies() -> Result<(), Failed> {
+    let mut live = Live::start(Asked::Switch, Hook::Tc)?;
+    live.until("all come out, by flows", |live, received| {
+        Ok(received == FLOWS as usize && live.followed()? >= u64::from(FLOWS))
+    })?;
+    let before = live.droplet.counters()?;
+    // The main thread of the switch is the first.
+    let switch = *live.droplet.threads().first().ok_or("no thread")?;
+    // SAFETY: has no preconditions; it is a process that this one started.
+    unsafe { libc::kill(switch.number(), libc::SIGKILL) };
+    let began = Instant::now();
+    while live.droplet.check().is_ok() {
+        if began.elapsed() > PATIENCE {
+            return Err("nobody noticed that the switch is dead".into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let passes: Result<Vec<_>, _> = (0..20).map(|_| live.pass()).collect();
+    let came: usize = passes?.iter().sum();
+    if came < 10 * FLOWS as usize {
+        return Err(format!("{came} frames of {} came out", 20 * FLOWS).into());
+    }
+    // What has no flow: of a kind that nobody sent before.
+    let missed = 100;
+    let mut frame = live.frames.first().ok_or("no frame")?.clone();
+    frame[12..14].copy_from_slice(&UNKNOWN_ETHERTYPE);
+    for _ in 0..missed {
+        live.outside.socket(live.port)?.send(&frame)?;
+    }
+    loop {
+        let after = live.droplet.counters()?;
+        let lost = after.refused_total() - before.refused_total();
+        if lost >= missed && after.encapsulated >= before.encapsulated + came as u64 {
+            return Ok(());
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(
+                format!("{missed} had no flow, {came} had one; {before:?}, {after:?}").into(),
+            );
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn too_long() -> Result<(), Failed> {

@@ -26,7 +26,7 @@ pub use link::{
 pub use namespace::Namespace;
 pub use packet::PacketSocket;
 pub use scratch::scratch_folder;
-pub use thread::{Cpu, CpuTime, Tid, Urgency, allowed_cpus, pin_current_thread};
+pub use thread::{Cpu, CpuTime, Stay, Tid, Urgency, allowed_cpus, pin_current_thread};
 pub use worker::Worker;
 
 use std::io;

@@ -1,7 +1,7 @@
 //! Whole frames in and out of a device: packet(7).
 
-use crate::{Error, Interface, Namespace};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use crate::{Error, Interface, Namespace, ethtool};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// `PACKET_OUTGOING` of include/uapi/linux/if_packet.h: a frame that this machine sends.
@@ -159,6 +159,15 @@ impl PacketSocket {
             }
             Err(e) => Err(Error::io(format!("sending a frame by {}", self.device), e)),
         }
+    }
+
+    /// Whether somebody is at the other end of the device. One where nobody is loses what is sent to it, and does not say
+    /// so.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub fn has_link(&self) -> Result<bool, Error> {
+        ethtool::has_link(self.fd.as_fd(), &self.device)
     }
 
     fn try_send(&self, frame: &[u8]) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
 //! Threads: where they run, and what they used.
 
 use crate::Error;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 /// A processor, by the kernel's number.
@@ -61,6 +62,11 @@ impl Tid {
     pub fn current() -> Self {
         // SAFETY: has no preconditions.
         Self(unsafe { libc::gettid() })
+    }
+
+    /// The kernel's number of it.
+    pub fn number(self) -> i32 {
+        self.0
     }
 
     /// Stops the process it belongs to, with all its threads, or has it go on.
@@ -195,22 +201,76 @@ pub fn pin_current_thread(cpu: Cpu) -> Result<(), Error> {
     Tid::current().pin(cpu)
 }
 
+/// Keeps the calling thread on the processor it is on, until this is dropped by the same thread.
+pub struct Stay {
+    /// Where it may run otherwise.
+    before: libc::cpu_set_t,
+    /// It is about the thread that made it.
+    thread: PhantomData<*const ()>,
+}
+
+impl Stay {
+    /// See above.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn here() -> Result<Self, Error> {
+        let before = affinity()?;
+        // SAFETY: has no preconditions.
+        let cpu = unsafe { libc::sched_getcpu() };
+        let cpu = usize::try_from(cpu).map_err(|_| Error::last("asking for the processor"))?;
+        pin_current_thread(Cpu(cpu))?;
+        Ok(Self {
+            before,
+            thread: PhantomData,
+        })
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        // SAFETY: a valid set. It was the thread's before, so there is nothing to refuse.
+        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const self.before) };
+    }
+}
+
+/// Where the calling thread may run.
+fn affinity() -> Result<libc::cpu_set_t, Error> {
+    // SAFETY: all zeros are a set, which the call writes.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        match libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) {
+            0 => Ok(set),
+            _ => Err(Error::last(
+                "asking for the processors this process may use",
+            )),
+        }
+    }
+}
+
 /// The processors this process may use, in ascending order.
 ///
 /// # Errors
 /// Where the kernel does not tell.
 pub fn allowed_cpus() -> Result<Vec<Cpu>, Error> {
-    // SAFETY: the set is written by the call before it is read.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
-            return Err(Error::last(
-                "asking for the processors this process may use",
-            ));
-        }
-        Ok((0..libc::CPU_SETSIZE as usize)
-            .filter(|cpu| libc::CPU_ISSET(*cpu, &set))
-            .map(Cpu)
-            .collect())
+    let set = affinity()?;
+    Ok((0..libc::CPU_SETSIZE as usize)
+        // SAFETY: below the size of the set.
+        .filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) })
+        .map(Cpu)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_stays_and_may_leave_again() {
+        let before = allowed_cpus().unwrap();
+        let stay = Stay::here().unwrap();
+        assert_eq!(allowed_cpus().unwrap().len(), 1);
+        drop(stay);
+        assert_eq!(allowed_cpus().unwrap(), before);
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Nothing here depends on time. A frame is followed by a marker by the same port, which the switch sends back; when
 //! it is back the switch has handled the frame. Then a second one goes by a port of its own: to the controller and
-//! back, if there is one, which handles what it gets in order; and by now the batch with the frame is through.
+//! back, if there is one, which handles what it gets in order; and by now the batch with the frame is through. All
+//! are sent on one processor: the kernel keeps what waits to be received by processors, and what is in line at one
+//! is overtaken by what goes by another.
 
 use super::switch::{MARKER, UNDERLAY};
 use datapath_api::{Enclosure, Error, Outcome, Outside, Why, is_overlay, only_outcome};
 use mizar_wire::Mac;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
-use netdev::PacketSocket;
+use netdev::{PacketSocket, Stay};
 use std::collections::HashMap;
 use std::time::Duration;
 use topologies::provision::{Port, Provision};
@@ -57,6 +59,7 @@ impl Injector {
         if !self.outside.carries(port, frame) {
             return Ok(dropped);
         }
+        let _same_processor = Stay::here()?;
         self.outside.socket(port)?.send(frame)?;
         let mut seen = Vec::new();
         for port in [port, self.outside.last()] {

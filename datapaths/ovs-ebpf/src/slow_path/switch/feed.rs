@@ -26,6 +26,8 @@ struct Device {
     socket: PacketSocket,
     /// Frames that were sent to it, by whomever.
     sent: u64,
+    /// Those since it was last looked whether the switch is there.
+    unsure: u64,
 }
 
 /// See the module's documentation.
@@ -35,7 +37,6 @@ pub struct Feed {
     statistics: File,
     /// Told that the switch has got something new.
     told: SyncSender<()>,
-    is_new: bool,
     lost: u64,
 }
 
@@ -58,6 +59,7 @@ impl Feed {
                 sent: taken(&mut statistics, name)?,
                 socket: PacketSocket::for_sending(namespace, name)?,
                 name: name.clone(),
+                unsure: 0,
             };
             known.insert(*port, device);
         }
@@ -65,12 +67,11 @@ impl Feed {
             devices: known,
             statistics,
             told,
-            is_new: false,
             lost: 0,
         })
     }
 
-    /// Frames that there was no room for.
+    /// Frames that there was no room for, or no switch.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -103,7 +104,7 @@ impl Answer for Feed {
             return Ok(());
         }
         device.sent += 1;
-        self.is_new = true;
+        device.unsure += 1;
         if device.sent.is_multiple_of(LOOK) {
             wait(device, &mut self.statistics)?;
         }
@@ -111,7 +112,17 @@ impl Answer for Feed {
     }
 
     fn tidy(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.is_new) {
+        let mut is_new = false;
+        for device in self.devices.values_mut().filter(|it| it.unsure > 0) {
+            let unsure = std::mem::take(&mut device.unsure);
+            if device.socket.has_link()? {
+                is_new = true;
+            } else {
+                // It outlives the switch, and takes frames without a word.
+                self.lost += unsure;
+            }
+        }
+        if is_new {
             // If it was told already it will look anyway.
             let _ = self.told.try_send(());
         }
