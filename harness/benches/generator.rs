@@ -22,7 +22,7 @@ fn main() -> anyhow::Result<()> {
     // A bouncer's frames come and go by the uplink, which is where the bare loop sends.
     let topology = catalogue::find("hop", Parameters::default())?;
     let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-    let provision = topology.provision(topology.under_test());
+    let provision = topology.provision(topology.under_test().context("no droplet is under test")?);
     // Without paths, everything is dropped on the datapath's processor.
     let dropper = NullForward { paths: Vec::new() };
     let mut ratios = Vec::new();

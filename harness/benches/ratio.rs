@@ -10,6 +10,7 @@
 
 mod common;
 
+use anyhow::Context;
 use common::median;
 use datapath_api::{Datapath, Missing, Running};
 use datapath_kernel_xdp::KernelXdp;
@@ -84,13 +85,14 @@ fn main() -> anyhow::Result<()> {
     for (name, asked) in ASKED {
         let topology = catalogue::find(name, Parameters::default())?;
         let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-        let provision = topology.provision(topology.under_test());
+        let provision =
+            topology.provision(topology.under_test().context("no droplet is under test")?);
         let null = NullForward {
             paths: workload.paths.clone(),
         };
         let deploy = |datapath: &dyn Datapath, through_null: bool| -> anyhow::Result<Deployed> {
             let lab = VethLab::new(1)?;
-            let tester = VethTester::new(&lab, &workload, through_null, cpus)?;
+            let tester = VethTester::new(lab.tester(), &workload, through_null, cpus)?;
             let running = datapath.install(lab.ports(), &provision, placement.datapath)?;
             Ok(Deployed {
                 tester,

@@ -83,7 +83,7 @@ fn speed(
     install: impl FnOnce(&VethLab) -> anyhow::Result<Box<dyn Running>>,
 ) -> anyhow::Result<Speed> {
     let lab = VethLab::new(1)?;
-    let mut tester = VethTester::new(&lab, workload, false, placement.tester_cpus())?;
+    let mut tester = VethTester::new(lab.tester(), workload, false, placement.tester_cpus())?;
     let mut running = install(&lab)?;
     // The first packets make the flow.
     tester.trial(Pps::new(CALM)?, TRIAL, false)?;
@@ -110,7 +110,7 @@ fn main() -> anyhow::Result<()> {
     let _awake = Awake::hold()?;
     let topology = catalogue::find("encap", Parameters::default())?;
     let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-    let provision = topology.provision(topology.under_test());
+    let provision = topology.provision(topology.under_test().context("no droplet is under test")?);
     let rule = by_hand(&provision)?;
     let (mut rates, mut cycles) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

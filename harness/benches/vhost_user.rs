@@ -72,7 +72,8 @@ impl Candidate {
         placement: &Placement,
     ) -> anyhow::Result<Self> {
         let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-        let provision = topology.provision(topology.under_test());
+        let provision =
+            topology.provision(topology.under_test().context("no droplet is under test")?);
         let null = NullForward {
             paths: workload.paths.clone(),
         };

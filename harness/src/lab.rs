@@ -10,13 +10,47 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use topologies::provision::{EndpointPort, Port};
+use topologies::topology::Topology;
+
+/// The tester's ends of veth ports.
+#[derive(Debug)]
+pub struct TesterEnds {
+    /// Where they are.
+    pub namespace: Arc<Namespace>,
+    /// By the port that each is the other end of.
+    pub ends: Vec<(Port, Interface)>,
+}
+
+impl TesterEnds {
+    fn new() -> Result<Self, netdev::Error> {
+        Ok(Self {
+            namespace: Arc::new(Namespace::new()?),
+            ends: Vec::new(),
+        })
+    }
+
+    /// A pair whose one end is here, at `port`, and whose other one in `droplet`, which is returned.
+    fn pair(&mut self, port: Port, droplet: &Arc<Namespace>) -> Result<Interface, netdev::Error> {
+        let [theirs, ours] = pair([droplet, &self.namespace])?;
+        self.ends.push((port, ours));
+        Ok(theirs)
+    }
+}
+
+/// A pair between two namespaces.
+fn pair(namespaces: [&Arc<Namespace>; 2]) -> Result<[Interface; 2], netdev::Error> {
+    let id = unique();
+    let names = [format!("d{id}"), format!("t{id}")];
+    let [one, other] = namespaces;
+    let ends = [(one, names[0].as_str()), (other, names[1].as_str())];
+    create_veth(ends, PORT_MTU.into())
+}
 
 /// A droplet with veth ports whose other ends are the tester's.
 #[derive(Debug)]
 pub struct VethLab {
     droplet: VethPorts,
-    tester: Vec<(Port, Interface)>,
-    tester_namespace: Arc<Namespace>,
+    tester: TesterEnds,
 }
 
 impl VethLab {
@@ -25,29 +59,19 @@ impl VethLab {
     /// # Errors
     /// Where the kernel refuses.
     pub fn new(endpoint_ports: u16) -> Result<Self, netdev::Error> {
-        let droplet = Arc::new(Namespace::new()?);
-        let tester = Arc::new(Namespace::new()?);
-        let mut tester_ends = Vec::new();
-        let mut pair = |port: Port| -> Result<Interface, netdev::Error> {
-            let id = unique();
-            let (ours, theirs) = (format!("d{id}"), format!("t{id}"));
-            let ends = [(&droplet, ours.as_str()), (&tester, theirs.as_str())];
-            let [ours, theirs] = create_veth(ends, PORT_MTU.into())?;
-            tester_ends.push((port, theirs));
-            Ok(ours)
-        };
-        let uplink = pair(Port::Uplink)?;
+        let namespace = Arc::new(Namespace::new()?);
+        let mut tester = TesterEnds::new()?;
+        let uplink = tester.pair(Port::Uplink, &namespace)?;
         let endpoints = (0..endpoint_ports)
-            .map(|number| pair(Port::Endpoint(EndpointPort(number))))
+            .map(|number| tester.pair(Port::Endpoint(EndpointPort(number)), &namespace))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             droplet: VethPorts {
-                namespace: droplet,
+                namespace,
                 uplink,
                 endpoints,
             },
-            tester: tester_ends,
-            tester_namespace: tester,
+            tester,
         })
     }
 
@@ -57,13 +81,78 @@ impl VethLab {
     }
 
     /// The tester's ends, the uplink first, then endpoint ports in order.
-    pub fn tester_ends(&self) -> &[(Port, Interface)] {
+    pub fn tester(&self) -> &TesterEnds {
         &self.tester
     }
+}
 
-    /// The tester's namespace.
-    pub fn tester_namespace(&self) -> &Arc<Namespace> {
-        &self.tester_namespace
+/// Droplets with veth ports: their uplinks end in one namespace, which is the wire between them, and their endpoint ports
+/// at the tester.
+#[derive(Debug)]
+pub struct OverlayLab {
+    droplets: Vec<VethPorts>,
+    wire: Vec<Interface>,
+    tester: TesterEnds,
+}
+
+impl OverlayLab {
+    /// For the droplets of `topology`.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn of(topology: &Topology) -> Result<Self, netdev::Error> {
+        let mut endpoint_ports = vec![0; topology.droplets().len()];
+        for (droplet, _) in topology.endpoint_ports() {
+            endpoint_ports[droplet] += 1;
+        }
+        Self::new(&endpoint_ports)
+    }
+
+    /// As many droplets as `endpoint_ports` has items, each with so many endpoint ports.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    fn new(endpoint_ports: &[u16]) -> Result<Self, netdev::Error> {
+        let middle = Arc::new(Namespace::new()?);
+        let mut tester = TesterEnds::new()?;
+        let (mut droplets, mut wire) = (Vec::new(), Vec::new());
+        let mut number = 0;
+        for ports in endpoint_ports {
+            let namespace = Arc::new(Namespace::new()?);
+            let [uplink, far] = pair([&namespace, &middle])?;
+            wire.push(far);
+            let mut endpoints = Vec::new();
+            for _ in 0..*ports {
+                let port = Port::Endpoint(EndpointPort(number));
+                endpoints.push(tester.pair(port, &namespace)?);
+                number += 1;
+            }
+            droplets.push(VethPorts {
+                namespace,
+                uplink,
+                endpoints,
+            });
+        }
+        Ok(Self {
+            droplets,
+            wire,
+            tester,
+        })
+    }
+
+    /// Each droplet's ports.
+    pub fn droplets(&self) -> &[VethPorts] {
+        &self.droplets
+    }
+
+    /// The other ends of the droplets' uplinks, in the same order.
+    pub fn wire(&self) -> &[Interface] {
+        &self.wire
+    }
+
+    /// The tester's ends, which are numbered through all droplets.
+    pub fn tester(&self) -> &TesterEnds {
+        &self.tester
     }
 }
 

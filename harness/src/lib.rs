@@ -5,6 +5,7 @@ pub mod environment;
 pub mod flow_setup;
 pub mod lab;
 pub mod lines;
+pub mod overlay;
 pub mod profile;
 pub mod record;
 pub mod registry;

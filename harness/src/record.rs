@@ -7,6 +7,7 @@
 pub use datapath_api::{Counters, Cycles, Missing, Polling, PortType, SwitchCounters};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use topologies::topology::DirectPathState;
 
 /// Version of the two files' schema; grows with every change that older readers would misread.
 pub const SCHEMA: u32 = 2;
@@ -105,6 +106,12 @@ pub struct Scenario {
     pub frame: String,
     /// Inner transport: UDP or TCP.
     pub transport: String,
+    /// Whether packets go from endpoint to endpoint, by several droplets with a datapath each.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_to_end: bool,
+    /// Whether flows have found their direct path, where the topology is measured with it and without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct_path: Option<DirectPathState>,
 }
 
 /// A line of `trials.jsonl`.
@@ -204,6 +211,32 @@ pub struct TrialRecord {
     /// It was disturbed and made again, so that it does not count. One that is disturbed each time counts.
     #[serde(default)]
     pub repeated: bool,
+    /// Each droplet's part, where packets go from endpoint to endpoint by several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hops: Vec<Hop>,
+}
+
+/// A droplet's part in a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// The droplet.
+    pub droplet: String,
+    /// Packets that the underlay brought it.
+    pub arrived: u64,
+    /// Processor time of its threads.
+    pub cpu_ns: u64,
+}
+
+impl Hop {
+    /// What it did since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: &Self) -> Self {
+        Self {
+            arrived: self.arrived.saturating_sub(earlier.arrived),
+            cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
+            ..self
+        }
+    }
 }
 
 /// Latency of one trial.

@@ -147,7 +147,7 @@ fn topology(name: &str) -> Result<Topology, Failed> {
 fn forwards(name: &str, datapath: Option<&dyn Datapath>) -> Result<(), Failed> {
     let topology = topology(name)?;
     let workload = Workload::new(&topology.traffic(), FrameSize::Imix, 1)?;
-    let provision = topology.provision(topology.under_test());
+    let provision = topology.provision(topology.under_test().ok_or("no droplet under test")?);
     let null = NullForward {
         paths: workload.paths.clone(),
     };
@@ -300,7 +300,7 @@ fn by_veth(workload: &Workload, offer: &Offer) -> Result<Report, Failed> {
         generator: tester_cpu()?,
         sinks: tester_cpu()?,
     };
-    let mut tester = VethTester::new(&lab, workload, true, cpus)?;
+    let mut tester = VethTester::new(lab.tester(), workload, true, cpus)?;
     let DropletPorts::Veth(ports) = lab.ports() else {
         return Err("no veth ports".into());
     };

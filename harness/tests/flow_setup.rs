@@ -60,7 +60,7 @@ struct Deployed {
 fn deploy(datapath: &dyn Datapath, flows: &Flows, layout: &Layout) -> Result<Deployed, Failed> {
     let workload = flows.workload(layout)?;
     let topology = flows.topology();
-    let provision = topology.provision(topology.under_test());
+    let provision = topology.provision(topology.under_test().ok_or("no droplet under test")?);
     let cpus = allowed_cpus()?;
     let cpu = |number: usize| cpus.get(number).copied().unwrap_or(Cpu(0));
     if datapath.ports() == datapath_api::PortType::Rings {
@@ -83,7 +83,7 @@ fn deploy(datapath: &dyn Datapath, flows: &Flows, layout: &Layout) -> Result<Dep
         generator: cpu(0),
         sinks: cpu(0),
     };
-    let tester = VethTester::new(&lab, &workload, false, placement)?;
+    let tester = VethTester::new(lab.tester(), &workload, false, placement)?;
     Ok(Deployed {
         running: datapath.install(lab.ports(), &provision, cpu(1))?,
         tester: Box::new(tester),

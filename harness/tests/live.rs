@@ -78,12 +78,12 @@ fn deploy(
     let parameters = Parameters::new(50, 200)?;
     let topology = catalogue::find(topology, parameters)?.with_transport(transport);
     let workload = Workload::new(&topology.traffic(), size, 1)?;
-    let provision = topology.provision(topology.under_test());
+    let provision = topology.provision(topology.under_test().ok_or("no droplet under test")?);
     let lab = VethLab::new(1)?;
     let null = NullForward {
         paths: workload.paths.clone(),
     };
-    let mut tester = VethTester::new(&lab, &workload, datapath.is_none(), CPUS)?;
+    let mut tester = VethTester::new(lab.tester(), &workload, datapath.is_none(), CPUS)?;
     let running = datapath
         .unwrap_or(&null)
         .install(lab.ports(), &provision, Cpu(0))?;
@@ -151,10 +151,10 @@ fn wrong_path() -> Result<(), Failed> {
     let parameters = Parameters::default();
     let topology = catalogue::find("encap", parameters)?;
     let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(512), 1)?;
-    let provision = topology.provision(topology.under_test());
+    let provision = topology.provision(topology.under_test().ok_or("no droplet under test")?);
     let lab = VethLab::new(1)?;
     // The tester is told that a datapath stands there, which encapsulates.
-    let mut tester = VethTester::new(&lab, &workload, false, CPUS)?;
+    let mut tester = VethTester::new(lab.tester(), &workload, false, CPUS)?;
     let null = NullForward {
         paths: workload.paths.clone(),
     };

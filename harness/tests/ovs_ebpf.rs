@@ -69,7 +69,8 @@ struct Live {
 impl Live {
     fn start(asked: Asked, hook: Hook) -> Result<Self, Failed> {
         let topology = catalogue::find("encap", Parameters::new(1, FLOWS)?)?;
-        let provision: Provision = topology.provision(topology.under_test());
+        let provision: Provision =
+            topology.provision(topology.under_test().ok_or("no droplet under test")?);
         let cpu: Cpu = *allowed_cpus()?.last().ok_or("no processor")?;
         let enclosure = Enclosure::new(&provision, 0)?;
         enclosure.take_redirected()?;

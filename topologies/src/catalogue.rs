@@ -12,7 +12,7 @@ pub struct Entry {
     pub text: &'static str,
 }
 
-/// All of them, the simplest first.
+/// Those of one droplet under test, the simplest first.
 pub const ENTRIES: [Entry; 5] = [
     Entry {
         name: "encap",
@@ -36,6 +36,35 @@ pub const ENTRIES: [Entry; 5] = [
     },
 ];
 
+/// Those of whole overlays, from endpoint to endpoint, the simplest first.
+pub const OVERLAYS: [Entry; 5] = [
+    Entry {
+        name: "direct",
+        text: include_str!("catalogue/direct.toml"),
+    },
+    Entry {
+        name: "bounce",
+        text: include_str!("catalogue/bounce.toml"),
+    },
+    Entry {
+        name: "inter-network",
+        text: include_str!("catalogue/inter-network.toml"),
+    },
+    Entry {
+        name: "mixed",
+        text: include_str!("catalogue/mixed.toml"),
+    },
+    Entry {
+        name: "fan",
+        text: include_str!("catalogue/fan.toml"),
+    },
+];
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().chain(&OVERLAYS)
+}
+
 impl Entry {
     /// Reads it.
     ///
@@ -53,7 +82,7 @@ impl Entry {
 ///
 /// As [`Topology::load`]; also where there is neither.
 pub fn find(name_or_path: &str, parameters: Parameters) -> Result<Topology, TopologyError> {
-    if let Some(entry) = ENTRIES.iter().find(|entry| entry.name == name_or_path) {
+    if let Some(entry) = all().find(|entry| entry.name == name_or_path) {
         return entry.load(parameters);
     }
     let path = Path::new(name_or_path);
@@ -62,6 +91,6 @@ pub fn find(name_or_path: &str, parameters: Parameters) -> Result<Topology, Topo
     }
     Err(TopologyError::Unknown {
         name: name_or_path.to_owned(),
-        known: ENTRIES.iter().map(|entry| entry.name).collect(),
+        known: all().map(|entry| entry.name).collect(),
     })
 }

@@ -13,7 +13,7 @@ mod path;
 mod policy;
 mod tables;
 
-use crate::provision::{Cidr, EndpointKind, Host};
+use crate::provision::{Cidr, EndpointKind, EndpointPort, Host};
 use crate::traffic::Direction;
 use mizar_wire::{Ipv4, Mac, Vni};
 use std::path::Path;
@@ -106,6 +106,8 @@ pub struct Droplet {
     pub name: String,
     /// Its underlay addresses.
     pub host: Host,
+    /// The datapath that it has, whatever is measured; most have the one that is.
+    pub datapath: Option<String>,
 }
 
 /// Endpoints with consecutive addresses.
@@ -120,6 +122,16 @@ pub struct EndpointRange {
 }
 
 impl EndpointRange {
+    /// Some of the endpoints: `part` must lie within the range.
+    #[must_use]
+    pub fn part(&self, part: std::ops::Range<u32>) -> Self {
+        Self {
+            ip: self.ip(part.start),
+            mac: self.mac(part.start),
+            count: part.len() as u32,
+        }
+    }
+
     /// Overlay address of endpoint `index`.
     pub fn ip(&self, index: u32) -> Ipv4 {
         Ipv4::from_octets(self.ip.to_bits().wrapping_add(index).to_be_bytes())
@@ -209,8 +221,10 @@ pub struct Topology {
     description: String,
     parameters: Parameters,
     direct_path: DirectPathState,
+    /// The states that it is measured in.
+    direct_path_states: Vec<DirectPathState>,
     droplets: Vec<Droplet>,
-    under_test: Index,
+    under_test: Option<Index>,
     vpcs: Vec<Vpc>,
     networks: Vec<Network>,
     groups: Vec<Group>,
@@ -271,10 +285,57 @@ impl Topology {
         self.droplets.iter().find(|droplet| droplet.name == name)
     }
 
-    /// The droplet whose datapath is tested; the others are only imagined.
-    pub fn under_test(&self) -> &Droplet {
-        // `load` stores a valid index.
-        &self.droplets[self.under_test]
+    /// The droplet whose datapath is tested while the others are only imagined; `None` where all are there, and packets go
+    /// from endpoint to endpoint.
+    pub fn under_test(&self) -> Option<&Droplet> {
+        self.droplets.get(self.under_test?)
+    }
+
+    /// The same topology with this droplet of it under test alone.
+    #[must_use]
+    pub fn seen_from(&self, droplet: &Droplet) -> Self {
+        let is_it = |other: &Droplet| other.host == droplet.host;
+        Self {
+            under_test: self.droplets.iter().position(is_it),
+            ..self.clone()
+        }
+    }
+
+    /// The states of the direct path that it is measured in: one, or first without and then with it.
+    pub fn direct_path_states(&self) -> &[DirectPathState] {
+        &self.direct_path_states
+    }
+
+    /// The same topology with flows that have, or have not, found their direct path.
+    #[must_use]
+    pub fn in_state(self, direct_path: DirectPathState) -> Self {
+        Self {
+            direct_path,
+            direct_path_states: vec![direct_path],
+            ..self
+        }
+    }
+
+    /// For each droplet the first one that may stand in for it: bouncers of a network, and dividers of a VPC, are chosen
+    /// among by a hash.
+    pub fn stand_ins(&self) -> Vec<usize> {
+        let mut first: Vec<Index> = (0..self.droplets.len()).collect();
+        let bouncers = self.networks.iter().map(|network| &network.bouncers);
+        let dividers = self.vpcs.iter().map(|vpc| &vpc.dividers);
+        for group in bouncers.chain(dividers) {
+            let of_group = |droplet: &Index| group.contains(droplet);
+            let Some(least) = group.iter().map(|droplet| first[*droplet]).min() else {
+                continue;
+            };
+            let all: Vec<Index> = (0..first.len())
+                .filter(of_group)
+                .map(|it| first[it])
+                .collect();
+            for place in first.iter_mut().filter(|place| all.contains(place)) {
+                *place = least;
+            }
+        }
+        first
     }
 
     /// The same topology with all its flows over `transport`.
@@ -286,11 +347,28 @@ impl Topology {
         self
     }
 
-    /// The flows that cross the droplet under test, by direction.
+    /// The flows that cross the droplet under test, by direction; where none is, all flows from endpoint to endpoint, of
+    /// whose ports [`Topology::endpoint_ports`] has the numbers.
     pub fn traffic(&self) -> Vec<Direction> {
-        self.flows
-            .iter()
-            .filter_map(|flows| self.direction(flows))
-            .collect()
+        match self.under_test {
+            Some(at) => {
+                let directions = self.flows.iter().map(|flows| self.direction(flows, at));
+                directions.flatten().collect()
+            }
+            None => {
+                let directions = self.flows.iter().map(|flows| self.end_to_end(flows));
+                directions.flatten().collect()
+            }
+        }
+    }
+
+    /// Every droplet's endpoint ports, as positions in [`Topology::droplets`] and numbers there. From endpoint to endpoint,
+    /// the port at position `n` here is endpoint port `n`.
+    pub fn endpoint_ports(&self) -> Vec<(usize, EndpointPort)> {
+        let of_droplet = |at: Index| {
+            let ports = (0..self.groups.len()).filter_map(move |group| self.port_of(group, at));
+            ports.map(move |port| (at, port))
+        };
+        (0..self.droplets.len()).flat_map(of_droplet).collect()
     }
 }

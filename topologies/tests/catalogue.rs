@@ -1,10 +1,10 @@
 //! Every built-in topology works: frames of its flows go through the oracle and leave where they must.
 
-use topologies::catalogue::{self, ENTRIES};
+use topologies::catalogue::{self, ENTRIES, OVERLAYS};
 use topologies::frame::{FrameLen, Outer, encapsulation, inner};
-use topologies::oracle::{Oracle, Outcome, source_port};
+use topologies::oracle::{End, Journey, Oracle, Outcome, OverlayOracle, source_port};
 use topologies::provision::{Cidr, Port};
-use topologies::topology::{Parameters, Topology, Transport};
+use topologies::topology::{DirectPathState, Parameters, Topology, Transport};
 use topologies::traffic::{Direction, Flow};
 use zerocopy::IntoBytes;
 
@@ -40,7 +40,7 @@ fn flows_leave_where_the_topology_says() {
         let parameters = Parameters::new(endpoints, flows).unwrap();
         for entry in ENTRIES {
             let topology = entry.load(parameters).unwrap();
-            let mut oracle = Oracle::new(&topology.provision(topology.under_test()));
+            let mut oracle = Oracle::new(&topology.provision(topology.under_test().unwrap()));
             assert!(!topology.traffic().is_empty());
             for direction in topology.traffic() {
                 assert_eq!(direction.flows.count(), flows);
@@ -55,19 +55,101 @@ fn flows_leave_where_the_topology_says() {
     }
 }
 
+/// From endpoint to endpoint: the droplets that a flow comes by, of those in the topology, and what is left of it there.
+#[test]
+fn overlays_carry_flows_to_their_endpoint() {
+    let cold = DirectPathState::Cold;
+    let warm = DirectPathState::Warm;
+    let expected: &[(&str, DirectPathState, &[&str])] = &[
+        ("direct", warm, &["left", "right"]),
+        ("bounce", cold, &["left", "bouncer", "right"]),
+        ("bounce", warm, &["left", "right"]),
+        (
+            "inter-network",
+            cold,
+            &["left", "green-bouncer", "divider", "amber-bouncer", "right"],
+        ),
+        ("inter-network", warm, &["left", "divider", "right"]),
+        (
+            "mixed",
+            cold,
+            &["left", "green-bouncer", "divider", "amber-bouncer", "right"],
+        ),
+        ("mixed", warm, &["left", "divider", "right"]),
+        // By one of several, of which the number differs.
+        (
+            "fan",
+            cold,
+            &["host", "green-bouncer", "divider", "amber-bouncer", "host"],
+        ),
+        ("fan", warm, &["host", "divider", "host"]),
+    ];
+    let mut tried = Vec::new();
+    for entry in OVERLAYS {
+        for (endpoints, flows) in [(1, 1), (100, 1000), (10_000, 10_000)] {
+            let topology = entry
+                .load(Parameters::new(endpoints, flows).unwrap())
+                .unwrap();
+            assert!(topology.under_test().is_none());
+            for state in topology.direct_path_states() {
+                let topology = topology.clone().in_state(*state);
+                let way = expected
+                    .iter()
+                    .find(|it| (it.0, it.1) == (entry.name, *state));
+                carry(&topology, way.unwrap().2);
+                tried.push((entry.name, *state));
+            }
+        }
+    }
+    assert!(expected.iter().all(|it| tried.contains(&(it.0, it.1))));
+}
+
+fn carry(topology: &Topology, expected: &[&str]) {
+    let mut overlay = OverlayOracle::new(topology);
+    let traffic = topology.traffic();
+    assert!(!traffic.is_empty());
+    for direction in traffic {
+        let Port::Endpoint(ingress) = direction.ingress else {
+            unreachable!("from endpoint to endpoint");
+        };
+        let count = direction.flows.count();
+        for index in (0..count).step_by(count.div_ceil(50) as usize) {
+            let frame = direction.frame(index, FrameLen::MIN);
+            let Journey { way, end } = overlay.inject(ingress, &frame);
+            let what = format!("{} {} flow {index}", topology.name(), direction.name);
+            let End::Delivered { port, frame: got } = end else {
+                unreachable!("{what}: {end:?} after {way:?}");
+            };
+            assert_eq!(Port::Endpoint(port), direction.egress, "{what}");
+            assert_eq!(
+                got, frame,
+                "{what}: every flow's frames bear their destination's address"
+            );
+            let names = way.iter().map(|at| topology.droplets()[*at].name.as_str());
+            assert_eq!(way.len(), expected.len(), "{what}");
+            assert!(
+                names
+                    .zip(expected)
+                    .all(|(name, role)| name.starts_with(role)),
+                "{what}: {way:?}"
+            );
+        }
+    }
+}
+
 /// The frames built here for tests are those that the oracle's agent sends: two encoders agree.
 #[test]
 fn built_outer_headers_are_those_of_an_agent() {
     let topology = catalogue::find("encap", Parameters::new(10, 100).unwrap()).unwrap();
     let direction = &topology.traffic()[0];
-    let mut oracle = Oracle::new(&topology.provision(topology.under_test()));
+    let mut oracle = Oracle::new(&topology.provision(topology.under_test().unwrap()));
     for index in 0..100 {
         let flow = direction.flows.flow(index);
         let inner = inner(&flow, FrameLen::MIN);
         let outer = Outer {
-            src: topology.under_test().host,
+            src: topology.under_test().unwrap().host,
             dst: topology.droplet("right").unwrap().host,
-            return_to_sender: topology.under_test().host,
+            return_to_sender: topology.under_test().unwrap().host,
             vni: direction.vni,
             src_port: source_port(flow.src_ip, flow.dst_ip),
             pod_label: 0,
@@ -357,7 +439,8 @@ fn names_that_are_neither_built_in_nor_a_file_are_refused() {
     let error = catalogue::find("no-such", Parameters::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "topology `no-such` is neither built in (encap, decap, vtep, hop, divide) nor a file"
+        "topology `no-such` is neither built in (encap, decap, vtep, hop, divide, direct, bounce, inter-network, mixed, \
+         fan) nor a file"
     );
 }
 

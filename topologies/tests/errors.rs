@@ -95,7 +95,7 @@ fn what_is_no_toml_of_this_form_is_refused() {
         (
             "\"cold\"",
             "\"lukewarm\"",
-            "2:15: unknown variant `lukewarm`, expected `warm` or `cold`",
+            "2:15: unknown variant `lukewarm`, expected one of `warm`, `cold`, `both`",
         ),
         (
             "\"endpoints\"",
@@ -152,9 +152,9 @@ fn what_cannot_be_is_refused() {
             "12:6: 172.16.0.1 belongs to \"left\" already; ",
         ),
         (
-            "under_test = true",
-            "under_test = false",
-            "5:8: no droplet is under test; expected `under_test = true` in one of them",
+            "\"cold\"",
+            "\"both\"",
+            "5:8: direct_path = \"both\" means nothing for a droplet alone; ",
         ),
         (
             "mac = \"02:00:00:00:00:02\"",

@@ -46,7 +46,7 @@ fn oracles(text: &str) -> [Oracle; 3] {
     let topology = Topology::parse("service.toml", text, Parameters::default())
         .unwrap_or_else(|error| unreachable!("{error}"));
     ["left", "right", "middle"].map(|name| {
-        let droplet = topology.droplet(name).unwrap_or(topology.under_test());
+        let droplet = topology.droplet(name).or(topology.under_test()).unwrap();
         Oracle::new(&topology.provision(droplet))
     })
 }

@@ -2,13 +2,14 @@
 //!
 //! `generate` runs on live frames and redirects them to the datapath; `sink` judges what comes back;
 //! `null_forward` stands in for a datapath to find the tester's own ceiling; `bare` only redirects, which
-//! is the most a generator on live frames could do.
+//! is the most a generator on live frames could do; `underlay` joins droplets.
 
 #![no_std]
 #![no_main]
 
 mod generate;
 mod sink;
+mod underlay;
 
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP};
 use aya_ebpf::macros::{map, xdp};
@@ -61,6 +62,12 @@ pub fn null_forward(ctx: XdpContext) -> u32 {
     // SAFETY: the kernel passes a valid context.
     let port = unsafe { (*ctx.ctx).ingress_ifindex };
     FORWARD.redirect(port, 0).unwrap_or(XDP_ABORTED)
+}
+
+/// Sends what a droplet sent to the one that it is for.
+#[xdp]
+pub fn underlay(ctx: XdpContext) -> u32 {
+    underlay::pass(&ctx).unwrap_or(XDP_DROP)
 }
 
 #[panic_handler]

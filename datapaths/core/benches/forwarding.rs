@@ -128,7 +128,8 @@ impl Bench {
         let topology = catalogue::find(role.name(), parameters)?;
         let traffic = topology.traffic();
         let direction = traffic.first().ok_or("no flow crosses the droplet")?;
-        let mut provision = topology.provision(topology.under_test());
+        let mut provision =
+            topology.provision(topology.under_test().ok_or("no droplet is under test")?);
         let destinations = direction.flows.destination;
         if policed {
             let source = direction.flows.source;

@@ -104,7 +104,8 @@ fn main() -> Result<()> {
             for _ in 0..ROUNDS {
                 let forward = Work::Forward(vec![(from, to)]);
                 without.push(cycles(forward, from, &capture, cpu.0)?);
-                let provision = topology.provision(topology.under_test());
+                let provision =
+                    topology.provision(topology.under_test().ok_or("no droplet is under test")?);
                 let mizar = Work::Mizar(Box::new(provision));
                 with.push(cycles(mizar, from, &capture, cpu.0)?);
             }

@@ -84,7 +84,8 @@ impl Candidate {
         sinks: Sinks,
     ) -> anyhow::Result<Self> {
         let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-        let provision = topology.provision(topology.under_test());
+        let provision =
+            topology.provision(topology.under_test().context("no droplet is under test")?);
         let lab = VethLab::new(1)?;
         let cpus = match sinks {
             Sinks::WithTheDatapath => TesterCpus {
@@ -94,7 +95,7 @@ impl Candidate {
             Sinks::WithTheTester => placement.tester_cpus(),
         };
         let is_unchanged = matches!(what, What::Forwarder(_)) || name == "null forward";
-        let tester = VethTester::new(&lab, &workload, is_unchanged, cpus)?;
+        let tester = VethTester::new(lab.tester(), &workload, is_unchanged, cpus)?;
         let (mut running, mut forwarder, mut polls) = (None, None, None);
         match what {
             What::Datapath(datapath) => {
@@ -328,7 +329,7 @@ fn setup(placement: &Placement) -> anyhow::Result<()> {
     println!("flows set up in a second, while {NEW} new ones come");
     let topology = catalogue::find("encap", Parameters::new(FLOWS, FLOWS)?)?;
     let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-    let provision = topology.provision(topology.under_test());
+    let provision = topology.provision(topology.under_test().context("no droplet is under test")?);
     for (datapath, asked) in [
         (&OVS_EBPF_CORE as &dyn Datapath, Some(100_000.0)),
         (&OVS_EBPF, None),
@@ -337,7 +338,8 @@ fn setup(placement: &Placement) -> anyhow::Result<()> {
         let mut rates = Vec::new();
         for _ in 0..3 {
             let lab = VethLab::new(1)?;
-            let mut tester = VethTester::new(&lab, &workload, false, placement.tester_cpus())?;
+            let mut tester =
+                VethTester::new(lab.tester(), &workload, false, placement.tester_cpus())?;
             let mut running = datapath.install(lab.ports(), &provision, placement.datapath)?;
             let mut flows = || -> anyhow::Result<f64> {
                 let switch = running

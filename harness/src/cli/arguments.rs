@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use topologies::catalogue;
-use topologies::topology::Transport;
+use topologies::topology::{DirectPathState, Transport};
 
 /// Compares datapaths of the Mizar overlay: proves that they forward alike, then measures them.
 ///
@@ -82,6 +82,9 @@ pub struct Measure {
     /// Transport of inner packets, if not what the topology says.
     #[arg(long, value_enum)]
     pub transport: Option<TransportName>,
+    /// Measure overlays only with flows that have found their direct path, or only with those that have not.
+    #[arg(long, value_enum)]
+    pub direct_path: Option<DirectPathName>,
     /// Seed of everything random; a random one if not given, and recorded.
     #[arg(long)]
     pub seed: Option<u64>,
@@ -99,7 +102,8 @@ pub struct Measure {
 /// Which topologies.
 #[derive(Debug, Args)]
 pub struct Topologies {
-    /// Only in this topology, by name or file; may be given several times. All of the catalogue if not given.
+    /// Only in this topology, by name or file; may be given several times. All of the catalogue with one droplet under
+    /// test if not given.
     #[arg(long = "topology", value_name = "NAME|FILE")]
     names: Vec<String>,
 }
@@ -132,6 +136,9 @@ pub struct FlowSetup {
     /// How thoroughly to measure; full is as standard.
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     pub profile: Profile,
+    /// Measure overlays only with flows that have found their direct path, or only with those that have not.
+    #[arg(long, value_enum)]
+    pub direct_path: Option<DirectPathName>,
     /// Seed of everything random; a random one if not given, and recorded.
     #[arg(long)]
     pub seed: Option<u64>,
@@ -166,6 +173,22 @@ impl From<TransportName> for Transport {
         match name {
             TransportName::Udp => Self::Udp,
             TransportName::Tcp => Self::Tcp,
+        }
+    }
+}
+
+/// Whether flows have found their direct path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DirectPathName {
+    Off,
+    On,
+}
+
+impl From<DirectPathName> for DirectPathState {
+    fn from(name: DirectPathName) -> Self {
+        match name {
+            DirectPathName::Off => Self::Cold,
+            DirectPathName::On => Self::Warm,
         }
     }
 }

@@ -52,9 +52,9 @@ fn flows(datapath: &dyn Datapath, topology: &Topology) -> anyhow::Result<Vec<Str
     }
     let placement = Placement::choose()?;
     let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-    let provision = topology.provision(topology.under_test());
+    let provision = topology.provision(topology.under_test().context("no droplet is under test")?);
     let lab = VethLab::new(provision.endpoint_ports().max(1))?;
-    let mut tester = VethTester::new(&lab, &workload, false, placement.tester_cpus())?;
+    let mut tester = VethTester::new(lab.tester(), &workload, false, placement.tester_cpus())?;
     let mut running = datapath.install(lab.ports(), &provision, placement.datapath)?;
     tester.trial(Pps::new(RATE)?, TRAFFIC, false)?;
     std::thread::sleep(PAUSE);

@@ -1,8 +1,9 @@
 //! `bench per-datapath`.
 
 use super::Outcome;
-use super::arguments::{Format, Measure};
+use super::arguments::{DirectPathName, Format, Measure};
 use super::bar::Bar;
+use crate::overlay::Overlay;
 use crate::record::Scenario;
 use crate::run::{self, Plan, Progress, Silent, Task, rfc3339};
 use crate::{registry, report};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 use topologies::catalogue;
-use topologies::topology::{Parameters, Topology, Transport};
+use topologies::topology::{DirectPathState, Parameters, Topology, Transport};
 
 pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     let datapaths = registry::select(&arguments.datapaths)?;
@@ -31,6 +32,7 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     {
         bail!("none of the datapaths asked for can run here; `bench doctor` says what is missing");
     }
+    leave_out(&datapaths, &scenarios, format)?;
     let folder = arguments.out.clone().unwrap_or_else(default_folder);
     let plan = Plan {
         profile: arguments.profile,
@@ -53,6 +55,34 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     } else {
         Outcome::Good
     })
+}
+
+/// Says which datapaths have no part in overlays; an error if nothing can be measured for that.
+fn leave_out(
+    datapaths: &[Box<dyn Datapath>],
+    tasks: &[Task],
+    format: Format,
+) -> anyhow::Result<()> {
+    let Some(overlay) = tasks.iter().find(|task| task.scenario.end_to_end) else {
+        return Ok(());
+    };
+    let others = datapaths.iter().filter(|it| !Overlay::takes(it.as_ref()));
+    let names: Vec<_> = others.map(|datapath| datapath.name()).collect();
+    let why = "droplets are joined by veth pairs there";
+    if names.len() == datapaths.len() && tasks.iter().all(|task| task.scenario.end_to_end) {
+        let topology = &overlay.scenario.topology;
+        bail!(
+            "{}: not from endpoint to endpoint ({topology}), since {why}; `bench list` tells ports",
+            names.join(", ")
+        );
+    }
+    if format == Format::Text && !names.is_empty() {
+        println!(
+            "Not from endpoint to endpoint, since {why}: {}\n",
+            names.join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// Set by the first signal that asks to end. A second one ends the program at once: nothing of the lab outlives it.
@@ -139,23 +169,48 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
         for flows in &flows {
             let parameters = Parameters::new(arguments.endpoints, *flows)?;
             let topology = catalogue::find(name, parameters)?;
-            for size in &sizes {
-                let mut topology = topology.clone();
-                if let Some(transport) = arguments.transport {
-                    topology = topology.with_transport(transport.into());
+            let both = topology.direct_path_states().len() > 1;
+            for topology in in_states(topology, arguments.direct_path)? {
+                for size in &sizes {
+                    let mut topology = topology.clone();
+                    if let Some(transport) = arguments.transport {
+                        topology = topology.with_transport(transport.into());
+                    }
+                    tasks.push(Task {
+                        scenario: describe(&topology, size, both),
+                        topology,
+                        size: *size,
+                    });
                 }
-                tasks.push(Task {
-                    scenario: describe(&topology, size),
-                    topology,
-                    size: *size,
-                });
             }
         }
     }
     Ok(tasks)
 }
 
-fn describe(topology: &Topology, size: &crate::tester::FrameSize) -> Scenario {
+/// The topology in each state of the direct path that it is measured in.
+fn in_states(topology: Topology, only: Option<DirectPathName>) -> anyhow::Result<Vec<Topology>> {
+    let Some(only) = only.map(DirectPathState::from) else {
+        let states = topology.direct_path_states().iter();
+        return Ok(states
+            .map(|state| topology.clone().in_state(*state))
+            .collect());
+    };
+    if !topology.direct_path_states().contains(&only) {
+        bail!(
+            "topology {} is measured with direct_path = \"{}\" alone; expected one with direct_path = \"both\"",
+            topology.name(),
+            match only {
+                DirectPathState::Warm => "cold",
+                DirectPathState::Cold => "warm",
+            }
+        );
+    }
+    Ok(vec![topology.in_state(only)])
+}
+
+/// `both` if the topology is measured with the direct path and without.
+fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) -> Scenario {
     let parameters = topology.parameters();
     let transports: Vec<Transport> = topology
         .traffic()
@@ -189,6 +244,12 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize) -> Scenario {
     if transport != "UDP" {
         id = format!("{id}/{}", transport.replace(' ', "-"));
     }
+    let direct_path = both.then(|| topology.direct_path());
+    match direct_path {
+        Some(DirectPathState::Cold) => id += "/direct-path-off",
+        Some(DirectPathState::Warm) => id += "/direct-path-on",
+        None => {}
+    }
     Scenario {
         id,
         topology: topology.name().to_owned(),
@@ -197,6 +258,8 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize) -> Scenario {
         flows,
         frame: size.to_string(),
         transport: transport.to_owned(),
+        end_to_end: topology.under_test().is_none(),
+        direct_path,
     }
 }
 

@@ -119,6 +119,9 @@ fn check(
             break;
         }
         add(verify::oracle::check(datapath, topology, FLOWS));
+        if topology.under_test().is_none() {
+            add(verify::overlay::check(datapath, topology, FLOWS));
+        }
     }
     checked
 }

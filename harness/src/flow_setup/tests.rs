@@ -68,6 +68,7 @@ impl Bench for Simulated {
             stolen: Duration::ZERO,
             disturbed: None,
             switch: None,
+            hops: Vec::new(),
         })
     }
 

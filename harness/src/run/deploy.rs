@@ -1,8 +1,9 @@
 //! A datapath on ports with a tester at their other ends.
 
 use crate::environment::{Placement, steal};
-use crate::lab::{VethLab, VhostUserLab};
-use crate::record::{Purpose, TrialRecord};
+use crate::lab::{OverlayLab, VethLab, VhostUserLab};
+use crate::overlay::{self, Overlay};
+use crate::record::{Hop, Purpose, TrialRecord};
 use crate::search::{Counters, Pps, Trial};
 use crate::tester::{
     self, DpdkTester, NullForward, Offer, Report, RingTester, Tester, VethTester, Watch, Workload,
@@ -35,6 +36,9 @@ pub enum Error {
     /// The tester.
     #[error(transparent)]
     Tester(#[from] tester::Error),
+    /// An overlay of several droplets.
+    #[error(transparent)]
+    Overlay(#[from] overlay::Error),
     /// No tester for these ports.
     #[error("there is no tester for {0} ports")]
     NoTester(PortType),
@@ -60,18 +64,58 @@ pub struct Observation {
     pub disturbed: Option<String>,
     /// What a switch counted inside meanwhile, where somebody asked it before and after.
     pub switch: Option<Box<SwitchCounters>>,
+    /// Each droplet's part, where there are several.
+    pub hops: Vec<Hop>,
 }
 
 /// What stands between a datapath and its tester.
+#[expect(dead_code, reason = "kept until it is dropped")]
 enum Lab {
     Rings,
-    Veth(#[expect(dead_code, reason = "kept until it is dropped")] VethLab),
-    VhostUser(#[expect(dead_code, reason = "kept until it is dropped")] VhostUserLab),
+    Veth(VethLab),
+    VhostUser(VhostUserLab),
+    Overlay(OverlayLab),
+}
+
+/// What is tested.
+enum Device {
+    Droplet(Box<dyn Running>),
+    Overlay(Box<Overlay>),
+}
+
+impl Device {
+    fn running(&self) -> &dyn Running {
+        match self {
+            Self::Droplet(droplet) => &**droplet,
+            Self::Overlay(overlay) => &**overlay,
+        }
+    }
+
+    fn running_mut(&mut self) -> &mut dyn Running {
+        match self {
+            Self::Droplet(droplet) => &mut **droplet,
+            Self::Overlay(overlay) => &mut **overlay,
+        }
+    }
+
+    /// What each droplet of several did so far.
+    fn hops(&self) -> Result<Vec<Hop>, tester::Error> {
+        let Self::Overlay(overlay) = self else {
+            return Ok(Vec::new());
+        };
+        let crossed = overlay.crossed()?;
+        let hop = |(number, (droplet, time)): (usize, (String, CpuTime))| Hop {
+            droplet,
+            arrived: crossed.to(number),
+            cpu_ns: time.running.as_nanos() as u64,
+        };
+        Ok(overlay.times().into_iter().enumerate().map(hop).collect())
+    }
 }
 
 /// A datapath that runs, and its tester. Dropping it takes everything down.
 pub struct Deployed {
-    running: Box<dyn Running>,
+    device: Device,
     tester: Box<dyn Tester>,
     _lab: Lab,
     placement: Placement,
@@ -89,7 +133,10 @@ impl Deployed {
         workload: &Workload,
         placement: Placement,
     ) -> Result<Self, Error> {
-        let provision = topology.provision(topology.under_test());
+        let Some(droplet) = topology.under_test() else {
+            return Self::overlay(datapath, topology, workload, placement);
+        };
+        let provision = topology.provision(droplet);
         Self::new(
             datapath,
             datapath.ports(),
@@ -98,6 +145,26 @@ impl Deployed {
             false,
             placement,
         )
+    }
+
+    /// Droplets with a datapath each, and the tester at their endpoint ports.
+    fn overlay(
+        datapath: &dyn Datapath,
+        topology: &Topology,
+        workload: &Workload,
+        placement: Placement,
+    ) -> Result<Self, Error> {
+        let lab = OverlayLab::of(topology)?;
+        let tester = VethTester::new(lab.tester(), workload, false, placement.tester_cpus())?;
+        let overlay = Overlay::install(datapath, topology, &lab, placement)?;
+        Ok(Self {
+            device: Device::Overlay(Box::new(overlay)),
+            tester: Box::new(tester),
+            _lab: Lab::Overlay(lab),
+            placement,
+            last: empty(),
+            last_error: String::new(),
+        })
     }
 
     /// A null forward on ports of this type.
@@ -136,7 +203,8 @@ impl Deployed {
             PortType::Veth => {
                 let lab = VethLab::new(endpoint_ports)?;
                 // The tester's programs first: a device accepts frames only once its peer has one.
-                let tester = VethTester::new(&lab, workload, null, placement.tester_cpus())?;
+                let tester =
+                    VethTester::new(lab.tester(), workload, null, placement.tester_cpus())?;
                 let running = datapath.install(lab.ports(), provision, placement.datapath)?;
                 (running, Box::new(tester), Lab::Veth(lab))
             }
@@ -165,7 +233,7 @@ impl Deployed {
             PortType::Detached => return Err(Error::NoTester(ports)),
         };
         Ok(Self {
-            running,
+            device: Device::Droplet(running),
             tester,
             _lab: lab,
             placement,
@@ -176,7 +244,8 @@ impl Deployed {
 
     fn threads_time(&self) -> CpuTime {
         // A thread that died shows in the trial's loss; its time is not worth failing for.
-        self.running
+        self.device
+            .running()
             .threads()
             .iter()
             .filter_map(|thread| thread.cpu_time().ok())
@@ -195,7 +264,7 @@ impl Deployed {
 
     /// The datapath.
     pub fn running(&mut self) -> &mut dyn Running {
-        &mut *self.running
+        self.device.running_mut()
     }
 
     /// Carries out `offer` and watches the machine meanwhile. Nothing is asked of the datapath, which might change
@@ -207,9 +276,12 @@ impl Deployed {
             sinks,
         } = self.placement;
         let cpus = [datapath, tester, sinks];
+        let hops_before = self.device.hops()?;
         let (stolen_before, before) = (steal(&cpus), self.threads_time());
         let report = self.tester.offer(offer)?;
         let used = self.threads_time().since(before);
+        let hops = self.device.hops()?.into_iter().zip(&hops_before);
+        let hops = hops.map(|(now, before)| now.since(before)).collect();
         let stolen = steal(&cpus).saturating_sub(stolen_before);
         let disturbed = self.disturbance(offer.duration, stolen, used.waiting, report.stalled);
         Ok(Observation {
@@ -218,6 +290,7 @@ impl Deployed {
             stolen,
             disturbed,
             switch: None,
+            hops,
         })
     }
 
@@ -231,7 +304,7 @@ impl Deployed {
     ) -> Option<TrialRecord> {
         let at_seconds = run_began.elapsed().as_secs_f64();
         // Outside of what is timed: reading them may take a while.
-        let counters_before = self.running.counters().ok();
+        let counters_before = self.device.running_mut().counters().ok();
         let offer = Offer {
             load: meter.load,
             duration: meter.duration,
@@ -248,6 +321,7 @@ impl Deployed {
             stolen,
             disturbed,
             switch: _,
+            hops,
         } = match self.observe(&offer) {
             Ok(observation) => observation,
             Err(error) => {
@@ -255,7 +329,7 @@ impl Deployed {
                 return None;
             }
         };
-        let counters = match self.running.counters() {
+        let counters = match self.device.running_mut().counters() {
             Ok(counters) => counters_before.map(|before| since(&counters, &before)),
             Err(error) => {
                 self.last_error = format!("the datapath no longer answers: {error}");
@@ -286,6 +360,7 @@ impl Deployed {
             counters,
             disturbed,
             repeated: false,
+            hops,
         };
         Some(self.last.clone())
     }
@@ -326,7 +401,7 @@ impl Deployed {
             ));
         }
         // Threads of one datapath wait for each other, which is no disturbance.
-        (self.running.threads().len() == 1 && waited > limit)
+        (self.device.running().threads().len() == 1 && waited > limit)
             .then(|| format!("the datapath waited {:.0} % of its time", percent(waited)))
     }
 }
@@ -418,5 +493,6 @@ pub fn empty() -> TrialRecord {
         counters: None,
         disturbed: None,
         repeated: false,
+        hops: Vec::new(),
     }
 }

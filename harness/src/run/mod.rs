@@ -13,6 +13,7 @@ pub use progress::{Progress, Silent};
 pub use timestamp::rfc3339;
 
 use crate::environment::{Placement, describe};
+use crate::overlay::Overlay;
 use crate::profile::{Effort, Profile};
 use crate::record::{DatapathInfo, Environment, Failure, Purpose, Record, Run, SCHEMA, Scenario};
 use crate::search::{ConfigError, GoalError, Pps, RateError, Search, Step};
@@ -214,11 +215,14 @@ struct Runner<'a> {
 impl Runner<'_> {
     fn scenario(&mut self, datapaths: &[&dyn Datapath]) -> Result<Summary, Error> {
         let mut summary = Summary::default();
+        let is_overlay = self.task.topology.under_test().is_none();
+        let fits = |datapath: &&dyn Datapath| !is_overlay || Overlay::takes(*datapath);
+        let datapaths: Vec<_> = datapaths.iter().copied().filter(fits).collect();
         let directions = self.task.topology.traffic();
         let workload = match Workload::new(&directions, self.task.size, self.plan.seed) {
             Ok(workload) => workload,
             Err(error) => {
-                for datapath in datapaths {
+                for datapath in &datapaths {
                     self.fail(datapath.name(), &error.to_string())?;
                     summary.failures += 1;
                 }
@@ -231,7 +235,7 @@ impl Runner<'_> {
             if self.is_interrupted() {
                 return Ok(summary);
             }
-            let unverified = !self.verify(*datapath)?;
+            let unverified = !self.verify(datapath)?;
             if unverified && !self.plan.measure_anyway {
                 self.progress.skip(self.effort.time().as_secs_f64());
                 summary.failures += 1;
@@ -241,7 +245,7 @@ impl Runner<'_> {
             let ceiling = match ceilings.iter().find(|(known, _)| *known == ports) {
                 Some((_, ceiling)) => *ceiling,
                 None => {
-                    let ceiling = self.ceiling(*datapath, &workload)?;
+                    let ceiling = self.ceiling(datapath, &workload)?;
                     ceilings.push((ports, ceiling));
                     ceiling
                 }
@@ -251,7 +255,7 @@ impl Runner<'_> {
             let most = ceiling.map_or(MAX_LOAD, |ceiling| (ceiling.rate * 2.0).max(2.0 * MIN_LOAD));
             let config = self.effort.search(Pps::new(MIN_LOAD)?, Pps::new(most)?);
             sessions.push(Session::new(
-                *datapath,
+                datapath,
                 Search::new(config)?,
                 ceiling,
                 unverified,
@@ -297,6 +301,10 @@ impl Runner<'_> {
             &self.task.topology,
             VERIFIED_FLOWS,
         ));
+        if self.task.topology.under_test().is_none() {
+            let live = verify::overlay::check(datapath, &self.task.topology, VERIFIED_FLOWS);
+            report.merge(live);
+        }
         let recorded = report.recorded(datapath.name(), &self.task.scenario.id);
         self.log.append(&Record::Verification(recorded))?;
         let Some(objection) = report.objection() else {

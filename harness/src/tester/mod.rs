@@ -13,6 +13,7 @@ pub use dpdk::{DpdkTester, WaitingDpdkTester};
 pub use null_forward::NullForward;
 pub use polling_tester::Watch;
 pub use ring::RingTester;
+pub(crate) use veth::load;
 pub use veth::{VethTester, bare_and_generator};
 pub use workload::{FrameSize, PortPlan, Workload};
 

@@ -6,7 +6,7 @@
 
 use super::workload::Workload;
 use super::{Error, Offer, Report, Tester, TesterCpus, Watch, add, summarise_all};
-use crate::lab::VethLab;
+use crate::lab::{TesterEnds, VethLab};
 use ::workload::{Control, Pace, ROUNDS, SinkConfig, SinkState, WINDOW, histogram};
 use aya::maps::{Array, MapData};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
@@ -43,7 +43,7 @@ pub struct VethTester {
 }
 
 /// Loads the tester's object with room for `entries`.
-pub(super) fn load(entries: usize) -> Result<Ebpf, Error> {
+pub fn load(entries: usize) -> Result<Ebpf, Error> {
     #[cfg(bpf)]
     {
         let entries = u32::try_from(entries.max(1))
@@ -62,18 +62,18 @@ pub(super) fn load(entries: usize) -> Result<Ebpf, Error> {
 }
 
 impl VethTester {
-    /// A tester of `workload` at the ports of `lab`; `through_null_forward` if what stands between does not
+    /// A tester of `workload` at these ends of ports; `through_null_forward` if what stands between does not
     /// touch frames.
     ///
     /// # Errors
     /// Where the kernel refuses.
     pub fn new(
-        lab: &VethLab,
+        ends: &TesterEnds,
         workload: &Workload,
         through_null_forward: bool,
         cpus: TesterCpus,
     ) -> Result<Self, Error> {
-        let namespace = Arc::clone(lab.tester_namespace());
+        let namespace = Arc::clone(&ends.namespace);
         let mut sinks = Vec::new();
         let mut ebpf = namespace.run(|| -> Result<Ebpf, Error> {
             let mut ebpf = load(workload.entries.len())?;
@@ -81,7 +81,7 @@ impl VethTester {
             load_program(&mut ebpf, "sink")?;
             let entries: Vec<_> = (0u32..).zip(workload.entries.iter().copied()).collect();
             fill(&ebpf, "ENTRIES", entries.into_iter())?;
-            for (port, interface) in lab.tester_ends() {
+            for (port, interface) in &ends.ends {
                 let number = u32::from(super::workload::number(*port));
                 fill(&ebpf, "OUT", [(number, [interface.index(), 0])].into_iter())?;
                 program(&mut ebpf, "sink")?
@@ -101,7 +101,7 @@ impl VethTester {
             Ok(ebpf)
         })??;
         let mut threads = Vec::new();
-        for (_, interface) in lab.tester_ends() {
+        for (_, interface) in &ends.ends {
             threads.extend(interface.thread_napi(cpus.sinks, Urgency::Sink)?);
         }
         let pace = ebpf.take_map("PACE");
@@ -371,7 +371,7 @@ pub fn bare_and_generator(
     duration: Duration,
     cpus: TesterCpus,
 ) -> Result<(f64, f64), Error> {
-    let mut tester = VethTester::new(lab, workload, true, cpus)?;
+    let mut tester = VethTester::new(lab.tester(), workload, true, cpus)?;
     load_program(&mut tester.ebpf, "bare")?;
     let frame = vec![0; tester.longest];
     let mut rates = [0.0; 2];

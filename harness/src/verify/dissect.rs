@@ -392,7 +392,8 @@ mod tests {
     #[test]
     fn frames_of_a_corpus_are_taken_apart_completely() {
         for entry in catalogue::ENTRIES {
-            let cases = corpus(&entry.load(Parameters::default()).unwrap(), 1);
+            let topology = entry.load(Parameters::default()).unwrap();
+            let cases = corpus(&topology, topology.under_test().unwrap().host, 1);
             for case in &cases {
                 tiles(&case.frame);
             }

@@ -2,7 +2,7 @@
 //!
 //! [`vectors`] replays golden vectors, recorded from Mizar's own programs. [`oracle`] feeds a corpus made
 //! for a topology and compares with what [`topologies::oracle`] says, so that what is measured is verified
-//! with the very tables and flows of the measurement. Where they differ, [`dissect`] says in which field.
+//! with the very tables and flows of the measurement; [`overlay`] does so with all droplets of one. Where they differ, [`dissect`] says in which field.
 
 mod attached;
 mod compare;
@@ -10,6 +10,7 @@ mod corpus;
 pub mod dissect;
 mod layout;
 pub mod oracle;
+pub mod overlay;
 pub mod vectors;
 
 #[cfg(test)]

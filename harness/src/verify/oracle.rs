@@ -8,7 +8,7 @@ use datapath_api::difference::{self, Difference};
 use datapath_api::{Datapath, Outcome, PortType, Running};
 use topologies::oracle::Oracle;
 use topologies::provision::Provision;
-use topologies::topology::{Topology, capacity};
+use topologies::topology::{Droplet, Topology, capacity};
 use topologies::vectors::Expected;
 
 /// Feeds the droplet under test a corpus made for `topology`, and compares verdict, port and every byte
@@ -20,11 +20,39 @@ use topologies::vectors::Expected;
 /// The corpus holds frames of up to `flows` flows of every direction in several sizes, their replies, and
 /// everything that may go wrong with them; it is always the same for the same arguments. Each frame is a
 /// check, and so is the cache. State carries over, so that one mistake may fail later frames as well.
+///
+/// Where all droplets of a topology are there, each that flows cross is checked so by itself.
 pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
-    let cases = corpus(topology, flows);
-    let mut report = check_through(Way::Detached, datapath, topology, &cases);
+    if let Some(droplet) = topology.under_test() {
+        return check_droplet(datapath, topology, droplet, flows, topology.name());
+    }
+    let mut report = Report::default();
+    for state in topology.direct_path_states() {
+        let topology = topology.clone().in_state(*state);
+        for droplet in topology.droplets() {
+            let seen = topology.seen_from(droplet);
+            if !seen.traffic().is_empty() {
+                let name = format!("{}, {}", topology.name(), droplet.name);
+                report.merge(check_droplet(datapath, &seen, droplet, flows, &name));
+            }
+        }
+    }
+    report
+}
+
+fn check_droplet(
+    datapath: &dyn Datapath,
+    topology: &Topology,
+    droplet: &Droplet,
+    flows: u32,
+    name: &str,
+) -> Report {
+    let cases = corpus(topology, droplet.host, flows);
+    let provision = topology.provision(droplet);
+    let mut report = check_through(Way::Detached, datapath, name, &provision, &cases);
     if datapath.ports() == PortType::VhostUser && report.broken.is_none() {
-        report.merge(check_through(Way::VhostUser, datapath, topology, &cases));
+        let by_ports = check_through(Way::VhostUser, datapath, name, &provision, &cases);
+        report.merge(by_ports);
     }
     report
 }
@@ -53,17 +81,22 @@ impl Way {
     }
 }
 
-fn check_through(way: Way, datapath: &dyn Datapath, topology: &Topology, cases: &[Case]) -> Report {
+fn check_through(
+    way: Way,
+    datapath: &dyn Datapath,
+    topology: &str,
+    provision: &Provision,
+    cases: &[Case],
+) -> Report {
     let mut report = Report::default();
     let name = |what: &str| match way {
-        Way::Detached => format!("{}: {what}", topology.name()),
-        Way::VhostUser => format!("{} by vhost-user: {what}", topology.name()),
+        Way::Detached => format!("{topology}: {what}"),
+        Way::VhostUser => format!("{topology} by vhost-user: {what}"),
     };
-    let provision = topology.provision(topology.under_test());
-    let mut droplet = match way.install(datapath, &provision) {
+    let mut droplet = match way.install(datapath, provision) {
         Installed::Droplet(droplet) => droplet,
         Installed::Skipped(why) => {
-            report.skipped.push((topology.name().to_owned(), why));
+            report.skipped.push((topology.to_owned(), why));
             return report;
         }
         Installed::Failed(why) => {
@@ -72,11 +105,10 @@ fn check_through(way: Way, datapath: &dyn Datapath, topology: &Topology, cases: 
             return report;
         }
     };
-    let mut oracle = Oracle::new(&provision);
+    let mut oracle = Oracle::new(provision);
     let differences = datapath.declared_differences();
     for (number, case) in cases.iter().enumerate() {
-        if let Some(difference) =
-            difference::excuse(differences, &provision, case.port, &case.frame)
+        if let Some(difference) = difference::excuse(differences, provision, case.port, &case.frame)
         {
             report.excuse(difference);
             continue;
@@ -86,7 +118,7 @@ fn check_through(way: Way, datapath: &dyn Datapath, topology: &Topology, cases: 
             &mut *droplet,
             &mut oracle,
             differences,
-            &provision,
+            provision,
             case,
         ) {
             Ok(lines) if lines.is_empty() => report.passed += 1,

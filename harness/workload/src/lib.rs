@@ -10,6 +10,7 @@ mod entry;
 pub mod histogram;
 mod pace;
 mod sink;
+pub mod underlay;
 
 pub use entry::{Entry, LARGE_WORDS, SMALL_WORDS, Stamp};
 pub use pace::{Control, Origin, Pace};

@@ -14,6 +14,7 @@
 //! | `policy` | network policy and connection tracking |
 //! | `inner` | the inner packet: parsing and rewriting |
 //! | `outer` | the outer headers and Geneve options |
+//! | `overlay` | all droplets of a topology, and frames carried from one to the next |
 //! | `jhash`, `bytes` | the hash, byte access and checksums |
 //!
 //! The caches that Mizar bounds to 50,000 least recently used entries grow without bound here.
@@ -24,6 +25,7 @@ mod hop;
 mod inner;
 mod jhash;
 mod outer;
+mod overlay;
 mod policy;
 mod scaled;
 mod transit;
@@ -36,6 +38,7 @@ use std::collections::HashMap;
 
 pub use agent::source_port;
 pub use jhash::{SEED, bouncer_index, jhash_2words};
+pub use overlay::{End, Journey, OverlayOracle};
 
 /// What becomes of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]

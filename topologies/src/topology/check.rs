@@ -90,9 +90,10 @@ impl Topology {
                         },
                     ));
                 }
-                if group.droplets.contains(&self.under_test) && group.droplets.len() > 1 {
+                let here = self.under_test.filter(|at| group.droplets.contains(at));
+                if let Some(at) = here.filter(|_| group.droplets.len() > 1) {
                     let endpoints = group.name.clone();
-                    let droplet = self.under_test().name.clone();
+                    let droplet = self.droplets[at].name.clone();
                     return Err((name.span(), Problem::Straddles { endpoints, droplet }));
                 }
             }
@@ -106,8 +107,10 @@ impl Topology {
                 };
                 return Err((file.vpcs[vpc].name.span(), problem));
             }
-            if self.direction(flows).is_none() {
-                let (way, droplet) = (self.way(flows), self.under_test().name.clone());
+            if let Some(at) = self.under_test
+                && self.direction(flows, at).is_none()
+            {
+                let (way, droplet) = (self.way(flows), self.droplets[at].name.clone());
                 return Err((written.from.span(), Problem::Avoids { way, droplet }));
             }
         }

@@ -129,9 +129,6 @@ pub enum Problem {
         /// How much there may be.
         limit: usize,
     },
-    /// No droplet is under test.
-    #[error("no droplet is under test; expected `under_test = true` in one of them")]
-    NothingUnderTest,
     /// More than one droplet is under test.
     #[error("\"{first}\" is under test already; expected one droplet alone")]
     SecondUnderTest {

@@ -11,7 +11,7 @@ pub type Name = Spanned<String>;
 #[serde(deny_unknown_fields)]
 pub struct File {
     pub description: String,
-    pub direct_path: Spanned<DirectPathState>,
+    pub direct_path: Spanned<DirectPath>,
     pub droplets: Vec<Droplet>,
     pub vpcs: Vec<Vpc>,
     pub networks: Vec<Network>,
@@ -21,6 +21,25 @@ pub struct File {
     pub flows: Spanned<Vec<Flows>>,
 }
 
+/// Whether flows have found their direct path, or both are to be measured.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectPath {
+    Warm,
+    Cold,
+    Both,
+}
+
+impl DirectPath {
+    pub fn states(self) -> Vec<DirectPathState> {
+        match self {
+            Self::Warm => vec![DirectPathState::Warm],
+            Self::Cold => vec![DirectPathState::Cold],
+            Self::Both => vec![DirectPathState::Cold, DirectPathState::Warm],
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Droplet {
@@ -28,6 +47,7 @@ pub struct Droplet {
     pub ip: Spanned<Ipv4>,
     pub mac: Spanned<Mac>,
     pub under_test: Option<Spanned<bool>>,
+    pub datapath: Option<Name>,
 }
 
 #[derive(Deserialize)]

@@ -3,8 +3,8 @@
 use super::names::{Loaded, find, names_differ, values_differ};
 use super::policy::{Allow, Enforced, Policy, Remote};
 use super::{
-    Droplet, EndpointRange, Flows, Group, Index, Network, Parameters, Place, Problem, Topology,
-    TopologyError, Vpc, capacity, file,
+    DirectPathState, Droplet, EndpointRange, Flows, Group, Index, Network, Parameters, Place,
+    Problem, Topology, TopologyError, Vpc, capacity, file,
 };
 use crate::provision::{Cidr, EndpointKind, Host};
 use std::path::Path;
@@ -39,11 +39,14 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn topology(&self, name: String) -> Loaded<Topology> {
+        let direct_path_states = self.file.direct_path.get_ref().states();
+        let direct_path = direct_path_states.first().copied();
         let topology = Topology {
             name,
             description: self.file.description.clone(),
             parameters: self.parameters,
-            direct_path: *self.file.direct_path.get_ref(),
+            direct_path: direct_path.unwrap_or(DirectPathState::Cold),
+            direct_path_states,
             droplets: self.droplets()?,
             under_test: self.under_test()?,
             vpcs: self.vpcs()?,
@@ -67,11 +70,12 @@ impl Loader<'_> {
                 ip: *from.ip.get_ref(),
                 mac: *from.mac.get_ref(),
             },
+            datapath: from.datapath.as_ref().map(|name| name.get_ref().clone()),
         };
         Ok(droplets.iter().map(droplet).collect())
     }
 
-    fn under_test(&self) -> Loaded<Index> {
+    fn under_test(&self) -> Loaded<Option<Index>> {
         let mut chosen: Option<Index> = None;
         for (index, droplet) in self.file.droplets.iter().enumerate() {
             let Some(flag) = droplet.under_test.as_ref().filter(|flag| *flag.get_ref()) else {
@@ -83,12 +87,12 @@ impl Loader<'_> {
             }
             chosen = Some(index);
         }
-        let first = self
-            .file
-            .droplets
-            .first()
-            .map_or(0..0, |droplet| droplet.name.span());
-        chosen.ok_or((first, Problem::NothingUnderTest))
+        if let Some(both) = chosen.filter(|_| self.file.direct_path.get_ref().states().len() > 1) {
+            let (key, context) = ("direct_path = \"both\"", "for a droplet alone");
+            let droplet = self.file.droplets[both].name.span();
+            return Err((droplet, Problem::Meaningless { key, context }));
+        }
+        Ok(chosen)
     }
 
     fn vpcs(&self) -> Loaded<Vec<Vpc>> {

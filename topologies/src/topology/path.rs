@@ -1,8 +1,8 @@
-//! The way that flows take through the overlay, and where it crosses the droplet under test.
+//! The way that flows take through the overlay: from endpoint to endpoint, and where it crosses one droplet.
 
 use super::{DirectPathState, Flows, Index, Topology};
 use crate::oracle::bouncer_index;
-use crate::provision::{Host, Port};
+use crate::provision::{EndpointPort, Host, Port};
 use crate::traffic::{Direction, Flow, FlowSpace};
 
 /// A station of the way. Middle stations are one of several droplets, by hash.
@@ -63,21 +63,22 @@ impl OuterPath {
 }
 
 impl Topology {
-    /// Where the flows enter and leave the droplet under test; nothing if they do not cross it.
-    pub(super) fn direction(&self, flows: &Flows) -> Option<Direction> {
+    /// Where the flows enter and leave droplet `at`; nothing if they do not cross it.
+    pub(super) fn direction(&self, flows: &Flows, at: Index) -> Option<Direction> {
         let stops = self.stops(flows);
-        let first = stops.iter().position(|stop| self.is_here(flows, stop))?;
+        let is_here = |stop: &Stop| self.is_at(flows, stop, at);
+        let first = stops.iter().position(is_here)?;
         let here = stops
             .iter()
             .skip(first)
-            .take_while(|stop| self.is_here(flows, stop))
+            .take_while(|stop| is_here(stop))
             .count();
         let before = stops.get(..first)?;
         let from = &self.groups[flows.from];
 
         let outer = before.last().map(|previous| OuterPath {
             previous: self.hosts(flows, previous),
-            here: self.under_test().host,
+            here: self.droplets[at].host,
             return_to_sender: before
                 .iter()
                 .find(|stop| {
@@ -96,10 +97,10 @@ impl Topology {
         });
         let ingress = match outer {
             Some(_) => Port::Uplink,
-            None => Port::Endpoint(self.port_of(flows.from, self.under_test)?),
+            None => Port::Endpoint(self.port_of(flows.from, at)?),
         };
         let egress = if first + here == stops.len() {
-            Port::Endpoint(self.port_of(flows.to, self.under_test)?)
+            Port::Endpoint(self.port_of(flows.to, at)?)
         } else {
             Port::Uplink
         };
@@ -120,6 +121,49 @@ impl Topology {
             ),
             outer,
         })
+    }
+
+    /// The flows from endpoint to endpoint: a direction for each pair of droplets that host the ends.
+    pub(super) fn end_to_end(&self, flows: &Flows) -> Vec<Direction> {
+        let (from, to) = (&self.groups[flows.from], &self.groups[flows.to]);
+        let ports = self.endpoint_ports();
+        let port = |group: Index, at: Index| {
+            let local = self.port_of(group, at)?;
+            let number = ports.iter().position(|port| *port == (at, local))?;
+            u16::try_from(number).ok().map(EndpointPort)
+        };
+        let pairs = (from.droplets.len() * to.droplets.len()).max(1) as u32;
+        let mut directions = Vec::new();
+        for &near in &from.droplets {
+            for &far in &to.droplets {
+                let (Some(ingress), Some(egress)) = (port(flows.from, near), port(flows.to, far))
+                else {
+                    continue;
+                };
+                let ends = (&self.droplets[near].name, &self.droplets[far].name);
+                directions.push(Direction {
+                    name: match pairs {
+                        1 => flows.name.clone(),
+                        _ => format!("{}, {} to {}", flows.name, ends.0, ends.1),
+                    },
+                    ingress: Port::Endpoint(ingress),
+                    egress: Port::Endpoint(egress),
+                    encapsulated_in: false,
+                    encapsulated_out: false,
+                    vni: self.vni_of(from),
+                    pod_label: from.pod_label,
+                    namespace_label: from.namespace_label,
+                    flows: FlowSpace::new(
+                        from.range.part(self.hosted_on(from, near)),
+                        to.range.part(self.hosted_on(to, far)),
+                        flows.transport,
+                        self.parameters.flows.div_ceil(pairs),
+                    ),
+                    outer: None,
+                });
+            }
+        }
+        directions
     }
 
     /// The way in words, for errors.
@@ -160,14 +204,14 @@ impl Topology {
         stops
     }
 
-    /// Whether a stop is, or among others may be, the droplet under test.
-    fn is_here(&self, flows: &Flows, stop: &Stop) -> bool {
+    /// Whether a stop is, or among others may be, droplet `at`.
+    fn is_at(&self, flows: &Flows, stop: &Stop, at: Index) -> bool {
         let droplets = match stop {
             Stop::Source => &self.groups[flows.from].droplets,
             Stop::Middle { droplets, .. } => droplets,
             Stop::Destination => &self.groups[flows.to].droplets,
         };
-        droplets.contains(&self.under_test)
+        droplets.contains(&at)
     }
 
     fn hosts(&self, flows: &Flows, stop: &Stop) -> Hosts {

@@ -122,11 +122,11 @@ fn answered(provision: &Provision, route: Route) -> Route {
 }
 
 /// The group that a hop picks from, unless it knows where the destination is: bouncers of the network with the longest
-/// prefix, or else dividers of the VPC.
+/// prefix, past which a direct path may lead, or else dividers of the VPC.
 fn by_hop(provision: &Provision, route: Route) -> Option<&[Ipv4]> {
     let mut endpoints = provision.endpoints.iter();
     let is_known = endpoints.any(|endpoint| (endpoint.vni, endpoint.ip) == (route.vni, route.dst));
-    if is_known || direct_path(provision, route).is_some() {
+    if is_known {
         return None;
     }
     let networks = provision.networks.iter();
@@ -135,7 +135,9 @@ fn by_hop(provision: &Provision, route: Route) -> Option<&[Ipv4]> {
         .max_by_key(|network| network.cidr.length());
     let mut vpcs = provision.vpcs.iter();
     match network {
-        Some(network) => Some(&network.bouncers),
+        Some(network) => direct_path(provision, route)
+            .is_none()
+            .then_some(network.bouncers.as_slice()),
         None => vpcs
             .find(|vpc| vpc.vni == route.vni)
             .map(|vpc| vpc.dividers.as_slice()),

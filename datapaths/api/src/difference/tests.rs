@@ -140,6 +140,21 @@ fn a_hop_picks_among_bouncers_of_the_destinations_network() {
 }
 
 #[test]
+fn no_direct_path_leads_past_the_dividers_for_what_is_in_no_network() {
+    let mut provision = provision();
+    for to in [address(9, 9), address(2, 9)] {
+        provision.direct_paths.push(DirectPath {
+            vni: vni(),
+            ip: to,
+            host: host(6),
+        });
+    }
+    let may = |to, wanted, got| may_go_to(&provision, Port::Uplink, &udp(to), wanted, got);
+    assert!(may(address(9, 9), 6, 7));
+    assert!(!may(address(2, 9), 3, 4));
+}
+
+#[test]
 fn an_agent_picks_among_bouncers_of_its_own_network() {
     let provision = provision();
     let may = |wanted, got| may_go_to(&provision, ENDPOINT, &udp(address(2, 9)), wanted, got);

@@ -212,6 +212,8 @@ fn scenario(id: &str) -> Scenario {
         flows: parts[2].split('-').next().unwrap().parse().unwrap(),
         frame: parts[1].trim_end_matches('B').to_owned(),
         transport: "UDP".to_owned(),
+        end_to_end: false,
+        direct_path: None,
     }
 }
 
@@ -390,6 +392,7 @@ impl Lab<'_> {
             }),
             disturbed: None,
             repeated: false,
+            hops: Vec::new(),
         };
         if disturbed {
             self.push(Record::Trial(TrialRecord {

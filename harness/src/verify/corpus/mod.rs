@@ -30,8 +30,8 @@ pub struct Case {
     pub frame: Vec<u8>,
 }
 
-/// The frames for a topology.
-pub fn corpus(topology: &Topology, flows: u32) -> Vec<Case> {
+/// The frames for a topology with this droplet under test.
+pub fn corpus(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
     let mut cases = Vec::new();
     let traffic = topology.traffic();
     for direction in &traffic {
@@ -39,7 +39,7 @@ pub fn corpus(topology: &Topology, flows: u32) -> Vec<Case> {
     }
     let ways: Vec<Way> = traffic
         .iter()
-        .flat_map(|direction| ways(topology, direction))
+        .flat_map(|direction| ways(topology, here, direction))
         .collect();
     for way in &ways {
         for index in 0..way.flows(flows.min(VARIED)) {
@@ -95,8 +95,7 @@ pub struct Way<'a> {
 
 /// The ways of a direction: frames of its flows and replies, from the endpoint where one is attached, and
 /// encapsulated by another droplet.
-fn ways<'a>(topology: &Topology, direction: &'a Direction) -> Vec<Way<'a>> {
-    let here = topology.under_test().host;
+fn ways<'a>(topology: &Topology, here: Host, direction: &'a Direction) -> Vec<Way<'a>> {
     let peer = topology
         .droplets()
         .iter()

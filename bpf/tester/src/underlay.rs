@@ -1,0 +1,51 @@
+//! The underlay: a switch that knows every droplet's Ethernet address, and learns nothing.
+
+use aya_ebpf::bindings::xdp_action::XDP_DROP;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray};
+use aya_ebpf::programs::XdpContext;
+use mizar_wire::ethernet;
+use workload::underlay::{Crossing, DROPLETS, UnderlayPort, key};
+
+/// By index of the device.
+#[map]
+static UNDERLAY: Array<UnderlayPort> = Array::with_max_entries(4_096, 0);
+/// Numbers of droplets, by [`key`] of their Ethernet addresses.
+#[map]
+static DROPLET: HashMap<u64, u32> = HashMap::with_max_entries(DROPLETS, 0);
+/// The underlay's ends of the droplets' uplinks.
+#[map]
+static TOWARDS: DevMap = DevMap::with_max_entries(DROPLETS, 0);
+/// By [`Crossing::place`].
+#[map]
+static CROSSED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Crossing::ALL, 0);
+
+/// `None` for what no droplet sent.
+#[inline(always)]
+pub fn pass(ctx: &XdpContext) -> Option<u32> {
+    // SAFETY: the kernel passes a valid context.
+    let port = UNDERLAY.get(unsafe { (*ctx.ctx).ingress_ifindex })?;
+    if port.active == 0 || ctx.data() + ethernet::LEN > ctx.data_end() {
+        return None;
+    }
+    // SAFETY: in bounds by the comparison above, valid for any bytes.
+    let address = unsafe { *(ctx.data() as *const [u8; 6]) };
+    // SAFETY: nobody writes to the map while packets come.
+    let Some(droplet) = (unsafe { DROPLET.get(&key(address)) }).copied() else {
+        return count(port, Crossing::Nobody);
+    };
+    if !port.reaches(droplet) {
+        return count(port, Crossing::Cut);
+    }
+    count(port, Crossing::To(droplet));
+    TOWARDS.redirect(droplet, 0).ok()
+}
+
+/// Counts a packet that goes no further, as a rule.
+#[inline(always)]
+fn count(port: &UnderlayPort, what: Crossing) -> Option<u32> {
+    let counter = CROSSED.get_ptr_mut(what.place(port.droplet))?;
+    // SAFETY: a word of this processor's, and programs at XDP do not interrupt each other.
+    unsafe { *counter += 1 };
+    Some(XDP_DROP)
+}

@@ -1,0 +1,224 @@
+//! A whole overlay: every droplet of a topology with a datapath of its own, joined by an underlay.
+//!
+//! ```text
+//!   tester ── endpoint port ─┤ droplet ├─ uplink ──┐          ┌── uplink ─┤ droplet ├─ endpoint port ── tester
+//!                                                  │ underlay │
+//!                              droplet ├─ uplink ──┘          └── uplink ─┤ droplet
+//! ```
+//!
+//! What is between endpoints is one device under test, so an [`Overlay`] is a [`Running`] like a droplet alone.
+
+mod underlay;
+
+pub use underlay::{Crossed, Underlay};
+
+use crate::environment::Placement;
+use crate::lab::OverlayLab;
+use crate::registry::{self, UnknownDatapath};
+use crate::tester;
+use datapath_api::{
+    Counters, Datapath, Difference, DropletPorts, Error as DatapathError, Outcome, PortType,
+    Running,
+};
+use netdev::{CpuTime, Tid};
+use topologies::provision::{DirectPath, Port};
+use topologies::topology::Topology;
+
+/// Why an overlay is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A droplet's datapath.
+    #[error("droplet \"{droplet}\", {datapath}: {source}")]
+    Droplet {
+        /// Which droplet.
+        droplet: String,
+        /// The datapath that it has.
+        datapath: &'static str,
+        /// What is wrong.
+        source: Box<DatapathError>,
+    },
+    /// A droplet shall have a datapath that there is not.
+    #[error("droplet \"{droplet}\": {source}")]
+    Unknown {
+        /// Which droplet.
+        droplet: String,
+        /// What there is.
+        source: UnknownDatapath,
+    },
+    /// The underlay.
+    #[error("the underlay: {0}")]
+    Underlay(#[from] tester::Error),
+}
+
+/// A droplet of an overlay.
+struct Part {
+    name: String,
+    differences: &'static [Difference],
+    running: Box<dyn Running>,
+}
+
+/// An overlay that runs. Dropping it takes it down.
+pub struct Overlay {
+    // In the order of being dropped.
+    droplets: Vec<Part>,
+    underlay: Underlay,
+}
+
+impl Overlay {
+    /// Whether a datapath can be a droplet of one: they are joined by veth pairs.
+    pub fn takes(datapath: &dyn Datapath) -> bool {
+        datapath.ports() == PortType::Veth
+    }
+
+    /// Installs all droplets of `topology` in `lab`: with `datapath`, but for those whose datapath the topology names.
+    ///
+    /// # Errors
+    /// Where one cannot be installed. Nothing is left behind.
+    pub fn install(
+        datapath: &dyn Datapath,
+        topology: &Topology,
+        lab: &OverlayLab,
+        placement: Placement,
+    ) -> Result<Self, Error> {
+        let hosts = topology.droplets().iter().map(|droplet| droplet.host);
+        let ends: Vec<_> = hosts.zip(lab.wire().iter().cloned()).collect();
+        // First, since a device takes redirected frames only once its peer has a program.
+        let underlay = Underlay::join(&ends, placement.sinks)?;
+        let mut droplets = Vec::new();
+        for (droplet, ports) in topology.droplets().iter().zip(lab.droplets()) {
+            let other =
+                other_datapath(droplet.datapath.as_deref()).map_err(|source| Error::Unknown {
+                    droplet: droplet.name.clone(),
+                    source,
+                })?;
+            let datapath = other.as_deref().unwrap_or(datapath);
+            let ports = DropletPorts::Veth(ports.clone());
+            let provision = topology.provision(droplet);
+            let running = datapath
+                .install(ports, &provision, placement.datapath)
+                .map_err(|source| Error::Droplet {
+                    droplet: droplet.name.clone(),
+                    datapath: datapath.name(),
+                    source: Box::new(source),
+                })?;
+            droplets.push(Part {
+                name: droplet.name.clone(),
+                differences: datapath.declared_differences(),
+                running,
+            });
+        }
+        Ok(Self { droplets, underlay })
+    }
+
+    /// Whether a droplet's datapath declares to differ so.
+    pub fn declares(&self, difference: Difference) -> bool {
+        let mut parts = self.droplets.iter();
+        parts.any(|part| part.differences.contains(&difference))
+    }
+
+    /// What crossed the underlay so far.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn crossed(&self) -> Result<Crossed, tester::Error> {
+        self.underlay.crossed()
+    }
+
+    /// The underlay.
+    pub fn underlay(&mut self) -> &mut Underlay {
+        &mut self.underlay
+    }
+
+    /// The droplets, by name, in the topology's order.
+    pub fn droplets(&mut self) -> impl Iterator<Item = (&str, &mut (dyn Running + 'static))> {
+        let parts = self.droplets.iter_mut();
+        parts.map(|part| (part.name.as_str(), &mut *part.running))
+    }
+
+    /// Time of each droplet's threads, by its name.
+    pub fn times(&self) -> Vec<(String, CpuTime)> {
+        let of_threads = |part: &Part| {
+            let times = part.running.threads().into_iter();
+            // A thread that died shows in loss.
+            let times = times.filter_map(|thread| thread.cpu_time().ok());
+            times.fold(CpuTime::default(), |sum, time| sum + time)
+        };
+        let parts = self.droplets.iter();
+        parts
+            .map(|part| (part.name.clone(), of_threads(part)))
+            .collect()
+    }
+
+    fn of_all<T>(
+        &mut self,
+        mut ask: impl FnMut(&mut dyn Running) -> Result<T, DatapathError>,
+    ) -> Result<Vec<T>, DatapathError> {
+        let asked = self.droplets.iter_mut().map(|part| {
+            ask(&mut *part.running).map_err(|error| DatapathError::failed(&part.name, error))
+        });
+        asked.collect()
+    }
+}
+
+/// The datapath of this name, if one is named.
+fn other_datapath(name: Option<&str>) -> Result<Option<Box<dyn Datapath>>, UnknownDatapath> {
+    let name = name.map(str::to_owned);
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    Ok(registry::select(&[name])?.pop())
+}
+
+impl Running for Overlay {
+    /// Of all droplets together.
+    fn counters(&mut self) -> Result<Counters, DatapathError> {
+        let mut total = Counters::default();
+        for counters in self.of_all(|running| running.counters())? {
+            total.encapsulated += counters.encapsulated;
+            total.forwarded += counters.forwarded;
+            total.delivered += counters.delivered;
+            total.passed += counters.passed;
+            total.shaped += counters.shaped;
+            for (reason, count) in counters.refused {
+                match total.refused.iter_mut().find(|(known, _)| *known == reason) {
+                    Some((_, sum)) => *sum += count,
+                    None => total.refused.push((reason, count)),
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    /// Of all droplets together.
+    fn direct_paths(&mut self) -> Result<Vec<DirectPath>, DatapathError> {
+        let paths = self.of_all(|running| running.direct_paths())?;
+        Ok(paths.into_iter().flatten().collect())
+    }
+
+    fn inject(&mut self, _: Port, _: &[u8]) -> Result<Outcome, DatapathError> {
+        let reason = "an overlay has ports";
+        Err(DatapathError::failed("injecting a frame", reason))
+    }
+
+    fn check(&self) -> Result<(), DatapathError> {
+        self.droplets.iter().try_for_each(|part| {
+            let checked = part.running.check();
+            checked.map_err(|error| DatapathError::failed(&part.name, error))
+        })
+    }
+
+    fn threads(&self) -> Vec<Tid> {
+        let threads = self.droplets.iter().map(|part| part.running.threads());
+        threads.flatten().collect()
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), DatapathError> {
+        let mut failure = Ok(());
+        for part in self.droplets {
+            let stopped = part.running.stop();
+            failure =
+                failure.and(stopped.map_err(|error| DatapathError::failed(&part.name, error)));
+        }
+        failure
+    }
+}

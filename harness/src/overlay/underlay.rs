@@ -1,0 +1,161 @@
+//! The underlay that joins droplets: a program at the other ends of their uplinks that sends each packet to the droplet
+//! whose Ethernet address it bears, and counts it.
+
+use crate::tester::{self, load};
+use aya::Ebpf;
+use aya::maps::PerCpuArray;
+use aya::programs::XdpMode;
+use bpf_load::{fill, load_program, program};
+use netdev::{Cpu, Interface, Tid, Urgency};
+use topologies::provision::Host;
+use workload::underlay::{Crossing, DROPLETS, UnderlayPort, key};
+
+/// A program of the underlay.
+const UNDERLAY: &str = "underlay";
+
+/// Packets between droplets, by their numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Crossed {
+    /// By where they came from, and where they went to.
+    pub between: Vec<Vec<u64>>,
+    /// To addresses that no droplet has.
+    pub to_nobody: u64,
+    /// Cut off.
+    pub cut: u64,
+}
+
+impl Crossed {
+    /// What a droplet got from all others.
+    pub fn to(&self, droplet: usize) -> u64 {
+        let counts = self.between.iter().filter_map(|row| row.get(droplet));
+        counts.sum()
+    }
+
+    /// What crossed since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let row = |(now, before): (&Vec<u64>, &Vec<u64>)| {
+            let counts = now.iter().zip(before);
+            counts
+                .map(|(now, before)| now.saturating_sub(*before))
+                .collect()
+        };
+        Self {
+            between: self.between.iter().zip(&earlier.between).map(row).collect(),
+            to_nobody: self.to_nobody.saturating_sub(earlier.to_nobody),
+            cut: self.cut.saturating_sub(earlier.cut),
+        }
+    }
+}
+
+/// See the module's documentation. Dropping it takes the programs away.
+pub struct Underlay {
+    ebpf: Ebpf,
+    ports: Vec<(Interface, UnderlayPort)>,
+    threads: Vec<Tid>,
+}
+
+impl Underlay {
+    /// Joins droplets, each by its host and the other end of its uplink, with all its work on `cpu`.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, or there are too many.
+    pub fn join(droplets: &[(Host, Interface)], cpu: Cpu) -> Result<Self, tester::Error> {
+        let Some((_, first)) = droplets.first() else {
+            return Err(tester::Error::Workload("there is no droplet".to_owned()));
+        };
+        if droplets.len() > DROPLETS as usize {
+            let reason = format!("{} droplets are more than {DROPLETS}", droplets.len());
+            return Err(tester::Error::Workload(reason));
+        }
+        let ports: Vec<_> = (0..)
+            .zip(droplets)
+            .map(|(droplet, (_, interface))| {
+                let port = UnderlayPort {
+                    cut: 0,
+                    droplet,
+                    active: 1,
+                };
+                (interface.clone(), port)
+            })
+            .collect();
+        let ebpf = first.namespace().run(|| -> Result<Ebpf, tester::Error> {
+            let mut ebpf = load(1)?;
+            load_program(&mut ebpf, UNDERLAY)?;
+            let known = ports.iter().map(|(at, port)| (at.index(), *port));
+            fill(&ebpf, "UNDERLAY", known)?;
+            let hosts = droplets.iter().map(|(host, _)| key(host.mac.octets()));
+            let addresses = hosts.zip(ports.iter().map(|(_, port)| port.droplet));
+            fill(&ebpf, "DROPLET", addresses)?;
+            let ends = ports
+                .iter()
+                .map(|(at, port)| (port.droplet, [at.index(), 0]));
+            fill(&ebpf, "TOWARDS", ends)?;
+            for (interface, _) in &ports {
+                program(&mut ebpf, UNDERLAY)?
+                    .attach_to_if_index(interface.index(), XdpMode::Driver)
+                    .map_err(|e| bpf_load::Error::failed("attaching the underlay", &e))?;
+            }
+            Ok(ebpf)
+        })??;
+        let mut threads = Vec::new();
+        for (interface, _) in &ports {
+            threads.extend(interface.thread_napi(cpu, Urgency::Prompt)?);
+        }
+        Ok(Self {
+            ebpf,
+            ports,
+            threads,
+        })
+    }
+
+    /// Its threads.
+    pub fn threads(&self) -> &[Tid] {
+        &self.threads
+    }
+
+    /// Cuts the way from one droplet to another, or mends it.
+    ///
+    /// # Errors
+    /// Where there is no such droplet.
+    pub fn cut(&mut self, from: usize, to: usize, cut: bool) -> Result<(), tester::Error> {
+        let port = self.ports.get_mut(from).filter(|_| to < DROPLETS as usize);
+        let Some((interface, port)) = port else {
+            let reason = format!("there is no way from droplet {from} to {to}");
+            return Err(tester::Error::Workload(reason));
+        };
+        let bit = 1 << to;
+        port.cut = if cut { port.cut | bit } else { port.cut & !bit };
+        fill(
+            &self.ebpf,
+            "UNDERLAY",
+            [(interface.index(), *port)].into_iter(),
+        )?;
+        Ok(())
+    }
+
+    /// What crossed so far.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn crossed(&self) -> Result<Crossed, tester::Error> {
+        let failed = |e: aya::maps::MapError| bpf_load::Error::failed("reading CROSSED", &e);
+        let map = bpf_load::map(&self.ebpf, "CROSSED")?;
+        let map = PerCpuArray::<_, u64>::try_from(map).map_err(failed)?;
+        let count = |place: u32| -> Result<u64, tester::Error> {
+            let values = map.get(&place, 0).map_err(failed)?;
+            Ok(values.iter().sum())
+        };
+        let droplets = 0..self.ports.len() as u32;
+        let mut crossed = Crossed::default();
+        for from in droplets.clone() {
+            let row = droplets
+                .clone()
+                .map(|to| count(Crossing::To(to).place(from)));
+            crossed.between.push(row.collect::<Result<_, _>>()?);
+            crossed.to_nobody += count(Crossing::Nobody.place(from))?;
+            crossed.cut += count(Crossing::Cut.place(from))?;
+        }
+        Ok(crossed)
+    }
+}

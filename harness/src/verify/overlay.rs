@@ -1,0 +1,201 @@
+//! A whole overlay on live packets: every droplet with its datapath, and frames from endpoint to endpoint.
+
+use super::Report;
+use crate::environment::Placement;
+use crate::lab::OverlayLab;
+use crate::overlay::{Crossed, Overlay};
+use datapath_api::{Datapath, Difference, Running};
+use netdev::PacketSocket;
+use std::time::{Duration, Instant};
+use topologies::frame::{self, FrameLen};
+use topologies::oracle::{End, Journey, OverlayOracle};
+use topologies::provision::{EndpointPort, Port};
+use topologies::topology::Topology;
+use topologies::traffic::Direction;
+
+/// How long a frame may take before it counts as lost: a machine may stall.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Lengths of inner frames: the shortest and the longest, among others.
+const LENGTHS: [u16; 3] = [60, 594, 1514];
+/// The order in which flows are taken, so that a few of them are spread over all endpoints.
+const ORDER: u64 = 1;
+
+/// Sends frames of up to `flows` flows of each direction through droplets that all run, in each state of the direct path:
+/// every frame must be delivered where the oracles say, byte for byte, and the underlay must have carried as many packets
+/// from each droplet to each other one as the oracles' ways have.
+pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
+    let mut report = Report::default();
+    if !Overlay::takes(datapath) {
+        let why = format!(
+            "its ports are {}, and droplets are joined by veth",
+            datapath.ports()
+        );
+        report.skipped.push((topology.name().to_owned(), why));
+        return report;
+    }
+    for state in topology.direct_path_states() {
+        let topology = topology.clone().in_state(*state);
+        let name = format!("{} from endpoint to endpoint, {state:?}", topology.name());
+        match Live::start(datapath, &topology) {
+            Ok(live) => live.check(&mut report, &name, flows),
+            Err(why) => {
+                report.fail(name, None, vec![why.clone()]);
+                report.broken = Some(why);
+            }
+        }
+    }
+    report
+}
+
+struct Live<'a> {
+    topology: &'a Topology,
+    oracle: OverlayOracle,
+    sockets: Vec<PacketSocket>,
+    overlay: Overlay,
+    _lab: OverlayLab,
+}
+
+impl<'a> Live<'a> {
+    fn start(datapath: &dyn Datapath, topology: &'a Topology) -> Result<Self, String> {
+        let start = || -> anyhow::Result<Self> {
+            let lab = OverlayLab::of(topology)?;
+            let mut sockets = Vec::new();
+            for (_, end) in &lab.tester().ends {
+                // Otherwise it takes no redirected frames.
+                end.enable_napi()?;
+                sockets.push(PacketSocket::at(end)?);
+            }
+            let overlay = Overlay::install(datapath, topology, &lab, Placement::choose()?)?;
+            Ok(Self {
+                topology,
+                oracle: OverlayOracle::new(topology),
+                sockets,
+                overlay,
+                _lab: lab,
+            })
+        };
+        start().map_err(|error| format!("{error:#}"))
+    }
+
+    fn check(mut self, report: &mut Report, name: &str, flows: u32) {
+        let droplets = self.topology.droplets().len();
+        let mut expected = vec![vec![0; droplets]; droplets];
+        for direction in self.topology.traffic() {
+            let space = direction.flows.shuffled(ORDER);
+            for index in 0..flows.min(space.count()) {
+                for length in LENGTHS {
+                    let what =
+                        format!("{name}: {}, flow {index} of {length} bytes", direction.name);
+                    let Ok(length) = FrameLen::try_from(length) else {
+                        continue;
+                    };
+                    let inner = frame::inner(&space.flow(index), length);
+                    match self.pass(&direction, &inner) {
+                        Ok(way) => {
+                            report.passed += 1;
+                            for step in way.windows(2) {
+                                expected[step[0]][step[1]] += 1;
+                            }
+                        }
+                        Err(why) => {
+                            let lines =
+                                vec![why, "frames after this one were not tried".to_owned()];
+                            report.fail(what, None, lines);
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+        match self.ways(&expected) {
+            Ok(()) => report.passed += 1,
+            Err(why) => report.fail(format!("{name}: packets between droplets"), None, vec![why]),
+        }
+        if let Err(error) = Box::new(self.overlay).stop() {
+            report.fail(format!("{name}: stopping"), None, vec![error.to_string()]);
+        }
+    }
+
+    /// Sends a frame by a direction's first port; the way that it must have gone.
+    fn pass(&mut self, direction: &Direction, inner: &[u8]) -> Result<Vec<usize>, String> {
+        let Port::Endpoint(ingress) = direction.ingress else {
+            return Err("frames do not enter by an endpoint port".to_owned());
+        };
+        let Journey { way, end } = self.oracle.inject(ingress, inner);
+        let End::Delivered { port, frame } = end else {
+            return Err(format!(
+                "the oracles deliver nothing: {end:?} after {way:?}"
+            ));
+        };
+        self.socket(ingress)?
+            .send(inner)
+            .map_err(|error| error.to_string())?;
+        let got = self.next(port)?;
+        if got != frame {
+            return Err(format!("expected {frame:02x?}\n         got {got:02x?}"));
+        }
+        Ok(way)
+    }
+
+    /// The next IPv4 frame at an endpoint port: what else the stacks of namespaces say is passed over.
+    fn next(&self, port: EndpointPort) -> Result<Vec<u8>, String> {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            let got = self.socket(port)?.wait(PATIENCE);
+            if let Some(frame) = got.map_err(|error| error.to_string())?
+                && frame.get(12..14) == Some(&[0x08, 0x00])
+            {
+                return Ok(frame);
+            }
+        }
+        let dead = self.overlay.check().err();
+        Err(format!(
+            "nothing came at endpoint port {} within {} s{}",
+            port.0,
+            PATIENCE.as_secs(),
+            dead.map_or(String::new(), |error| format!("; {error}"))
+        ))
+    }
+
+    fn socket(&self, port: EndpointPort) -> Result<&PacketSocket, String> {
+        let socket = self.sockets.get(usize::from(port.0));
+        socket.ok_or_else(|| format!("there is no endpoint port {}", port.0))
+    }
+
+    /// An error unless the underlay carried these numbers of packets, and nothing more came out.
+    fn ways(&self, expected: &[Vec<u64>]) -> Result<(), String> {
+        let Crossed { between, .. } = self.overlay.crossed().map_err(|error| error.to_string())?;
+        let (between, expected) = if self.overlay.declares(Difference::BouncerChoice) {
+            // One droplet may have stood in for another.
+            let stand_ins = self.topology.stand_ins();
+            (merged(&between, &stand_ins), merged(expected, &stand_ins))
+        } else {
+            (between, expected.to_vec())
+        };
+        if between != expected {
+            let names: Vec<_> = self.topology.droplets().iter().map(|it| &it.name).collect();
+            return Err(format!(
+                "between {names:?}: expected {expected:?}, got {between:?}"
+            ));
+        }
+        for (number, socket) in self.sockets.iter().enumerate() {
+            while let Some(frame) = socket.receive().map_err(|error| error.to_string())? {
+                if frame.get(12..14) == Some(&[0x08, 0x00]) {
+                    return Err(format!("endpoint port {number} got one more: {frame:02x?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Numbers of packets between droplets, with those of droplets that stand in for one another added up.
+fn merged(between: &[Vec<u64>], stand_ins: &[usize]) -> Vec<Vec<u64>> {
+    let mut sums = vec![vec![0; stand_ins.len()]; stand_ins.len()];
+    for (row, from) in between.iter().zip(stand_ins) {
+        for (count, to) in row.iter().zip(stand_ins) {
+            sums[*from][*to] += count;
+        }
+    }
+    sums
+}

@@ -1,0 +1,139 @@
+//! Whole overlays on live packets: every droplet with a datapath of its own, frames from endpoint to endpoint.
+
+use datapath_api::{Datapath, Running};
+use harness::environment::Placement;
+use harness::lab::OverlayLab;
+use harness::overlay::Overlay;
+use harness::registry;
+use harness::verify::{self, Report};
+use libtest_mimic::{Arguments, Failed, Trial};
+use netdev::PacketSocket;
+use std::time::{Duration, Instant};
+use topologies::catalogue;
+use topologies::frame::FrameLen;
+use topologies::topology::{DirectPathState, Parameters};
+
+/// Flows of each direction.
+const FLOWS: u32 = 16;
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Overlays that every datapath carries; in the last its neighbours have another.
+const OVERLAYS: [&str; 4] = ["direct", "inter-network", "fan", "mixed"];
+
+fn main() {
+    let mut trials = Vec::new();
+    for entry in registry::all() {
+        let datapath = entry.datapath;
+        if !Overlay::takes(datapath.as_ref()) {
+            continue;
+        }
+        let name = datapath.name();
+        let missing = datapath.probe();
+        for missing in &missing {
+            eprintln!("{name} is ignored: needs {missing}");
+        }
+        for topology in OVERLAYS {
+            let trial = Trial::test(format!("{name}::{topology}"), move || carry(name, topology));
+            let is_too_much = topology == "fan" && datapath.polls_busily();
+            if is_too_much {
+                eprintln!("{name}::{topology} is ignored: ten that poll would share a processor");
+            }
+            trials.push(trial.with_ignored_flag(is_too_much || !missing.is_empty()));
+        }
+    }
+    let missing = datapath("kernel-xdp").map_or(true, |it| !it.probe().is_empty());
+    let mut add = |name: &str, test: fn() -> Result<(), Failed>| {
+        trials.push(Trial::test(name, test).with_ignored_flag(missing));
+    };
+    add("a_cut_way_loses_packets_until_it_is_mended", cut);
+    add("what_goes_wrong_is_said_with_the_droplets_name", wrong);
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn datapath(name: &str) -> Result<Box<dyn Datapath>, Failed> {
+    let mut found = registry::select(&[name.to_owned()])?;
+    Ok(found.pop().ok_or("it is gone")?)
+}
+
+fn carry(name: &str, topology: &str) -> Result<(), Failed> {
+    let topology = catalogue::find(topology, Parameters::new(FLOWS, FLOWS)?)?;
+    let datapath = datapath(name)?;
+    let report = verify::overlay::check(datapath.as_ref(), &topology, FLOWS);
+    // Each flow in several lengths, and the packets between droplets once in each state.
+    let at_least = u64::from(FLOWS) * topology.direct_path_states().len() as u64;
+    let Report { passed, .. } = report;
+    if report.objection().is_some() || passed < at_least {
+        let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+        return Err(format!("{report}\n{}", failures.join("\n")).into());
+    }
+    Ok(())
+}
+
+/// Without its bouncer no packet arrives, and the underlay says where they end.
+fn cut() -> Result<(), Failed> {
+    let topology = catalogue::find("bounce", Parameters::default())?;
+    let topology = topology.in_state(DirectPathState::Cold);
+    let lab = OverlayLab::of(&topology)?;
+    let mut sockets = Vec::new();
+    for (_, end) in &lab.tester().ends {
+        end.enable_napi()?;
+        sockets.push(PacketSocket::at(end)?);
+    }
+    let datapath = datapath("kernel-xdp")?;
+    let mut overlay = Overlay::install(datapath.as_ref(), &topology, &lab, Placement::choose()?)?;
+    let (left, bouncer) = (0, 2);
+    let traffic = topology.traffic();
+    let frame = traffic.first().ok_or("no traffic")?.frame(0, FrameLen::MIN);
+    let send = |overlay: &mut Overlay, is_cut: bool| -> Result<bool, Failed> {
+        overlay.underlay().cut(left, bouncer, is_cut)?;
+        let before = overlay.crossed()?;
+        sockets[0].send(&frame)?;
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            // Whatever becomes of it is counted.
+            let crossed = overlay.crossed()?.since(&before);
+            if crossed.cut > 0 {
+                return Ok(false);
+            }
+            if crossed.between[bouncer][1] > 0 {
+                let got = sockets[1].wait(PATIENCE)?;
+                return Ok(got.is_some_and(|got| got == frame));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err("the frame is lost, and nobody counted it".into())
+    };
+    for (is_cut, arrives) in [(false, true), (true, false), (false, true)] {
+        if send(&mut overlay, is_cut)? != arrives {
+            return Err(format!("cut: {is_cut}, but arrived: {}", !arrives).into());
+        }
+    }
+    Box::new(overlay).stop()?;
+    Ok(())
+}
+
+/// A topology that names a datapath which there is not, and a datapath that cannot be a droplet of an overlay.
+fn wrong() -> Result<(), Failed> {
+    let text = catalogue::OVERLAYS
+        .iter()
+        .find(|entry| entry.name == "mixed")
+        .ok_or("no such topology")?
+        .text
+        .replace("kernel-xdp", "carrier-pigeon");
+    let topology =
+        topologies::topology::Topology::parse("mixed.toml", &text, Parameters::default())?;
+    let lab = OverlayLab::of(&topology)?;
+    let datapath = datapath("kernel-xdp")?;
+    let installed = Overlay::install(datapath.as_ref(), &topology, &lab, Placement::choose()?);
+    let error = installed.err().ok_or("it was installed")?.to_string();
+    if !error.starts_with("droplet \"right\": there is no datapath `carrier-pigeon`") {
+        return Err(error.into());
+    }
+    let reference = self::datapath("reference")?;
+    let report = verify::overlay::check(reference.as_ref(), &topology, 1);
+    let skipped = report.skipped.first().ok_or("it was verified")?;
+    if skipped.1 != "its ports are rings, and droplets are joined by veth" {
+        return Err(skipped.1.clone().into());
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The underlay between droplets, as its BPF program and the program that loads it share it.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// As many droplets as one underlay joins.
+pub const DROPLETS: u32 = 64;
+
+/// A port of the underlay, at which one droplet is.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct UnderlayPort {
+    /// The droplets that packets of this one do not reach: a bit for each.
+    pub cut: u64,
+    /// The droplet's number.
+    pub droplet: u32,
+    /// Whether a droplet is here.
+    pub active: u32,
+}
+
+impl UnderlayPort {
+    /// Whether packets from here reach a droplet.
+    #[inline(always)]
+    pub const fn reaches(&self, droplet: u32) -> bool {
+        self.cut >> (droplet % DROPLETS) & 1 == 0
+    }
+}
+
+/// What became of a packet of a droplet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crossing {
+    /// It goes to a droplet, or would if nothing was cut.
+    To(u32),
+    /// Nobody has the address that it goes to.
+    Nobody,
+    /// It was cut off.
+    Cut,
+}
+
+/// As many places as there are for counts of one droplet's packets.
+const PLACES: u32 = DROPLETS + 2;
+
+impl Crossing {
+    /// As many places as there are for all counts.
+    pub const ALL: u32 = DROPLETS * PLACES;
+
+    /// Where packets from this droplet are counted, of which this became.
+    #[inline(always)]
+    pub const fn place(self, from: u32) -> u32 {
+        let place = match self {
+            Self::To(droplet) => droplet % DROPLETS,
+            Self::Nobody => DROPLETS,
+            Self::Cut => DROPLETS + 1,
+        };
+        (from % DROPLETS) * PLACES + place
+    }
+}
+
+/// An Ethernet address as the key of a map.
+#[inline(always)]
+pub const fn key(address: [u8; 6]) -> u64 {
+    let [a, b, c, d, e, f] = address;
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_crossing_has_a_place_of_its_own() {
+        let mut places = HashSet::new();
+        for from in 0..DROPLETS {
+            for to in 0..DROPLETS {
+                assert!(places.insert(Crossing::To(to).place(from)));
+            }
+            assert!(places.insert(Crossing::Nobody.place(from)));
+            assert!(places.insert(Crossing::Cut.place(from)));
+        }
+        assert!(places.iter().all(|place| *place < Crossing::ALL));
+    }
+
+    #[test]
+    fn what_is_cut_is_not_reached() {
+        let port = UnderlayPort {
+            cut: 1 << 3,
+            ..UnderlayPort::default()
+        };
+        assert!(!port.reaches(3));
+        assert!(
+            (0..DROPLETS)
+                .filter(|it| *it != 3)
+                .all(|it| port.reaches(it))
+        );
+    }
+}
