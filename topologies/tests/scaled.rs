@@ -46,7 +46,8 @@ fn oracles(text: &str) -> [Oracle; 3] {
     let topology = Topology::parse("service.toml", text, Parameters::default())
         .unwrap_or_else(|error| unreachable!("{error}"));
     ["left", "right", "middle"].map(|name| {
-        let droplet = topology.droplet(name).or(topology.under_test()).unwrap();
+        let droplet = topology.droplet(name);
+        let droplet = droplet.unwrap_or_else(|| unreachable!("{name} is missing"));
         Oracle::new(&topology.provision(droplet))
     })
 }
