@@ -44,6 +44,10 @@ struct Declared {
 struct Topology {
     name: String,
     description: String,
+    /// The droplet under test; none where all are there, and packets go from endpoint to endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    under_test: Option<String>,
+    by_default: bool,
 }
 
 pub fn run(format: Format) -> anyhow::Result<Outcome> {
@@ -82,11 +86,25 @@ pub fn run(format: Format) -> anyhow::Result<Outcome> {
         println!("  {name}");
         indented(meaning);
     }
-    println!("\nTopologies");
-    for topology in &listing.topologies {
-        println!("  {:<20} {}", topology.name, topology.description);
-    }
+    println!("\nTopologies of one droplet");
+    print_topologies(&listing, true);
+    println!(
+        "\nTopologies from endpoint to endpoint, with a datapath for each droplet (only if named)"
+    );
+    print_topologies(&listing, false);
     Ok(Outcome::Good)
+}
+
+fn print_topologies(listing: &Listing, by_default: bool) {
+    let topologies = listing.topologies.iter();
+    for topology in topologies.filter(|it| it.by_default == by_default) {
+        let mut lines = wrap(&topology.description, COLUMNS - INDENT).into_iter();
+        let first = lines.next().unwrap_or_default();
+        println!("  {:<20} {first}", topology.name);
+        for line in lines {
+            println!("{:INDENT$}{line}", "");
+        }
+    }
 }
 
 /// Prints text in the second column, broken into lines.
@@ -118,13 +136,14 @@ fn listing() -> anyhow::Result<Listing> {
             missing: entry.datapath.probe(),
         })
         .collect();
-    let topologies = catalogue::ENTRIES
-        .iter()
+    let topologies = catalogue::all()
         .map(|entry| {
             let topology = entry.load(Parameters::default())?;
             Ok(Topology {
                 name: topology.name().to_owned(),
                 description: topology.description().to_owned(),
+                under_test: topology.under_test().map(|droplet| droplet.name.clone()),
+                by_default: topology.under_test().is_some(),
             })
         })
         .collect::<anyhow::Result<_>>()?;

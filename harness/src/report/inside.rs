@@ -1,26 +1,12 @@
 //! What a switch counted inside, next to the figures that it explains.
 
-use crate::profile::PARTIAL_DROP;
 use crate::record::{Counters, Purpose, SwitchCounters, TrialRecord};
 
 use super::figures::Cell;
-use super::latency::loss_ratio;
+use super::telling::{self, Telling};
 
-/// What PDR allows where a result does not say it.
-const LOSS: f64 = PARTIAL_DROP;
 /// With more misses than this share of its lookups a switch was busy with its slow path.
 const MANY_MISSES: f64 = 0.01;
-
-/// What a switch counted in one trial.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Inside<'a> {
-    /// Frames that came back per second.
-    pub rate: f64,
-    /// Whether the trial kept to PDR's loss.
-    pub within_loss: bool,
-    /// The counters.
-    pub counted: &'a SwitchCounters,
-}
 
 /// Misses in the trials at the bounds of PDR.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,19 +30,13 @@ impl Misses {
 }
 
 /// What the switch counted in the fastest trial within PDR's loss, or in the last search trial if none kept to it.
-pub(super) fn of<'a>(cell: &Cell<'a>) -> Option<Inside<'a>> {
-    let allowed = cell.pdr().map_or(LOSS, |pdr| pdr.loss_ratio);
-    let inside = searched(cell).map(|(trial, counted)| Inside {
-        rate: trial.received as f64 / trial.duration_seconds.max(f64::MIN_POSITIVE),
-        within_loss: trial.received > 0 && loss_ratio(trial) <= allowed,
-        counted,
-    });
-    let all: Vec<_> = inside.collect();
-    all.iter()
-        .filter(|inside| inside.within_loss)
-        .max_by(|one, other| one.rate.total_cmp(&other.rate))
-        .or(all.last())
-        .copied()
+pub(super) fn of<'a>(cell: &Cell<'a>) -> Option<Telling<'a, &'a SwitchCounters>> {
+    telling::of(cell, counted)
+}
+
+fn counted(trial: &TrialRecord) -> Option<&SwitchCounters> {
+    let counters: &Counters = trial.counters.as_ref()?;
+    counters.switch.as_deref()
 }
 
 /// Misses in the trials that decided PDR: those at its bounds.
@@ -87,8 +67,5 @@ fn searched<'a>(cell: &Cell<'a>) -> impl Iterator<Item = (&'a TrialRecord, &'a S
     cell.trials
         .iter()
         .filter(|trial| trial.purpose == Purpose::Search)
-        .filter_map(|trial| {
-            let counters: &Counters = trial.counters.as_ref()?;
-            Some((*trial, counters.switch.as_deref()?))
-        })
+        .filter_map(|trial| Some((*trial, counted(trial)?)))
 }

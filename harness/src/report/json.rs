@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::compose::{repeat, share};
 use super::figures::{Cell, Check, Figures, Group, ScenarioFigures};
-use super::inside::{self, Inside};
 use super::latency::LatencyFigure;
 use super::lead::Lead;
-use crate::record::Rate;
+use super::telling::Telling;
+use super::{hops, inside};
+use crate::record::{Hop, Rate, SwitchCounters};
 
 /// Version of what this writes; grows with every change that readers would stumble over.
 const VERSION: u32 = 1;
@@ -95,6 +96,7 @@ fn cell(cell: &Cell<'_>) -> Value {
         "polls_busily": cell.polls_busily(),
         "idle_processor": cell.result.and_then(|result| result.idle),
         "inside_the_switch": inside::of(cell).map(inside_the_switch),
+        "droplets": hops::of(cell).map(droplets),
         "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),
         "refused_frames": cell.refused,
         "repeated_trials": cell.repeated,
@@ -102,8 +104,8 @@ fn cell(cell: &Cell<'_>) -> Value {
 }
 
 /// What a switch counted in one trial.
-fn inside_the_switch(inside: Inside<'_>) -> Value {
-    let counted = inside.counted;
+fn inside_the_switch(inside: Telling<'_, &SwitchCounters>) -> Value {
+    let counted = inside.says;
     json!({
         "rate_fps": inside.rate,
         "within_pdr_loss": inside.within_loss,
@@ -113,6 +115,22 @@ fn inside_the_switch(inside: Inside<'_>) -> Value {
         "megaflow_share": share(counted.megaflow_hits, counted),
         "upcall_share": share(counted.misses(), counted),
         "cycles_per_packet": counted.cycles_per_packet(),
+    })
+}
+
+/// What each droplet did in one trial.
+fn droplets(telling: Telling<'_, &[Hop]>) -> Value {
+    let droplet = |hop: &Hop| {
+        json!({
+            "droplet": hop.droplet,
+            "arrived_per_frame": telling.arrived(hop),
+            "cpu_ns_per_frame": telling.nanoseconds(hop),
+        })
+    };
+    json!({
+        "rate_fps": telling.rate,
+        "within_pdr_loss": telling.within_loss,
+        "droplets": telling.says.iter().map(droplet).collect::<Vec<_>>(),
     })
 }
 

@@ -88,16 +88,17 @@ impl Report {
         if let Some(why) = &self.broken {
             return Some(format!("it cannot be set up to be verified: {why}"));
         }
-        let skipped = || {
-            let (what, why) = self.skipped.first()?;
-            Some(format!("{what}: {why}"))
+        let Some(first) = self.failures.first() else {
+            let skipped = self.skipped.first();
+            let skipped = skipped.map_or("nothing was checked".to_owned(), |(what, why)| {
+                format!("{what}: {why}")
+            });
+            return Some(format!("not all of it could be verified here: {skipped}"));
         };
-        let first = self.failures.first().map(ToString::to_string);
         Some(format!(
-            "{} of {} frames differ from what the oracle says. First: {}",
+            "{} of {} frames differ from what the oracle says. First: {first}",
             self.failures.len(),
             self.passed + self.failures.len() as u64,
-            first.or_else(skipped).unwrap_or_default()
         ))
     }
 

@@ -3,6 +3,7 @@
 use crate::record::SwitchCounters;
 use crate::report::document::{Line, Row, Span, Table, plain};
 use crate::report::figures::{Cell, ScenarioFigures};
+use crate::report::telling::Telling;
 use crate::report::{inside, units};
 
 use super::cells;
@@ -41,8 +42,8 @@ pub(super) fn table(scenario: &ScenarioFigures<'_>) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-fn row(cell: &Cell<'_>, inside: inside::Inside<'_>) -> Vec<Line> {
-    let counted = inside.counted;
+fn row(cell: &Cell<'_>, inside: Telling<'_, &SwitchCounters>) -> Vec<Line> {
+    let counted = inside.says;
     let mut rate = cells::figure(cell, units::mpps(inside.rate));
     if !inside.within_loss {
         rate.push(Span::Mark("none kept to the loss: the last one".to_owned()));

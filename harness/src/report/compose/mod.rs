@@ -3,6 +3,7 @@
 mod about;
 mod answer;
 mod cells;
+mod hops;
 mod inside;
 mod scenario;
 

@@ -6,7 +6,7 @@ use crate::report::figures::{Cell, Check, Figures, Group, ScenarioFigures};
 use crate::report::plots::{GroupPictures, Picture};
 use crate::report::{text, units};
 
-use super::{cells, inside};
+use super::{cells, hops, inside};
 
 /// Adds everything about `group`.
 pub(super) fn add_group<'a>(
@@ -39,6 +39,11 @@ pub(super) fn add_group<'a>(
     // The first picture of throughput stands at the top of the page.
     out.extend(pictures.throughput.iter().skip(1).map(Block::Figure));
     out.extend(pictures.cpu.iter().map(Block::Figure));
+    let direct_path = hops::direct_path(group);
+    if !direct_path.is_empty() {
+        out.push(Block::Heading(3, "What the direct path gives".to_owned()));
+        out.extend(direct_path.into_iter().map(Block::Table));
+    }
     for (number, scenario) in group.scenarios.iter().enumerate() {
         let pictures = pictures
             .scenarios
@@ -88,6 +93,13 @@ fn add<'a>(
         out.push(Block::Table(table));
         out.push(Block::Paragraph(plain(
             "Shares are those of all lookups in a cache; a packet is looked up again after a tunnel header was taken off. An upcall is a lookup that no cache answered, and goes to the slow path; one that failed lost its packet, or left no flow behind. Lost to the controller: packets that were to be asked about, for which the switch's queue was full. Cycles are those of rounds that found packets, of threads that poll; they go on while such a thread waits for its processor.",
+        )));
+    }
+    let droplets = hops::tables(scenario);
+    if !droplets.is_empty() {
+        out.extend(droplets.into_iter().map(Block::Table));
+        out.push(Block::Paragraph(plain(
+            "Frames go from endpoint to endpoint. All droplets share the datapath's processor here, so that a rate is that of all together; the time of a droplet is that of its own threads, which share the processor's caches with all others. What enters by an endpoint port was brought by no underlay.",
         )));
     }
     differences(out, scenario);

@@ -109,7 +109,7 @@ fn the_fastest_trial_within_the_loss_is_taken_or_the_last() {
     });
     let most = kept.map(|trial| trial.received).max().unwrap();
     assert!(taken.within_loss);
-    assert_eq!(taken.counted.received, most - most % 4);
+    assert_eq!(taken.says.received, most - most % 4);
 
     let mut folder = with_switch(|_, _| {});
     let mut last = 0;
@@ -127,7 +127,7 @@ fn the_fastest_trial_within_the_loss_is_taken_or_the_last() {
     let figures = Figures::of(&folder);
     let taken = inside::of(cell(&figures)).unwrap();
     assert!(!taken.within_loss);
-    assert_eq!(taken.counted.received, last);
+    assert_eq!(taken.says.received, last);
     let (_, markdown, _) = written(&folder);
     assert_eq!(lines(&markdown, &["none kept to the loss"]).len(), 1);
 }

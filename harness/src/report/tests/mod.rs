@@ -4,6 +4,7 @@ mod figures;
 mod fixture;
 mod folder;
 mod forms;
+mod hops;
 mod hostile;
 mod inside;
 mod lead;

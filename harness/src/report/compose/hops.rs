@@ -1,0 +1,139 @@
+//! Tables of overlays: what each droplet did, and what the direct path gives.
+
+use crate::record::Hop;
+use crate::report::document::{Line, Row, Span, Table, plain};
+use crate::report::figures::{Cell, Group, ScenarioFigures};
+use crate::report::telling::Telling;
+use crate::report::{hops, units};
+use topologies::topology::DirectPathState;
+
+use super::cells;
+
+/// Packets and processor time by droplet, a row for each datapath.
+pub(super) fn tables(scenario: &ScenarioFigures<'_>) -> Vec<Table> {
+    let of = |cell| Some((cell, hops::of(cell)?));
+    let all: Vec<(&Cell<'_>, Telling<'_, &[Hop]>)> = scenario.cells.iter().filter_map(of).collect();
+    let Some((_, first)) = all.first() else {
+        return Vec::new();
+    };
+    let droplets: Vec<String> = first
+        .says
+        .iter()
+        .map(|hop| format!("#{}", hop.droplet))
+        .collect();
+    let time = format!(
+        "{}: processor time of each droplet in ns for each frame delivered, in the fastest trial within PDR's loss",
+        scenario.id
+    );
+    let packets = format!(
+        "{}: packets that the underlay brought each droplet, for each frame delivered in that trial",
+        scenario.id
+    );
+    let table = |caption: String,
+                 last: Option<&str>,
+                 value: fn(&Telling<'_, &[Hop]>, &Hop) -> f64,
+                 decimals| {
+        let mut titles = vec!["Datapath", "#Rate of that trial, Mpps"];
+        titles.extend(droplets.iter().map(String::as_str));
+        titles.extend(last);
+        let mut table = Table::new(caption, &titles);
+        for (cell, telling) in &all {
+            let values: Vec<f64> = telling.says.iter().map(|hop| value(telling, hop)).collect();
+            let sum: f64 = values.iter().sum();
+            let shown = values.into_iter().chain(last.map(|_| sum));
+            let mut row = vec![plain(cell.datapath), rate(cell, telling)];
+            row.extend(shown.map(|value| cells::figure(cell, units::fixed(value, decimals))));
+            table.rows.push(Row {
+                cells: row,
+                doubtful: cell.doubt().is_some(),
+            });
+        }
+        table
+    };
+    vec![
+        table(
+            time,
+            Some("#All"),
+            |telling, hop| telling.nanoseconds(hop),
+            0,
+        ),
+        table(packets, None, |telling, hop| telling.arrived(hop), 3),
+    ]
+}
+
+fn rate(cell: &Cell<'_>, telling: &Telling<'_, &[Hop]>) -> Line {
+    let mut rate = cells::figure(cell, units::mpps(telling.rate));
+    if !telling.within_loss {
+        rate.push(Span::Mark("none kept to the loss: the last one".to_owned()));
+    }
+    rate
+}
+
+/// Each datapath without the direct path and with it, for every topology that is measured so.
+pub(super) fn direct_path(group: &Group<'_>) -> Vec<Table> {
+    let state = |scenario: &ScenarioFigures<'_>| scenario.info.and_then(|info| info.direct_path);
+    let off = group.scenarios.iter();
+    let off = off.filter(|scenario| state(scenario) == Some(DirectPathState::Cold));
+    off.filter_map(|off| {
+        let (name, _) = off.id.rsplit_once('/')?;
+        let mut scenarios = group.scenarios.iter();
+        let on = scenarios.find(|on| {
+            state(on) == Some(DirectPathState::Warm)
+                && on
+                    .id
+                    .rsplit_once('/')
+                    .is_some_and(|(other, _)| other == name)
+        })?;
+        Some(compared(name, off, on))
+    })
+    .collect()
+}
+
+fn compared(name: &str, off: &ScenarioFigures<'_>, on: &ScenarioFigures<'_>) -> Table {
+    let mut table = Table::new(
+        format!("{name}: without the direct path and with it"),
+        &[
+            "Datapath",
+            "#PDR without, Mpps",
+            "#PDR with, Mpps",
+            "#Times as much",
+            "#ns per frame without",
+            "#ns per frame with",
+            "#p50 at 50 % of PDR without, µs",
+            "#p50 with, µs",
+        ],
+    );
+    for (before, after) in off.cells.iter().zip(&on.cells) {
+        let pdr = |cell: &Cell<'_>| cell.pdr().and_then(|pdr| pdr.throughput);
+        let times = pdr(before)
+            .zip(pdr(after))
+            .filter(|(before, _)| *before > 0.0)
+            .map(|(before, after)| units::fixed(after / before, 2));
+        let time = |cell: &Cell<'_>| {
+            let fastest = cell.fastest();
+            let text = fastest.map(|fastest| units::fixed(fastest.cpu_ns_per_frame, 0));
+            cells::figure(cell, text.unwrap_or_else(|| units::NONE.to_owned()))
+        };
+        let median = |cell: &Cell<'_>| {
+            let mut figures = cell.latencies.iter();
+            match figures.find(|figure| figure.percent_of_pdr == 50) {
+                Some(figure) => cells::percentile(cell, figure.p50),
+                None => plain(units::NONE),
+            }
+        };
+        table.rows.push(Row {
+            cells: vec![
+                plain(before.datapath),
+                cells::pdr(before, false),
+                cells::pdr(after, false),
+                plain(times.unwrap_or_else(|| units::NONE.to_owned())),
+                time(before),
+                time(after),
+                median(before),
+                median(after),
+            ],
+            doubtful: before.doubt().is_some() || after.doubt().is_some(),
+        });
+    }
+    table
+}

@@ -1,0 +1,91 @@
+//! Overlays of several droplets: what each did, and what the direct path gives.
+
+use super::fixture::{self, SCENARIOS};
+use super::{lines, written};
+use crate::record::{Hop, Record};
+use crate::report::{RunFolder, summary_json};
+use topologies::topology::DirectPathState;
+
+/// The first two scenarios are one topology without the direct path and with it, by a middle droplet and past it.
+fn overlay() -> RunFolder {
+    let mut folder = fixture::run();
+    let ids = [
+        "bounce/64B/1-flow/direct-path-off",
+        "bounce/64B/1-flow/direct-path-on",
+    ];
+    let states = [DirectPathState::Cold, DirectPathState::Warm];
+    for (scenario, (id, state)) in folder.run.scenarios.iter_mut().zip(ids.iter().zip(states)) {
+        scenario.id = (*id).to_owned();
+        scenario.end_to_end = true;
+        scenario.direct_path = Some(state);
+    }
+    for record in &mut folder.records {
+        let scenario = match record {
+            Record::Verification(it) => &mut it.scenario,
+            Record::Trial(it) => &mut it.scenario,
+            Record::Result(it) => &mut it.scenario,
+            Record::Failure(it) => &mut it.scenario,
+        };
+        let Some(number) = SCENARIOS.iter().take(2).position(|id| id == scenario) else {
+            continue;
+        };
+        scenario.clear();
+        scenario.push_str(ids[number]);
+        if let Record::Trial(trial) = record {
+            let hop = |droplet: &str, packets: u64, nanoseconds: u64| Hop {
+                droplet: droplet.to_owned(),
+                arrived: packets * trial.received,
+                cpu_ns: nanoseconds * trial.received,
+            };
+            let by_bouncer = 1 - number as u64;
+            trial.hops = vec![
+                hop("left", 0, 200),
+                hop("right", 1, 100),
+                hop("bouncer", by_bouncer, 150 * by_bouncer),
+            ];
+        }
+    }
+    folder
+}
+
+#[test]
+fn droplets_have_their_packets_and_their_time() {
+    let (html, markdown, _) = written(&overlay());
+    let head = lines(
+        &markdown,
+        &["| Datapath |", "| left | right | bouncer | All |"],
+    );
+    assert_eq!(head.len(), 2, "{markdown}");
+    assert!(!lines(&markdown, &["| kernel-xdp |", "| 200 | 100 | 150 | 450 |"]).is_empty());
+    assert!(!lines(&markdown, &["| kernel-xdp |", "| 0.000 | 1.000 | 1.000 |"]).is_empty());
+    assert!(!lines(&markdown, &["| kernel-xdp |", "| 200 | 100 | 0 | 300 |"]).is_empty());
+    assert!(!lines(&markdown, &["| kernel-xdp |", "| 0.000 | 1.000 | 0.000 |"]).is_empty());
+    assert!(html.contains("processor time of each droplet"));
+    let (_, without, _) = written(&fixture::run());
+    assert!(!without.contains("each droplet") && !without.contains("direct path and with it"));
+}
+
+#[test]
+fn the_direct_path_is_compared_with_its_absence() {
+    let folder = overlay();
+    let (_, markdown, _) = written(&folder);
+    let captions = lines(&markdown, &["without the direct path and with it"]);
+    assert_eq!(captions.len(), 1, "{markdown}");
+    assert!(captions[0].contains("bounce/64B/1-flow:"));
+    let json = summary_json(&folder);
+    let scenarios = &json["port_groups"][0]["scenarios"];
+    let rate = |at: usize| {
+        scenarios[at]["datapaths"][0]["pdr"]["throughput_fps"]
+            .as_f64()
+            .unwrap()
+    };
+    let times = format!("| {:.2} |", rate(1) / rate(0));
+    assert!(
+        !lines(&markdown, &["| kernel-xdp |", &times]).is_empty(),
+        "{times}"
+    );
+    let droplets = &scenarios[0]["datapaths"][0]["droplets"]["droplets"];
+    assert_eq!(droplets[2]["droplet"], "bouncer");
+    assert_eq!(droplets[2]["cpu_ns_per_frame"], 150.0);
+    assert_eq!(droplets[2]["arrived_per_frame"], 1.0);
+}
