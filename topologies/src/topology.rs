@@ -6,6 +6,7 @@
 
 mod check;
 mod error;
+mod expand;
 mod file;
 mod load;
 mod names;
@@ -44,6 +45,9 @@ pub mod capacity {
 pub struct Parameters {
     endpoints: u32,
     flows: u32,
+    hosts: u32,
+    bouncers: u32,
+    dividers: u32,
 }
 
 /// A parameter out of its range.
@@ -60,6 +64,10 @@ impl Parameters {
     pub const MAX_ENDPOINTS: u32 = 65_537;
     /// The largest number of flows.
     pub const MAX_FLOWS: u32 = 1_000_000;
+    /// The largest number of hosts.
+    pub const MAX_HOSTS: u32 = 128;
+    /// The largest number of bouncers, and of dividers: Mizar's capacity.
+    pub const MAX_GROUP: u32 = capacity::GROUP as u32;
 
     /// So many endpoints where a topology says `count = "endpoints"`, and so many flows a direction.
     ///
@@ -67,15 +75,35 @@ impl Parameters {
     ///
     /// Says which of the two is zero or too large.
     pub fn new(endpoints: u32, flows: u32) -> Result<Self, ParameterError> {
-        for (name, value, max) in [
-            ("endpoints", endpoints, Self::MAX_ENDPOINTS),
-            ("flows", flows, Self::MAX_FLOWS),
-        ] {
-            if value == 0 || value > max {
-                return Err(ParameterError { name, value, max });
-            }
-        }
-        Ok(Self { endpoints, flows })
+        check("endpoints", endpoints, Self::MAX_ENDPOINTS)?;
+        check("flows", flows, Self::MAX_FLOWS)?;
+        Ok(Self {
+            endpoints,
+            flows,
+            ..Self::default()
+        })
+    }
+
+    /// With so many droplets where a topology says `count = "hosts"`, `"bouncers"` and `"dividers"`; two of each otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Says which of the three is zero or too large.
+    pub fn with_droplets(
+        self,
+        hosts: u32,
+        bouncers: u32,
+        dividers: u32,
+    ) -> Result<Self, ParameterError> {
+        check("hosts", hosts, Self::MAX_HOSTS)?;
+        check("bouncers", bouncers, Self::MAX_GROUP)?;
+        check("dividers", dividers, Self::MAX_GROUP)?;
+        Ok(Self {
+            hosts,
+            bouncers,
+            dividers,
+            ..self
+        })
     }
 
     /// Endpoints where a topology says `count = "endpoints"`.
@@ -87,14 +115,39 @@ impl Parameters {
     pub fn flows(self) -> u32 {
         self.flows
     }
+
+    /// Droplets where a topology says `count = "hosts"`.
+    pub fn hosts(self) -> u32 {
+        self.hosts
+    }
+
+    /// Droplets where a topology says `count = "bouncers"`.
+    pub fn bouncers(self) -> u32 {
+        self.bouncers
+    }
+
+    /// Droplets where a topology says `count = "dividers"`.
+    pub fn dividers(self) -> u32 {
+        self.dividers
+    }
+}
+
+fn check(name: &'static str, value: u32, max: u32) -> Result<(), ParameterError> {
+    if value == 0 || value > max {
+        return Err(ParameterError { name, value, max });
+    }
+    Ok(())
 }
 
 impl Default for Parameters {
-    /// One endpoint, one flow.
+    /// One endpoint, one flow, two of each kind of droplet.
     fn default() -> Self {
         Self {
             endpoints: 1,
             flows: 1,
+            hosts: 2,
+            bouncers: 2,
+            dividers: 2,
         }
     }
 }

@@ -80,9 +80,15 @@ fn overlays_carry_flows_to_their_endpoint() {
         (
             "fan",
             cold,
-            &["host", "green-bouncer", "divider", "amber-bouncer", "host"],
+            &[
+                "green-host",
+                "green-bouncer",
+                "divider",
+                "amber-bouncer",
+                "amber-host",
+            ],
         ),
-        ("fan", warm, &["host", "divider", "host"]),
+        ("fan", warm, &["green-host", "divider", "amber-host"]),
     ];
     let mut tried = Vec::new();
     for entry in OVERLAYS {
@@ -102,6 +108,41 @@ fn overlays_carry_flows_to_their_endpoint() {
         }
     }
     assert!(expected.iter().all(|it| tried.contains(&(it.0, it.1))));
+}
+
+#[test]
+fn sizes_set_how_many_droplets_there_are() {
+    let fan = OVERLAYS.iter().find(|entry| entry.name == "fan").unwrap();
+    for (hosts, bouncers, dividers) in [(1, 1, 1), (23, 1, 2), (128, 128, 128)] {
+        let parameters = Parameters::new(1000, 1000).unwrap();
+        let parameters = parameters.with_droplets(hosts, bouncers, dividers).unwrap();
+        let topology = fan.load(parameters).unwrap();
+        let droplets = topology.droplets();
+        assert_eq!(droplets.len() as u32, 2 * hosts + 2 * bouncers + dividers);
+        let last = topology
+            .droplet(&format!("green-bouncer-{bouncers}"))
+            .unwrap();
+        assert_eq!(last.host.ip.octets(), [172, 16, 3, bouncers as u8]);
+        assert_eq!(
+            last.host.mac.octets(),
+            [2, 0, 0xac, 0x10, 3, bouncers as u8]
+        );
+        let host = topology.provision(topology.droplet("green-host-1").unwrap());
+        assert_eq!(host.attachments[0].bouncers.len() as u32, bouncers);
+        assert_eq!(host.vpcs[0].dividers.len() as u32, dividers);
+        carry(
+            &topology,
+            &[
+                "green-host",
+                "green-bouncer",
+                "divider",
+                "amber-bouncer",
+                "amber-host",
+            ],
+        );
+    }
+    let error = Parameters::default().with_droplets(2, 129, 2).unwrap_err();
+    assert_eq!(error.to_string(), "bouncers = 129: expected 1 to 128");
 }
 
 fn carry(topology: &Topology, expected: &[&str]) {

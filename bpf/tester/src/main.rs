@@ -17,6 +17,9 @@ use aya_ebpf::maps::{Array, DevMap};
 use aya_ebpf::programs::XdpContext;
 use workload::{Control, Entry, SinkConfig, SinkState};
 
+/// As many ports as a tester has.
+const PORTS: u32 = 512;
+
 /// The workload; sized by the loader.
 #[map]
 static ENTRIES: Array<Entry> = Array::with_max_entries(1, 0);
@@ -27,10 +30,10 @@ static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
 static SINKS: Array<SinkConfig> = Array::with_max_entries(4_096, 0);
 /// By number of the port.
 #[map]
-static STATES: Array<SinkState> = Array::with_max_entries(64, 0);
+static STATES: Array<SinkState> = Array::with_max_entries(PORTS, 0);
 /// The tester's ends of the datapath's ports, by number.
 #[map]
-static OUT: DevMap = DevMap::with_max_entries(64, 0);
+static OUT: DevMap = DevMap::with_max_entries(PORTS, 0);
 /// Where a null forward sends what came by the device with this index.
 #[map]
 static FORWARD: DevMap = DevMap::with_max_entries(4_096, 0);

@@ -79,6 +79,15 @@ pub struct Measure {
     /// Endpoints of the topology, 1 to 65,537.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub endpoints: u32,
+    /// Hosts of each network, where the topology leaves that open, as fan does: 1 to 128.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub hosts: u32,
+    /// Bouncers of each network, where the topology leaves that open: 1 to 128.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub bouncers: u32,
+    /// Dividers, where the topology leaves that open: 1 to 128.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub dividers: u32,
     /// Transport of inner packets, if not what the topology says.
     #[arg(long, value_enum)]
     pub transport: Option<TransportName>,

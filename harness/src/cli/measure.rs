@@ -167,7 +167,11 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
     let mut tasks = Vec::new();
     for name in arguments.topologies.to_find() {
         for flows in &flows {
-            let parameters = Parameters::new(arguments.endpoints, *flows)?;
+            let parameters = Parameters::new(arguments.endpoints, *flows)?.with_droplets(
+                arguments.hosts,
+                arguments.bouncers,
+                arguments.dividers,
+            )?;
             let topology = catalogue::find(name, parameters)?;
             let both = topology.direct_path_states().len() > 1;
             for topology in in_states(topology, arguments.direct_path)? {
@@ -243,6 +247,14 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) ->
     }
     if transport != "UDP" {
         id = format!("{id}/{}", transport.replace(' ', "-"));
+    }
+    let usual = Parameters::default();
+    let sizes = |it: Parameters| [it.hosts(), it.bouncers(), it.dividers()];
+    if topology.under_test().is_none() && sizes(parameters) != sizes(usual) {
+        id = format!(
+            "{id}/{}",
+            plural(topology.droplets().len() as u32, "droplet")
+        );
     }
     let direct_path = both.then(|| topology.direct_path());
     match direct_path {

@@ -72,9 +72,9 @@ impl Underlay {
             .zip(droplets)
             .map(|(droplet, (_, interface))| {
                 let port = UnderlayPort {
-                    cut: 0,
                     droplet,
                     active: 1,
+                    ..UnderlayPort::default()
                 };
                 (interface.clone(), port)
             })
@@ -124,8 +124,7 @@ impl Underlay {
             let reason = format!("there is no way from droplet {from} to {to}");
             return Err(tester::Error::Workload(reason));
         };
-        let bit = 1 << to;
-        port.cut = if cut { port.cut | bit } else { port.cut & !bit };
+        port.set_cut(to as u32, cut);
         fill(
             &self.ebpf,
             "UNDERLAY",

@@ -3,7 +3,9 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// As many droplets as one underlay joins.
-pub const DROPLETS: u32 = 64;
+pub const DROPLETS: u32 = 512;
+/// Bits of a word.
+const BITS: u32 = u64::BITS;
 
 /// A port of the underlay, at which one droplet is.
 #[derive(
@@ -12,7 +14,7 @@ pub const DROPLETS: u32 = 64;
 #[repr(C)]
 pub struct UnderlayPort {
     /// The droplets that packets of this one do not reach: a bit for each.
-    pub cut: u64,
+    pub cut: [u64; (DROPLETS / BITS) as usize],
     /// The droplet's number.
     pub droplet: u32,
     /// Whether a droplet is here.
@@ -23,7 +25,15 @@ impl UnderlayPort {
     /// Whether packets from here reach a droplet.
     #[inline(always)]
     pub const fn reaches(&self, droplet: u32) -> bool {
-        self.cut >> (droplet % DROPLETS) & 1 == 0
+        let word = self.cut[(droplet % DROPLETS / BITS) as usize];
+        word >> (droplet % BITS) & 1 == 0
+    }
+
+    /// Cuts the way to a droplet, or mends it.
+    pub const fn set_cut(&mut self, droplet: u32, cut: bool) {
+        let word = &mut self.cut[(droplet % DROPLETS / BITS) as usize];
+        let bit = 1 << (droplet % BITS);
+        *word = if cut { *word | bit } else { *word & !bit };
     }
 }
 
@@ -84,15 +94,15 @@ mod tests {
 
     #[test]
     fn what_is_cut_is_not_reached() {
-        let port = UnderlayPort {
-            cut: 1 << 3,
-            ..UnderlayPort::default()
-        };
-        assert!(!port.reaches(3));
-        assert!(
-            (0..DROPLETS)
-                .filter(|it| *it != 3)
-                .all(|it| port.reaches(it))
-        );
+        for cut in [3, 64, DROPLETS - 1] {
+            let mut port = UnderlayPort::default();
+            port.set_cut(cut, true);
+            let unreached = |port: &UnderlayPort| -> Vec<u32> {
+                (0..DROPLETS).filter(|it| !port.reaches(*it)).collect()
+            };
+            assert_eq!(unreached(&port), [cut]);
+            port.set_cut(cut, false);
+            assert!(unreached(&port).is_empty());
+        }
     }
 }

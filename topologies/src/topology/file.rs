@@ -1,8 +1,9 @@
 //! A topology file as it is written. Values keep their place, so that errors can name it.
 
-use super::{DirectPathState, Transport};
+use super::{DirectPathState, Parameters, Transport};
 use mizar_wire::{Ipv4, Mac, Vni};
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use toml::Spanned;
 
 pub type Name = Spanned<String>;
@@ -48,6 +49,7 @@ pub struct Droplet {
     pub mac: Spanned<Mac>,
     pub under_test: Option<Spanned<bool>>,
     pub datapath: Option<Name>,
+    pub count: Option<Spanned<Count>>,
 }
 
 #[derive(Deserialize)]
@@ -96,11 +98,43 @@ pub struct Endpoints {
     pub namespace_label: u32,
 }
 
-/// How many endpoints: a number, or the parameter given when the topology is read.
+/// How many endpoints or droplets: a number, or the parameter of that name given when the topology is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Count {
     Fixed(u32),
+    Given(Size),
+}
+
+/// A parameter.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Size {
     Endpoints,
+    Hosts,
+    Bouncers,
+    Dividers,
+}
+
+impl Count {
+    /// Of endpoints; `None` if it is of something else.
+    pub fn of_endpoints(self, parameters: Parameters) -> Option<u32> {
+        match self {
+            Self::Fixed(number) => Some(number),
+            Self::Given(Size::Endpoints) => Some(parameters.endpoints()),
+            Self::Given(_) => None,
+        }
+    }
+
+    /// Of droplets; `None` if it is of something else.
+    pub fn of_droplets(self, parameters: Parameters) -> Option<u32> {
+        match self {
+            Self::Fixed(number) => Some(number),
+            Self::Given(Size::Endpoints) => None,
+            Self::Given(Size::Hosts) => Some(parameters.hosts()),
+            Self::Given(Size::Bouncers) => Some(parameters.bouncers()),
+            Self::Given(Size::Dividers) => Some(parameters.dividers()),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Count {
@@ -110,23 +144,22 @@ impl<'de> Deserialize<'de> for Count {
             type Value = Count;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number from 1 to 65537, or \"endpoints\"")
+                f.write_str("a number from 1 to 65537, or \"endpoints\" or, of droplets, \"hosts\", \"bouncers\" or \"dividers\"")
             }
 
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Count, E> {
                 u32::try_from(number)
                     .ok()
-                    .filter(|count| (1..=super::Parameters::MAX_ENDPOINTS).contains(count))
+                    .filter(|count| (1..=Parameters::MAX_ENDPOINTS).contains(count))
                     .map(Count::Fixed)
                     .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Count, E> {
-                if text == "endpoints" {
-                    Ok(Count::Endpoints)
-                } else {
-                    Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
-                }
+                let size = Size::deserialize(text.into_deserializer());
+                let size: Result<Size, serde::de::value::Error> = size;
+                size.map(Count::Given)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Visitor)

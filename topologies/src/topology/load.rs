@@ -1,5 +1,6 @@
 //! From a topology file to a checked topology: names become positions, and what cannot be is refused.
 
+use super::expand::expand;
 use super::names::{Loaded, find, names_differ, values_differ};
 use super::policy::{Allow, Enforced, Policy, Remote};
 use super::{
@@ -11,7 +12,7 @@ use std::path::Path;
 use toml::Spanned;
 
 pub fn load(file: &str, text: &str, parameters: Parameters) -> Result<Topology, TopologyError> {
-    let parsed = toml::from_str(text).map_err(|error| {
+    let parsed = toml::from_str::<file::File>(text).map_err(|error| {
         let problem = Problem::Toml(error.message().trim().replace('\n', "; "));
         (error.span().unwrap_or(0..0), problem)
     });
@@ -19,7 +20,8 @@ pub fn load(file: &str, text: &str, parameters: Parameters) -> Result<Topology, 
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned());
     parsed
-        .and_then(|parsed| {
+        .and_then(|mut parsed| {
+            expand(&mut parsed, parameters)?;
             Loader {
                 file: &parsed,
                 parameters,
@@ -193,10 +195,15 @@ impl Loader<'_> {
                 },
             ));
         }
-        let count = match from.count.as_ref().map(|count| *count.get_ref()) {
+        let count = match &from.count {
             None => 1,
-            Some(file::Count::Fixed(count)) => count,
-            Some(file::Count::Endpoints) => self.parameters.endpoints,
+            Some(count) => count
+                .get_ref()
+                .of_endpoints(self.parameters)
+                .ok_or_else(|| {
+                    let (key, context) = ("a count of droplets", "for endpoints");
+                    (count.span(), Problem::Meaningless { key, context })
+                })?,
         };
         let range = EndpointRange {
             ip: *from.ip.get_ref(),
