@@ -81,16 +81,17 @@ static FORWARD_FLOWS: LruHashMap<FlowKey, FlowTarget> = LruHashMap::with_max_ent
 static REVERSE_FLOWS: LruHashMap<FlowKey, FlowTarget> = LruHashMap::with_max_entries(CACHE, 0);
 #[map]
 static ESTABLISHED: PerCpuArray<Established> = PerCpuArray::with_max_entries(ENTRIES, 0);
+/// Sized by the loader.
 #[map]
-static ENFORCED: HashMap<EndpointKey, Enforced> =
-    HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+static ENFORCED: HashMap<EndpointKey, Enforced> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+/// Sized by the loader.
 #[map]
-static PORT_POLICIES: HashMap<PortKey, u64> = HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+static PORT_POLICIES: HashMap<PortKey, u64> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 #[map]
 static CIDR_POLICIES: LpmTrie<CidrKey, u64> = LpmTrie::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+/// Sized by the loader.
 #[map]
-static LABEL_POLICIES: HashMap<LabelKey, u64> =
-    HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+static LABEL_POLICIES: HashMap<LabelKey, u64> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 /// The maps as tables of the core.
 pub struct Maps;

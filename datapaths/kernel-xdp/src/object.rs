@@ -4,6 +4,7 @@ use aya::maps::{MapData, ProgramArray};
 use aya::{Ebpf, EbpfLoader};
 use bpf_load::{chain, load_program, program};
 use datapath_api::Error;
+use mizar_tables::Entries;
 
 /// The object, if it could be built.
 pub fn bytes() -> Option<&'static [u8]> {
@@ -17,8 +18,9 @@ pub fn bytes() -> Option<&'static [u8]> {
     }
 }
 
-/// Loads the programs, with room for `members` entries in the pool of group members.
-pub fn load(members: usize) -> Result<Loaded, Error> {
+/// Loads the programs, with room for these tables. Maps that only the loader fills have no more: an empty hash table for a
+/// million policies takes 16 MiB to set up.
+pub fn load(entries: &Entries) -> Result<Loaded, Error> {
     let doing = "loading the BPF programs";
     let object = bytes().ok_or_else(|| {
         Error::failed(
@@ -26,9 +28,13 @@ pub fn load(members: usize) -> Result<Loaded, Error> {
             "this program was built without a BPF toolchain; cargo xtask bench",
         )
     })?;
-    let members = u32::try_from(members.max(1)).map_err(|e| Error::failed(doing, e))?;
+    let room =
+        |entries: usize| u32::try_from(entries.max(1)).map_err(|error| Error::failed(doing, error));
     let mut ebpf = EbpfLoader::new()
-        .map_max_entries("MEMBERS", members)
+        .map_max_entries("MEMBERS", room(entries.members.len())?)
+        .map_max_entries("ENFORCED", room(entries.enforced.len())?)
+        .map_max_entries("PORT_POLICIES", room(entries.ports.len())?)
+        .map_max_entries("LABEL_POLICIES", room(entries.labels.len())?)
         .load(object)
         .map_err(|e| Error::failed(doing, chain(&e)))?;
     for name in [

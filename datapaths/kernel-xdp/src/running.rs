@@ -29,7 +29,7 @@ pub struct Droplet {
 impl Droplet {
     /// A droplet without ports: every redirect leads to the loopback device, for test runs alone.
     pub fn detached(entries: &Entries) -> Result<Self, Error> {
-        let loaded = object::load(entries.members.len())?;
+        let loaded = object::load(entries)?;
         maps::load(&loaded.ebpf, entries)?;
         maps::set_port(&loaded.ebpf, 0, LOOPBACK)?;
         let hosted = entries
@@ -76,7 +76,7 @@ impl Droplet {
 }
 
 fn attach(entries: &Entries, ports: &VethPorts, mode: Mode) -> Result<Loaded, Error> {
-    let mut loaded = object::load(entries.members.len())?;
+    let mut loaded = object::load(entries)?;
     let ebpf = &mut loaded.ebpf;
     maps::load(ebpf, entries)?;
     maps::set_port(ebpf, 0, ports.uplink.index())?;
