@@ -106,12 +106,34 @@ pub struct Scenario {
     pub frame: String,
     /// Inner transport: UDP or TCP.
     pub transport: String,
-    /// Whether packets go from endpoint to endpoint, by several droplets with a datapath each.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub end_to_end: bool,
+    /// The overlay, where packets go from endpoint to endpoint by several droplets with a datapath each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<OverlayInfo>,
     /// Whether flows have found their direct path, where the topology is measured with it and without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct_path: Option<DirectPathState>,
+}
+
+/// The droplets of an overlay, and how packets go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlayInfo {
+    /// The droplets.
+    pub droplets: Vec<OverlayDroplet>,
+    /// The ways that flows take, as positions among the droplets; each once.
+    pub ways: Vec<Vec<usize>>,
+}
+
+/// A droplet of an overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlayDroplet {
+    /// Its name.
+    pub name: String,
+    /// Its datapath, if it is not the one that is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datapath: Option<String>,
+    /// Where it stands on the longest way: 0 hosts the source, 1 is a bouncer of its network, 2 a divider, 3 a bouncer of
+    /// the destination's network, and 4 hosts the destination.
+    pub stage: u8,
 }
 
 /// A line of `trials.jsonl`.

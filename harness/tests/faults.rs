@@ -255,7 +255,7 @@ fn fails_and_the_run_goes_on(
         flows,
         frame: "64".to_owned(),
         transport: "UDP".to_owned(),
-        end_to_end: false,
+        overlay: None,
         direct_path: None,
     };
     let plan = Plan {

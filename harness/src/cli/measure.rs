@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::arguments::{DirectPathName, Format, Measure};
 use super::bar::Bar;
-use crate::overlay::Overlay;
+use crate::overlay::{self, Overlay};
 use crate::record::Scenario;
 use crate::run::{self, Plan, Progress, Silent, Task, rfc3339};
 use crate::{registry, report};
@@ -63,13 +63,14 @@ fn leave_out(
     tasks: &[Task],
     format: Format,
 ) -> anyhow::Result<()> {
-    let Some(overlay) = tasks.iter().find(|task| task.scenario.end_to_end) else {
+    let is_overlay = |task: &Task| task.topology.under_test().is_none();
+    let Some(overlay) = tasks.iter().find(|task| is_overlay(task)) else {
         return Ok(());
     };
     let others = datapaths.iter().filter(|it| !Overlay::takes(it.as_ref()));
     let names: Vec<_> = others.map(|datapath| datapath.name()).collect();
     let why = "droplets are joined by veth pairs there";
-    if names.len() == datapaths.len() && tasks.iter().all(|task| task.scenario.end_to_end) {
+    if names.len() == datapaths.len() && tasks.iter().all(is_overlay) {
         let topology = &overlay.scenario.topology;
         bail!(
             "{}: not from endpoint to endpoint ({topology}), since {why}; `bench list` tells ports",
@@ -270,7 +271,10 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) ->
         flows,
         frame: size.to_string(),
         transport: transport.to_owned(),
-        end_to_end: topology.under_test().is_none(),
+        overlay: topology
+            .under_test()
+            .is_none()
+            .then(|| overlay::describe(topology)),
         direct_path,
     }
 }

@@ -8,8 +8,10 @@
 //!
 //! What is between endpoints is one device under test, so an [`Overlay`] is a [`Running`] like a droplet alone.
 
+mod describe;
 mod underlay;
 
+pub use describe::describe;
 pub use underlay::{Crossed, Underlay};
 
 use crate::environment::Placement;

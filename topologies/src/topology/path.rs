@@ -180,6 +180,31 @@ impl Topology {
         words.join(" -> ")
     }
 
+    /// Where each droplet stands on the longest way of the flows: 0 hosts a source, 1 is a bouncer of its network, 2 a
+    /// divider, 3 a bouncer of the destination's network, and 4 hosts a destination. One with several roles stands at the
+    /// first, and one without any at 2.
+    pub fn stages(&self) -> Vec<u8> {
+        let mut stages = vec![None; self.droplets.len()];
+        for flows in &self.flows {
+            let (from, to) = (&self.groups[flows.from], &self.groups[flows.to]);
+            let (near, far) = (&self.networks[from.network], &self.networks[to.network]);
+            let roles = [
+                &from.droplets,
+                &near.bouncers,
+                &self.vpcs[near.vpc].dividers,
+                &far.bouncers,
+                &to.droplets,
+            ];
+            for (stage, droplets) in (0u8..).zip(roles) {
+                for &droplet in droplets {
+                    let place: &mut Option<u8> = &mut stages[droplet];
+                    *place = Some(place.map_or(stage, |known| known.min(stage)));
+                }
+            }
+        }
+        stages.into_iter().map(|stage| stage.unwrap_or(2)).collect()
+    }
+
     fn stops(&self, flows: &Flows) -> Vec<Stop> {
         let (from, to) = (&self.groups[flows.from], &self.groups[flows.to]);
         let bouncer = |network: Index| Stop::Middle {

@@ -82,6 +82,10 @@ fn add<'a>(
         out.push(Block::Paragraph(plain("Nothing was measured here.")));
         return;
     }
+    let (overlay, pictures): (Vec<_>, Vec<_>) = pictures
+        .iter()
+        .partition(|picture| picture.file.starts_with("overlay-"));
+    out.extend(overlay.into_iter().map(Block::Figure));
     out.push(Block::Paragraph(vec![
         Span::Text("Most in this run: ".to_owned()),
         Span::Strong(scenario.lead.words()),
@@ -105,7 +109,7 @@ fn add<'a>(
     differences(out, scenario);
     out.extend(refused(scenario).map(Block::Table));
     let (loss, latency): (Vec<_>, Vec<_>) = pictures
-        .iter()
+        .into_iter()
         .partition(|picture| picture.file.starts_with("loss-"));
     out.extend(loss.into_iter().map(Block::Figure));
     if let Some(table) = latencies(scenario) {

@@ -321,6 +321,30 @@ pub(super) fn mark(
     }
 }
 
+/// A line from one place to another, with a head there.
+pub(super) fn arrow(
+    area: &Area<'_>,
+    from: (i32, i32),
+    to: (i32, i32),
+    color: RGBColor,
+) -> Result<(), DrawError> {
+    let (x, y) = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
+    let length = x.hypot(y).max(1.0);
+    let (x, y) = (x / length, y / length);
+    let (long, wide) = (f64::from(px(9)), f64::from(px(4)));
+    let at = |back: f64, aside: f64| {
+        (
+            to.0 - (x * back + y * aside).round() as i32,
+            to.1 - (y * back - x * aside).round() as i32,
+        )
+    };
+    line(area, &[from, at(long, 0.0)], color, 4)?;
+    area.draw(&Polygon::new(
+        vec![to, at(long, wide), at(long, -wide)],
+        color.filled(),
+    ))
+}
+
 /// A stroke of `width` coordinates.
 fn stroke(color: RGBColor, width: i32) -> ShapeStyle {
     color.stroke_width(width.unsigned_abs())

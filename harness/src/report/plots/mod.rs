@@ -7,6 +7,7 @@ pub(super) mod flow_setup;
 mod latency;
 mod legend;
 mod loss;
+mod overlay;
 mod palette;
 
 use super::figures::{Cell, Figures, Group, ScenarioFigures};
@@ -311,6 +312,24 @@ fn of_scenario(
         None => text::shorten(cell.datapath, 40),
     };
     let mut pictures = Vec::new();
+    if let Some(overlay) = scenario.info.and_then(|info| info.overlay.as_ref()) {
+        let file = format!("overlay-{ports}-{slug}");
+        let title = format!("The way of the packets: {}", scenario.id);
+        let description = format!("{title}: {}.", overlay::words(overlay));
+        let heading = Heading {
+            title: &title,
+            caution: "",
+            description: &description,
+        };
+        let svg = overlay::draw(overlay, &heading).map_err(named(&file))?;
+        pictures.push(Picture {
+            file,
+            title,
+            description,
+            caption: "Each arrow between droplets crosses the underlay.".to_owned(),
+            svg,
+        });
+    }
     let series: Vec<_> = scenario
         .cells
         .iter()

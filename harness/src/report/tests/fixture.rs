@@ -212,7 +212,7 @@ fn scenario(id: &str) -> Scenario {
         flows: parts[2].split('-').next().unwrap().parse().unwrap(),
         frame: parts[1].trim_end_matches('B').to_owned(),
         transport: "UDP".to_owned(),
-        end_to_end: false,
+        overlay: None,
         direct_path: None,
     }
 }

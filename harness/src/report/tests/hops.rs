@@ -2,7 +2,7 @@
 
 use super::fixture::{self, SCENARIOS};
 use super::{lines, written};
-use crate::record::{Hop, Record};
+use crate::record::{Hop, OverlayDroplet, OverlayInfo, Record};
 use crate::report::{RunFolder, summary_json};
 use topologies::topology::DirectPathState;
 
@@ -16,7 +16,23 @@ fn overlay() -> RunFolder {
     let states = [DirectPathState::Cold, DirectPathState::Warm];
     for (scenario, (id, state)) in folder.run.scenarios.iter_mut().zip(ids.iter().zip(states)) {
         scenario.id = (*id).to_owned();
-        scenario.end_to_end = true;
+        let droplet = |name: &str, stage| OverlayDroplet {
+            name: name.to_owned(),
+            datapath: (stage == 1).then(|| "other".to_owned()),
+            stage,
+        };
+        let way = match state {
+            DirectPathState::Cold => vec![0, 2, 1],
+            DirectPathState::Warm => vec![0, 1],
+        };
+        scenario.overlay = Some(OverlayInfo {
+            droplets: vec![
+                droplet("left", 0),
+                droplet("right", 4),
+                droplet("bouncer", 1),
+            ],
+            ways: vec![way],
+        });
         scenario.direct_path = Some(state);
     }
     for record in &mut folder.records {
@@ -88,4 +104,19 @@ fn the_direct_path_is_compared_with_its_absence() {
     assert_eq!(droplets[2]["droplet"], "bouncer");
     assert_eq!(droplets[2]["cpu_ns_per_frame"], 150.0);
     assert_eq!(droplets[2]["arrived_per_frame"], 1.0);
+}
+
+#[test]
+fn the_way_of_the_packets_is_drawn_and_told() {
+    let (html, markdown, _) = written(&overlay());
+    let off = "The way of the packets: bounce/64B/1-flow/direct-path-off: packets go by left, bouncer, right.";
+    let on = "The way of the packets: bounce/64B/1-flow/direct-path-on: packets go by left, right.";
+    for words in [off, on] {
+        assert!(markdown.contains(words), "{markdown}");
+        assert!(html.contains(&format!("aria-label=\"{words}\"")));
+    }
+    // One that no packet comes by says so instead.
+    assert_eq!(html.matches("no packet comes by").count(), 1);
+    let (_, without, _) = written(&fixture::run());
+    assert!(!without.contains("The way of the packets"));
 }
