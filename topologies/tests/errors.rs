@@ -162,6 +162,26 @@ fn what_cannot_be_is_refused() {
             "14:14: \"left\" is under test already; expected one droplet alone",
         ),
         (
+            "under_test = true",
+            "under_test = true\ncount = 2",
+            "8:14: under_test means nothing for several droplets at once; ",
+        ),
+        (
+            "mac = \"02:00:00:00:00:02\"",
+            "mac = \"02:00:00:00:00:02\"\ncount = \"endpoints\"",
+            "14:9: count = \"endpoints\" means nothing for droplets; ",
+        ),
+        (
+            "mac = \"02:00:00:00:00:02\"",
+            "mac = \"02:00:ff:ff:ff:ff\"\ncount = \"hosts\"",
+            "12:6: 2 consecutive addresses from 172.16.0.2 on do not exist; ",
+        ),
+        (
+            "count = \"endpoints\"",
+            "count = \"hosts\"",
+            "37:9: a count of droplets means nothing for endpoints; ",
+        ),
+        (
             "10.0.0.0/24",
             "10.0.0.0/33",
             "22:8: `10.0.0.0/33` is not a prefix: expected",
