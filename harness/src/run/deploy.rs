@@ -329,7 +329,9 @@ impl Deployed {
                 return None;
             }
         };
-        let counters = match self.device.running_mut().counters() {
+        // One that died may still forward, and say what it knew, while nobody answers for what is new.
+        let running = self.device.running_mut();
+        let counters = match running.check().and_then(|()| running.counters()) {
             Ok(counters) => counters_before.map(|before| since(&counters, &before)),
             Err(error) => {
                 self.last_error = format!("the datapath no longer answers: {error}");
