@@ -7,7 +7,7 @@ mod common;
 
 use anyhow::Context;
 use common::median;
-use datapath_api::{Datapath, DropletPorts, Running};
+use datapath_api::{Datapath, Running};
 use harness::environment::Placement;
 use harness::lab::{OverlayLab, VethLab};
 use harness::overlay::Overlay;
@@ -69,12 +69,9 @@ fn one(datapath: &dyn Datapath) -> anyhow::Result<f64> {
     let droplet = topology.under_test().context("no droplet is under test")?;
     let provision = topology.provision(droplet);
     let lab = VethLab::new(0)?;
-    let DropletPorts::Veth(ports) = lab.ports() else {
-        anyhow::bail!("the lab has other ports");
-    };
     let cpu = Placement::choose()?.datapath;
     let began = Instant::now();
-    let running = datapath.install(DropletPorts::Veth(ports), &provision, cpu)?;
+    let running = datapath.install(lab.ports(), &provision, cpu)?;
     let took = began.elapsed().as_secs_f64();
     running.stop()?;
     Ok(took)

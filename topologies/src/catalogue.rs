@@ -12,52 +12,32 @@ pub struct Entry {
     pub text: &'static str,
 }
 
+/// The entry whose text is the file of this name.
+macro_rules! entry {
+    ($name:literal) => {
+        Entry {
+            name: $name,
+            text: include_str!(concat!("catalogue/", $name, ".toml")),
+        }
+    };
+}
+
 /// Those of one droplet under test, the simplest first.
 pub const ENTRIES: [Entry; 5] = [
-    Entry {
-        name: "encap",
-        text: include_str!("catalogue/encap.toml"),
-    },
-    Entry {
-        name: "decap",
-        text: include_str!("catalogue/decap.toml"),
-    },
-    Entry {
-        name: "vtep",
-        text: include_str!("catalogue/vtep.toml"),
-    },
-    Entry {
-        name: "hop",
-        text: include_str!("catalogue/hop.toml"),
-    },
-    Entry {
-        name: "divide",
-        text: include_str!("catalogue/divide.toml"),
-    },
+    entry!("encap"),
+    entry!("decap"),
+    entry!("vtep"),
+    entry!("hop"),
+    entry!("divide"),
 ];
 
 /// Those of whole overlays, from endpoint to endpoint, the simplest first.
 pub const OVERLAYS: [Entry; 5] = [
-    Entry {
-        name: "direct",
-        text: include_str!("catalogue/direct.toml"),
-    },
-    Entry {
-        name: "bounce",
-        text: include_str!("catalogue/bounce.toml"),
-    },
-    Entry {
-        name: "inter-network",
-        text: include_str!("catalogue/inter-network.toml"),
-    },
-    Entry {
-        name: "mixed",
-        text: include_str!("catalogue/mixed.toml"),
-    },
-    Entry {
-        name: "fan",
-        text: include_str!("catalogue/fan.toml"),
-    },
+    entry!("direct"),
+    entry!("bounce"),
+    entry!("inter-network"),
+    entry!("mixed"),
+    entry!("fan"),
 ];
 
 /// All of them.

@@ -174,7 +174,7 @@ fn what_cannot_be_is_refused() {
         (
             "mac = \"02:00:00:00:00:02\"",
             "mac = \"02:00:ff:ff:ff:ff\"\ncount = \"hosts\"",
-            "12:6: 2 consecutive addresses from 172.16.0.2 on do not exist; ",
+            "13:7: 2 consecutive addresses from 02:00:ff:ff:ff:ff on do not exist; ",
         ),
         (
             "count = \"endpoints\"",

@@ -37,6 +37,12 @@ pub struct CpuTime {
 }
 
 impl CpuTime {
+    /// What those of these threads had that are still there.
+    pub fn of(threads: &[Tid]) -> Self {
+        let times = threads.iter().filter_map(|thread| thread.cpu_time().ok());
+        times.fold(Self::default(), |sum, time| sum + time)
+    }
+
     /// What passed since `earlier`.
     pub fn since(self, earlier: Self) -> Self {
         Self {

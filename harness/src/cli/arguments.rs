@@ -145,9 +145,6 @@ pub struct FlowSetup {
     /// How thoroughly to measure; full is as standard.
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     pub profile: Profile,
-    /// Measure overlays only with flows that have found their direct path, or only with those that have not.
-    #[arg(long, value_enum)]
-    pub direct_path: Option<DirectPathName>,
     /// Seed of everything random; a random one if not given, and recorded.
     #[arg(long)]
     pub seed: Option<u64>,

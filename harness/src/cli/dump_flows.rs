@@ -52,7 +52,13 @@ fn flows(datapath: &dyn Datapath, topology: &Topology) -> anyhow::Result<Vec<Str
     }
     let placement = Placement::choose()?;
     let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-    let provision = topology.provision(topology.under_test().context("no droplet is under test")?);
+    let droplet = topology.under_test().with_context(|| {
+        let name = topology.name();
+        format!(
+            "{name} has no droplet under test; expected a topology of one droplet, see `bench list`"
+        )
+    })?;
+    let provision = topology.provision(droplet);
     let lab = VethLab::new(provision.endpoint_ports().max(1))?;
     let mut tester = VethTester::new(lab.tester(), &workload, false, placement.tester_cpus())?;
     let mut running = datapath.install(lab.ports(), &provision, placement.datapath)?;

@@ -63,14 +63,13 @@ fn leave_out(
     tasks: &[Task],
     format: Format,
 ) -> anyhow::Result<()> {
-    let is_overlay = |task: &Task| task.topology.under_test().is_none();
-    let Some(overlay) = tasks.iter().find(|task| is_overlay(task)) else {
+    let Some(overlay) = tasks.iter().find(|task| task.is_overlay()) else {
         return Ok(());
     };
     let others = datapaths.iter().filter(|it| !Overlay::takes(it.as_ref()));
     let names: Vec<_> = others.map(|datapath| datapath.name()).collect();
     let why = "droplets are joined by veth pairs there";
-    if names.len() == datapaths.len() && tasks.iter().all(is_overlay) {
+    if names.len() == datapaths.len() && tasks.iter().all(Task::is_overlay) {
         let topology = &overlay.scenario.topology;
         bail!(
             "{}: not from endpoint to endpoint ({topology}), since {why}; `bench list` tells ports",
@@ -176,13 +175,19 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
             let topology = catalogue::find(name, parameters)?;
             let both = topology.direct_path_states().len() > 1;
             for topology in in_states(topology, arguments.direct_path)? {
+                let is_overlay = topology.under_test().is_none();
+                let overlay = is_overlay.then(|| overlay::describe(&topology));
                 for size in &sizes {
                     let mut topology = topology.clone();
                     if let Some(transport) = arguments.transport {
                         topology = topology.with_transport(transport.into());
                     }
+                    let scenario = Scenario {
+                        overlay: overlay.clone(),
+                        ..describe(&topology, size, both)
+                    };
                     tasks.push(Task {
-                        scenario: describe(&topology, size, both),
+                        scenario,
                         topology,
                         size: *size,
                     });
@@ -271,10 +276,7 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) ->
         flows,
         frame: size.to_string(),
         transport: transport.to_owned(),
-        overlay: topology
-            .under_test()
-            .is_none()
-            .then(|| overlay::describe(topology)),
+        overlay: None,
         direct_path,
     }
 }

@@ -131,24 +131,10 @@ impl Overlay {
         &mut self.underlay
     }
 
-    /// The droplets, by name, in the topology's order.
-    pub fn droplets(&mut self) -> impl Iterator<Item = (&str, &mut (dyn Running + 'static))> {
-        let parts = self.droplets.iter_mut();
-        parts.map(|part| (part.name.as_str(), &mut *part.running))
-    }
-
     /// Time of each droplet's threads, by its name.
     pub fn times(&self) -> Vec<(String, CpuTime)> {
-        let of_threads = |part: &Part| {
-            let times = part.running.threads().into_iter();
-            // A thread that died shows in loss.
-            let times = times.filter_map(|thread| thread.cpu_time().ok());
-            times.fold(CpuTime::default(), |sum, time| sum + time)
-        };
-        let parts = self.droplets.iter();
-        parts
-            .map(|part| (part.name.clone(), of_threads(part)))
-            .collect()
+        let time = |part: &Part| (part.name.clone(), CpuTime::of(&part.running.threads()));
+        self.droplets.iter().map(time).collect()
     }
 
     fn of_all<T>(
@@ -164,11 +150,10 @@ impl Overlay {
 
 /// The datapath of this name, if one is named.
 fn other_datapath(name: Option<&str>) -> Result<Option<Box<dyn Datapath>>, UnknownDatapath> {
-    let name = name.map(str::to_owned);
-    let Some(name) = name else {
-        return Ok(None);
-    };
-    Ok(registry::select(&[name])?.pop())
+    match name {
+        Some(name) => Ok(registry::select(&[name.to_owned()])?.pop()),
+        None => Ok(None),
+    }
 }
 
 impl Running for Overlay {

@@ -6,7 +6,7 @@ use aya::Ebpf;
 use aya::maps::PerCpuArray;
 use aya::programs::XdpMode;
 use bpf_load::{fill, load_program, program};
-use netdev::{Cpu, Interface, Tid, Urgency};
+use netdev::{Cpu, Interface, Urgency};
 use topologies::provision::Host;
 use workload::underlay::{Crossing, DROPLETS, UnderlayPort, key};
 
@@ -52,7 +52,6 @@ impl Crossed {
 pub struct Underlay {
     ebpf: Ebpf,
     ports: Vec<(Interface, UnderlayPort)>,
-    threads: Vec<Tid>,
 }
 
 impl Underlay {
@@ -98,20 +97,10 @@ impl Underlay {
             }
             Ok(ebpf)
         })??;
-        let mut threads = Vec::new();
         for (interface, _) in &ports {
-            threads.extend(interface.thread_napi(cpu, Urgency::Prompt)?);
+            interface.thread_napi(cpu, Urgency::Prompt)?;
         }
-        Ok(Self {
-            ebpf,
-            ports,
-            threads,
-        })
-    }
-
-    /// Its threads.
-    pub fn threads(&self) -> &[Tid] {
-        &self.threads
+        Ok(Self { ebpf, ports })
     }
 
     /// Cuts the way from one droplet to another, or mends it.

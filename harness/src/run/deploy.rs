@@ -244,12 +244,7 @@ impl Deployed {
 
     fn threads_time(&self) -> CpuTime {
         // A thread that died shows in the trial's loss; its time is not worth failing for.
-        self.device
-            .running()
-            .threads()
-            .iter()
-            .filter_map(|thread| thread.cpu_time().ok())
-            .fold(CpuTime::default(), |sum, time| sum + time)
+        CpuTime::of(&self.device.running().threads())
     }
 
     /// Share of a processor that the datapath's threads take while there is no frame.

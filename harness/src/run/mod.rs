@@ -64,6 +64,18 @@ pub struct Task {
     pub size: FrameSize,
 }
 
+impl Task {
+    /// Whether a whole overlay is measured, from endpoint to endpoint.
+    pub fn is_overlay(&self) -> bool {
+        self.topology.under_test().is_none()
+    }
+
+    /// Whether a datapath has the ports for it.
+    pub fn takes(&self, datapath: &dyn Datapath) -> bool {
+        !self.is_overlay() || Overlay::takes(datapath)
+    }
+}
+
 /// What ends a run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -117,8 +129,11 @@ pub fn run(
         .filter(|d| d.probe().is_empty())
         .map(AsRef::as_ref)
         .collect();
-    let share = effort.ceiling.as_secs_f64() + effort.time().as_secs_f64() * runnable.len() as f64;
-    progress.begin(share * plan.scenarios.len() as f64);
+    let of_scenario = |task: &Task| {
+        let taking_part = runnable.iter().filter(|it| task.takes(**it)).count();
+        effort.ceiling.as_secs_f64() + effort.time().as_secs_f64() * taking_part as f64
+    };
+    progress.begin(plan.scenarios.iter().map(of_scenario).sum());
 
     let mut order: Vec<&Task> = plan.scenarios.iter().collect();
     order.shuffle(&mut random);
@@ -215,9 +230,11 @@ struct Runner<'a> {
 impl Runner<'_> {
     fn scenario(&mut self, datapaths: &[&dyn Datapath]) -> Result<Summary, Error> {
         let mut summary = Summary::default();
-        let is_overlay = self.task.topology.under_test().is_none();
-        let fits = |datapath: &&dyn Datapath| !is_overlay || Overlay::takes(*datapath);
-        let datapaths: Vec<_> = datapaths.iter().copied().filter(fits).collect();
+        let datapaths: Vec<_> = datapaths
+            .iter()
+            .copied()
+            .filter(|it| self.task.takes(*it))
+            .collect();
         let directions = self.task.topology.traffic();
         let workload = match Workload::new(&directions, self.task.size, self.plan.seed) {
             Ok(workload) => workload,
@@ -301,7 +318,7 @@ impl Runner<'_> {
             &self.task.topology,
             VERIFIED_FLOWS,
         ));
-        if self.task.topology.under_test().is_none() {
+        if self.task.is_overlay() {
             let live = verify::overlay::check(datapath, &self.task.topology, VERIFIED_FLOWS);
             report.merge(live);
         }

@@ -164,7 +164,9 @@ impl<'a> Live<'a> {
 
     /// An error unless the underlay carried these numbers of packets, and nothing more came out.
     fn ways(&self, expected: &[Vec<u64>]) -> Result<(), String> {
-        let Crossed { between, .. } = self.overlay.crossed().map_err(|error| error.to_string())?;
+        let Crossed {
+            between, to_nobody, ..
+        } = self.overlay.crossed().map_err(|error| error.to_string())?;
         let (between, expected) = if self.overlay.declares(Difference::BouncerChoice) {
             // One droplet may have stood in for another.
             let stand_ins = self.topology.stand_ins();
@@ -175,7 +177,7 @@ impl<'a> Live<'a> {
         if between != expected {
             let names: Vec<_> = self.topology.droplets().iter().map(|it| &it.name).collect();
             return Err(format!(
-                "between {names:?}: expected {expected:?}, got {between:?}"
+                "between {names:?}: expected {expected:?}, got {between:?}, and {to_nobody} to nobody"
             ));
         }
         for (number, socket) in self.sockets.iter().enumerate() {

@@ -92,9 +92,4 @@ impl OverlayOracle {
         };
         Journey { way, end }
     }
-
-    /// What a droplet knows and does, by position in the topology.
-    pub fn droplet(&self, at: usize) -> Option<&Oracle> {
-        self.droplets.get(at).map(|(_, oracle)| oracle)
-    }
 }

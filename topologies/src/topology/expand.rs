@@ -1,7 +1,8 @@
 //! Droplets that are written once and are several: before anything else is looked at, each becomes a droplet of its own.
 
+use super::load::range;
 use super::names::Loaded;
-use super::{EndpointRange, Parameters, Problem, file};
+use super::{Parameters, Problem, file};
 use std::collections::HashMap;
 use toml::Spanned;
 
@@ -19,11 +20,7 @@ pub fn expand(file: &mut file::File, parameters: Parameters) -> Loaded<()> {
             continue;
         };
         let count = several(&droplet, count, parameters)?;
-        let range = EndpointRange {
-            ip: *droplet.ip.get_ref(),
-            mac: *droplet.mac.get_ref(),
-            count,
-        };
+        let range = range(&droplet.ip, &droplet.mac, count)?;
         let name = droplet.name.get_ref();
         let numbered: Vec<_> = (1..=count)
             .map(|number| format!("{name}-{number}"))
@@ -80,10 +77,7 @@ fn several(
         let (key, context) = ("count = \"endpoints\"", "for droplets");
         return Err((count.span(), Problem::Meaningless { key, context }));
     };
-    let ip = droplet.ip.get_ref().to_bits();
-    let [_, _, lower @ ..] = droplet.mac.get_ref().octets();
-    let fits = |first: u32| first.checked_add(number - 1).is_some();
-    if number > MOST || !fits(ip) || !fits(u32::from_be_bytes(lower)) {
+    if number > MOST {
         let (first, count) = (droplet.ip.get_ref().to_string(), number);
         return Err((droplet.ip.span(), Problem::RangeOverflow { first, count }));
     }

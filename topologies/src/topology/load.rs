@@ -8,6 +8,7 @@ use super::{
     Problem, Topology, TopologyError, Vpc, capacity, file,
 };
 use crate::provision::{Cidr, EndpointKind, Host};
+use mizar_wire::{Ipv4, Mac};
 use std::path::Path;
 use toml::Spanned;
 
@@ -205,23 +206,7 @@ impl Loader<'_> {
                     (count.span(), Problem::Meaningless { key, context })
                 })?,
         };
-        let range = EndpointRange {
-            ip: *from.ip.get_ref(),
-            mac: *from.mac.get_ref(),
-            count,
-        };
-        let lower = |octets: [u8; 6]| {
-            let [_, _, lower @ ..] = octets;
-            u32::from_be_bytes(lower)
-        };
-        if range.ip.to_bits().checked_add(count - 1).is_none() {
-            let first = range.ip.to_string();
-            return Err((from.ip.span(), Problem::RangeOverflow { first, count }));
-        }
-        if lower(range.mac.octets()).checked_add(count - 1).is_none() {
-            let first = range.mac.to_string();
-            return Err((from.mac.span(), Problem::RangeOverflow { first, count }));
-        }
+        let range = range(&from.ip, &from.mac, count)?;
         Ok(Group {
             name: from.name.get_ref().clone(),
             network,
@@ -378,6 +363,26 @@ impl Loader<'_> {
             .map(|name| find("droplet", name, known()))
             .collect()
     }
+}
+
+/// `count` consecutive addresses, of which there are so many.
+pub fn range(ip: &Spanned<Ipv4>, mac: &Spanned<Mac>, count: u32) -> Loaded<EndpointRange> {
+    let range = EndpointRange {
+        ip: *ip.get_ref(),
+        mac: *mac.get_ref(),
+        count,
+    };
+    let [_, _, lower @ ..] = range.mac.octets();
+    let exist = |first: u32| first.checked_add(count - 1).is_some();
+    if !exist(range.ip.to_bits()) {
+        let first = range.ip.to_string();
+        return Err((ip.span(), Problem::RangeOverflow { first, count }));
+    }
+    if !exist(u32::from_be_bytes(lower)) {
+        let first = range.mac.to_string();
+        return Err((mac.span(), Problem::RangeOverflow { first, count }));
+    }
+    Ok(range)
 }
 
 fn side(policy: &mut Policy, direction: file::PolicyDirection) -> &mut Enforced {

@@ -5,6 +5,7 @@ use crate::record::Rate;
 use crate::report::document::{Line, Span};
 use crate::report::figures::{Cell, Check};
 use crate::report::latency::Percentile;
+use crate::report::telling::Telling;
 use crate::report::units;
 
 /// A figure with what makes it doubtful.
@@ -12,6 +13,15 @@ pub(super) fn figure(cell: &Cell<'_>, text: String) -> Line {
     let mut line = vec![Span::Text(text)];
     line.extend(cell.doubt().map(|doubt| Span::Mark(doubt.to_owned())));
     line
+}
+
+/// The rate of the trial that tells most.
+pub(super) fn telling_rate<T>(cell: &Cell<'_>, telling: &Telling<'_, T>) -> Line {
+    let mut rate = figure(cell, units::mpps(telling.rate));
+    if !telling.within_loss {
+        rate.push(Span::Mark("none kept to the loss: the last one".to_owned()));
+    }
+    rate
 }
 
 /// A rate with its interval.

@@ -1,7 +1,7 @@
 //! Tables of overlays: what each droplet did, and what the direct path gives.
 
 use crate::record::Hop;
-use crate::report::document::{Line, Row, Span, Table, plain};
+use crate::report::document::{Row, Table, plain};
 use crate::report::figures::{Cell, Group, ScenarioFigures};
 use crate::report::telling::Telling;
 use crate::report::{hops, units};
@@ -41,7 +41,7 @@ pub(super) fn tables(scenario: &ScenarioFigures<'_>) -> Vec<Table> {
             let values: Vec<f64> = telling.says.iter().map(|hop| value(telling, hop)).collect();
             let sum: f64 = values.iter().sum();
             let shown = values.into_iter().chain(last.map(|_| sum));
-            let mut row = vec![plain(cell.datapath), rate(cell, telling)];
+            let mut row = vec![plain(cell.datapath), cells::telling_rate(cell, telling)];
             row.extend(shown.map(|value| cells::figure(cell, units::fixed(value, decimals))));
             table.rows.push(Row {
                 cells: row,
@@ -61,14 +61,6 @@ pub(super) fn tables(scenario: &ScenarioFigures<'_>) -> Vec<Table> {
     ]
 }
 
-fn rate(cell: &Cell<'_>, telling: &Telling<'_, &[Hop]>) -> Line {
-    let mut rate = cells::figure(cell, units::mpps(telling.rate));
-    if !telling.within_loss {
-        rate.push(Span::Mark("none kept to the loss: the last one".to_owned()));
-    }
-    rate
-}
-
 /// Each datapath without the direct path and with it, for every topology that is measured so.
 pub(super) fn direct_path(group: &Group<'_>) -> Vec<Table> {
     let state = |scenario: &ScenarioFigures<'_>| scenario.info.and_then(|info| info.direct_path);
@@ -84,7 +76,8 @@ pub(super) fn direct_path(group: &Group<'_>) -> Vec<Table> {
                     .rsplit_once('/')
                     .is_some_and(|(other, _)| other == name)
         })?;
-        Some(compared(name, off, on))
+        let table = compared(name, off, on);
+        (!table.rows.is_empty()).then_some(table)
     })
     .collect()
 }
@@ -97,18 +90,31 @@ fn compared(name: &str, off: &ScenarioFigures<'_>, on: &ScenarioFigures<'_>) -> 
             "#PDR without, Mpps",
             "#PDR with, Mpps",
             "#Times as much",
+            "#By PDR's bounds",
             "#ns per frame without",
             "#ns per frame with",
             "#p50 at 50 % of PDR without, µs",
             "#p50 with, µs",
         ],
     );
-    for (before, after) in off.cells.iter().zip(&on.cells) {
+    let both = off.cells.iter().zip(&on.cells);
+    for (before, after) in both.filter(|(off, on)| !off.is_empty() || !on.is_empty()) {
         let pdr = |cell: &Cell<'_>| cell.pdr().and_then(|pdr| pdr.throughput);
-        let times = pdr(before)
-            .zip(pdr(after))
-            .filter(|(before, _)| *before > 0.0)
-            .map(|(before, after)| units::fixed(after / before, 2));
+        // The least and the most that the bounds of both allow.
+        let bound = |cell: &Cell<'_>, upper: bool| {
+            let pdr = cell.pdr()?;
+            if upper { pdr.upper } else { pdr.lower }
+        };
+        let ratio = |with: Option<f64>, without: Option<f64>| {
+            let (with, without) = with.zip(without).filter(|(_, without)| *without > 0.0)?;
+            Some(with / without)
+        };
+        let times = ratio(pdr(after), pdr(before));
+        let bounds = [
+            ratio(bound(after, false), bound(before, true)),
+            ratio(bound(after, true), bound(before, false)),
+        ]
+        .map(|bound| bound.map_or_else(|| "?".to_owned(), |bound| units::fixed(bound, 2)));
         let time = |cell: &Cell<'_>| {
             let fastest = cell.fastest();
             let text = fastest.map(|fastest| units::fixed(fastest.cpu_ns_per_frame, 0));
@@ -126,7 +132,8 @@ fn compared(name: &str, off: &ScenarioFigures<'_>, on: &ScenarioFigures<'_>) -> 
                 plain(before.datapath),
                 cells::pdr(before, false),
                 cells::pdr(after, false),
-                plain(times.unwrap_or_else(|| units::NONE.to_owned())),
+                plain(times.map_or_else(|| units::NONE.to_owned(), |times| units::fixed(times, 2))),
+                plain(format!("[{}, {}]", bounds[0], bounds[1])),
                 time(before),
                 time(after),
                 median(before),

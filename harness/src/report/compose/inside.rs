@@ -1,7 +1,7 @@
 //! The table of what switches counted inside.
 
 use crate::record::SwitchCounters;
-use crate::report::document::{Line, Row, Span, Table, plain};
+use crate::report::document::{Line, Row, Table, plain};
 use crate::report::figures::{Cell, ScenarioFigures};
 use crate::report::telling::Telling;
 use crate::report::{inside, units};
@@ -44,10 +44,6 @@ pub(super) fn table(scenario: &ScenarioFigures<'_>) -> Option<Table> {
 
 fn row(cell: &Cell<'_>, inside: Telling<'_, &SwitchCounters>) -> Vec<Line> {
     let counted = inside.says;
-    let mut rate = cells::figure(cell, units::mpps(inside.rate));
-    if !inside.within_loss {
-        rate.push(Span::Mark("none kept to the loss: the last one".to_owned()));
-    }
     let share = |hits: u64| {
         let text = share(hits, counted).map_or_else(|| units::NONE.to_owned(), units::loss);
         cells::figure(cell, text)
@@ -62,7 +58,7 @@ fn row(cell: &Cell<'_>, inside: Telling<'_, &SwitchCounters>) -> Vec<Line> {
     };
     vec![
         plain(cell.datapath),
-        rate,
+        cells::telling_rate(cell, &inside),
         share(counted.emc_hits),
         share(counted.smc_hits),
         share(counted.megaflow_hits),

@@ -100,6 +100,17 @@ fn the_direct_path_is_compared_with_its_absence() {
         !lines(&markdown, &["| kernel-xdp |", &times]).is_empty(),
         "{times}"
     );
+    let bound = |at: usize, name: &str| {
+        let pdr = &scenarios[at]["datapaths"][0]["pdr"];
+        pdr[name].as_f64().unwrap()
+    };
+    let least = bound(1, "lower_fps") / bound(0, "upper_fps");
+    let most = bound(1, "upper_fps") / bound(0, "lower_fps");
+    let bounds = format!("| \\[{least:.2}, {most:.2}\\] |");
+    assert!(
+        !lines(&markdown, &["| kernel-xdp |", &bounds]).is_empty(),
+        "{bounds}"
+    );
     let droplets = &scenarios[0]["datapaths"][0]["droplets"]["droplets"];
     assert_eq!(droplets[2]["droplet"], "bouncer");
     assert_eq!(droplets[2]["cpu_ns_per_frame"], 150.0);
