@@ -11,14 +11,16 @@ use netdev::PacketSocket;
 use std::time::{Duration, Instant};
 use topologies::catalogue;
 use topologies::frame::FrameLen;
-use topologies::topology::{DirectPathState, Parameters};
+use topologies::topology::{DirectPathState, Parameters, Topology};
 
 /// Flows of each direction.
 const FLOWS: u32 = 16;
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Overlays that every datapath carries; in the last its neighbours have another.
-const OVERLAYS: [&str; 4] = ["direct", "inter-network", "fan", "mixed"];
+/// Overlays that every datapath carries. In `mixed` its neighbours have another; access lists stand in the way in `guarded`,
+/// which is inter-network otherwise, and in `shortcut`, which has ways around its divider.
+const OVERLAYS: [&str; 5] = ["direct", "guarded", "shortcut", "fan", "mixed"];
+const SHORTCUT: &str = include_str!("../../topologies/testdata/shortcut.toml");
 
 fn main() {
     let mut trials = Vec::new();
@@ -56,7 +58,11 @@ fn datapath(name: &str) -> Result<Box<dyn Datapath>, Failed> {
 }
 
 fn carry(name: &str, topology: &str) -> Result<(), Failed> {
-    let topology = catalogue::find(topology, Parameters::new(FLOWS, FLOWS)?)?;
+    let parameters = Parameters::new(FLOWS, FLOWS)?;
+    let topology = match topology {
+        "shortcut" => Topology::parse("shortcut.toml", SHORTCUT, parameters)?,
+        built_in => catalogue::find(built_in, parameters)?,
+    };
     let datapath = datapath(name)?;
     let report = verify::overlay::check(datapath.as_ref(), &topology, FLOWS);
     // Each flow in several lengths, and the packets between droplets once in each state.
@@ -120,8 +126,7 @@ fn wrong() -> Result<(), Failed> {
         .ok_or("no such topology")?
         .text
         .replace("kernel-xdp", "carrier-pigeon");
-    let topology =
-        topologies::topology::Topology::parse("mixed.toml", &text, Parameters::default())?;
+    let topology = Topology::parse("mixed.toml", &text, Parameters::default())?;
     let lab = OverlayLab::of(&topology)?;
     let datapath = datapath("kernel-xdp")?;
     let installed = Overlay::install(datapath.as_ref(), &topology, &lab, Placement::choose()?);

@@ -32,10 +32,11 @@ pub const ENTRIES: [Entry; 5] = [
 ];
 
 /// Those of whole overlays, from endpoint to endpoint, the simplest first.
-pub const OVERLAYS: [Entry; 5] = [
+pub const OVERLAYS: [Entry; 6] = [
     entry!("direct"),
     entry!("bounce"),
     entry!("inter-network"),
+    entry!("guarded"),
     entry!("mixed"),
     entry!("fan"),
 ];

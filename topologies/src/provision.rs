@@ -3,6 +3,10 @@
 //! Every datapath is configured from this, and golden vectors are read into it. Addresses are written
 //! as people write them; encodings belong to the datapaths.
 
+mod acl;
+
+pub use acl::{Access, Acl, AclRule, PortRange, Service};
+
 use mizar_wire::{Ipv4, Mac, Vni};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +35,12 @@ pub struct Cidr {
 pub struct CidrError(String);
 
 impl Cidr {
+    /// The prefix that holds every address.
+    pub const EVERYTHING: Self = Self {
+        address: Ipv4::from_raw(0),
+        length: 0,
+    };
+
     /// The prefix of `length` bits that holds `address`; nothing if `length` is above 32.
     pub fn new(address: Ipv4, length: u8) -> Option<Self> {
         let mask = Self::mask(length)?;
@@ -317,6 +327,9 @@ pub struct Provision {
     pub ingress: Rules,
     /// Policy for what endpoints send.
     pub egress: Rules,
+    /// Access lists of networks, which what arrives at the uplink must pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acls: Vec<Acl>,
 }
 
 impl Provision {
@@ -332,6 +345,7 @@ impl Provision {
             direct_paths: Vec::new(),
             ingress: Rules::default(),
             egress: Rules::default(),
+            acls: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! A topology is written in TOML (see [`crate::catalogue`] for those built in) and checked as a whole when
 //! it is read: a [`Topology`] that exists is consistent.
 
+mod acl;
 mod check;
 mod error;
 mod expand;
@@ -48,6 +49,7 @@ pub struct Parameters {
     hosts: u32,
     bouncers: u32,
     dividers: u32,
+    rules: u32,
 }
 
 /// A parameter out of its range.
@@ -68,6 +70,8 @@ impl Parameters {
     pub const MAX_HOSTS: u32 = 128;
     /// The largest number of bouncers, and of dividers: Mizar's capacity.
     pub const MAX_GROUP: u32 = capacity::GROUP as u32;
+    /// The largest number of rules: of a thousand, four are for others.
+    pub const MAX_RULES: u32 = crate::provision::Acl::RULES as u32 - 4;
 
     /// So many endpoints where a topology says `count = "endpoints"`, and so many flows a direction.
     ///
@@ -106,6 +110,16 @@ impl Parameters {
         })
     }
 
+    /// With so many rules where an access list says `count = "rules"`; 100 otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Zero or too many.
+    pub fn with_rules(self, rules: u32) -> Result<Self, ParameterError> {
+        check("rules", rules, Self::MAX_RULES)?;
+        Ok(Self { rules, ..self })
+    }
+
     /// Endpoints where a topology says `count = "endpoints"`.
     pub fn endpoints(self) -> u32 {
         self.endpoints
@@ -130,6 +144,11 @@ impl Parameters {
     pub fn dividers(self) -> u32 {
         self.dividers
     }
+
+    /// Rules where an access list says `count = "rules"`.
+    pub fn rules(self) -> u32 {
+        self.rules
+    }
 }
 
 fn check(name: &'static str, value: u32, max: u32) -> Result<(), ParameterError> {
@@ -140,7 +159,7 @@ fn check(name: &'static str, value: u32, max: u32) -> Result<(), ParameterError>
 }
 
 impl Default for Parameters {
-    /// One endpoint, one flow, two of each kind of droplet.
+    /// One endpoint, one flow, two of each kind of droplet, a hundred rules.
     fn default() -> Self {
         Self {
             endpoints: 1,
@@ -148,6 +167,7 @@ impl Default for Parameters {
             hosts: 2,
             bouncers: 2,
             dividers: 2,
+            rules: 100,
         }
     }
 }
@@ -282,6 +302,7 @@ pub struct Topology {
     networks: Vec<Network>,
     groups: Vec<Group>,
     policies: Vec<policy::Policy>,
+    acls: Vec<acl::Acl>,
     flows: Vec<Flows>,
 }
 

@@ -71,6 +71,12 @@ fn overlays_carry_flows_to_their_endpoint() {
         ),
         ("inter-network", warm, &["left", "divider", "right"]),
         (
+            "guarded",
+            cold,
+            &["left", "green-bouncer", "divider", "amber-bouncer", "right"],
+        ),
+        ("guarded", warm, &["left", "divider", "right"]),
+        (
             "mixed",
             cold,
             &["left", "green-bouncer", "divider", "amber-bouncer", "right"],
@@ -480,7 +486,7 @@ fn names_that_are_neither_built_in_nor_a_file_are_refused() {
     let error = catalogue::find("no-such", Parameters::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "topology `no-such` is neither built in (encap, decap, vtep, hop, divide, direct, bounce, inter-network, mixed, \
+        "topology `no-such` is neither built in (encap, decap, vtep, hop, divide, direct, bounce, inter-network, guarded, mixed, \
          fan) nor a file"
     );
 }

@@ -6,6 +6,7 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray};
 use core::arch::asm;
 use mizar_core::Tables;
+use mizar_core::acl::{Acl, AclKey, RuleSet};
 use mizar_core::established::{ENTRIES, Established};
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::reason::Reason;
@@ -26,6 +27,8 @@ pub struct Config {
     pub flows_modified: u64,
     /// Epoch of the cache of established flows.
     pub epoch: u64,
+    /// Non-zero if any network has an access list: without, no packet needs to look.
+    pub acls: u64,
 }
 
 /// Counters behind those of the reasons.
@@ -92,6 +95,13 @@ static CIDR_POLICIES: LpmTrie<CidrKey, u64> = LpmTrie::with_max_entries(1 << 20,
 /// Sized by the loader.
 #[map]
 static LABEL_POLICIES: HashMap<LabelKey, u64> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Sized by the loader.
+#[map]
+static ACLS: LpmTrie<EndpointKey, Acl> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+/// Sized by the loader.
+#[map]
+static ACL_RULES: LpmTrie<AclKey, RuleSet> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 /// The maps as tables of the core.
 pub struct Maps;
@@ -244,6 +254,20 @@ impl Tables for Maps {
     #[inline(always)]
     fn label_policies(&self, key: &LabelKey) -> u64 {
         copied!(LABEL_POLICIES, key).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn acl(&self, key: &EndpointKey) -> Option<&Acl> {
+        if self.config().is_some_and(|config| config.acls != 0) {
+            ACLS.get(&Key::new(64, *key))
+        } else {
+            None
+        }
+    }
+
+    #[inline(always)]
+    fn acl_rules(&self, key: &AclKey) -> Option<&RuleSet> {
+        ACL_RULES.get(&Key::new(AclKey::EXACT_BITS + 32, *key))
     }
 
     #[inline(always)]

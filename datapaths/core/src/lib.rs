@@ -10,6 +10,7 @@
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod acl;
 pub mod agent;
 pub mod apply;
 pub mod established;

@@ -80,6 +80,8 @@ reasons! {
     IngressDenied = "denied by ingress policy" => Abort,
     /// The packet replies to a flow that egress policy denies.
     IngressReplyDenied = "reply to a denied flow (ingress)" => Abort,
+    /// The access list of the destination's network denies the packet.
+    AclDenied = "denied by the network's access list" => Abort,
     /// The outer destination address is another droplet's.
     OtherDroplet = "addressed to another droplet" => Drop,
     /// The outer time to live arrived as zero.

@@ -5,6 +5,7 @@
 //! pool, which keeps an entry small; the next droplet's Ethernet address is resolved when tables are
 //! loaded, which saves a lookup per packet.
 
+use crate::acl::{Acl, AclKey, RuleSet};
 use crate::established::Established;
 use crate::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_wire::geneve::FlowTarget;
@@ -385,6 +386,10 @@ pub trait Tables {
     fn cidr_policies(&self, key: &CidrKey) -> u64;
     /// Policies that name these labels.
     fn label_policies(&self, key: &LabelKey) -> u64;
+    /// The access list of the network with the longest prefix that holds this address.
+    fn acl(&self, key: &EndpointKey) -> Option<&Acl>;
+    /// Rules of an access list that say yes to the longest prefix holding this value.
+    fn acl_rules(&self, key: &AclKey) -> Option<&RuleSet>;
     /// Number of the epoch of the cache of established flows: what was entered in another does not hold.
     /// `None` where there is no cache, or must be none since policy is enforced.
     fn epoch(&mut self) -> Option<u32>;

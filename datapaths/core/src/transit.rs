@@ -12,7 +12,7 @@ use crate::policy::{self, Labels};
 use crate::reason::Reason;
 use crate::tables::{Direction, Endpoint, EndpointKey, EndpointKind, Host, Tables};
 use crate::verdict::{Changes, FlowRewrite, ScaledEndpoint, Transit, Via};
-use crate::{established, hash, scaled};
+use crate::{acl, established, hash, scaled};
 use mizar_wire::geneve::{self, FlowTarget};
 use mizar_wire::{Ipv4, Mac, Vni, ethernet, ipv4, udp};
 
@@ -213,6 +213,7 @@ fn decide_ip<F: Frame, T: Tables>(
             read_labels(frame, outer)
         })?;
     }
+    acl::judge(tables, &ip.flow)?;
     let original_src = ip.flow.src();
     if outer.modify {
         let source = tables.endpoint(&EndpointKey::new(outer.vni, original_src));

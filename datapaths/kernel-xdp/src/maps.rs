@@ -5,6 +5,7 @@ use aya::Ebpf;
 use aya::maps::{HashMap, Map, PerCpuArray};
 use bpf_load::chain;
 use datapath_api::{Counters, Error};
+use mizar_core::acl::AclKey;
 use mizar_core::reason::Reason;
 use mizar_core::tables::{Attachment, CidrKey, EndpointKey, Host};
 use mizar_tables::Entries;
@@ -20,6 +21,7 @@ struct Config {
     policies: u32,
     flows_modified: u64,
     epoch: u64,
+    acls: u64,
 }
 
 /// A key of the trie of networks: `struct bpf_lpm_trie_key`.
@@ -36,6 +38,14 @@ struct NetworkPrefix {
 struct CidrPrefix {
     bits: u32,
     key: CidrKey,
+}
+
+/// A key of the trie of rules of access lists.
+#[derive(Clone, Copy, IntoBytes, Immutable)]
+#[repr(C)]
+struct AclPrefix {
+    bits: u32,
+    key: AclKey,
 }
 
 /// What aya may copy in and out of maps: table entries are plain bytes.
@@ -71,6 +81,7 @@ pub fn load(ebpf: &Ebpf, entries: &Entries) -> Result<(), Error> {
         policies: u32::from(!entries.enforced.is_empty()),
         flows_modified: 0,
         epoch: 0,
+        acls: u64::from(!entries.acls.is_empty()),
     };
     fill(ebpf, "CONFIG", [(0u32, config)].into_iter())?;
     fill(ebpf, "ENDPOINTS", entries.endpoints.iter().copied())?;
@@ -112,7 +123,24 @@ pub fn load(ebpf: &Ebpf, entries: &Entries) -> Result<(), Error> {
             )
         }),
     )?;
-    fill(ebpf, "LABEL_POLICIES", entries.labels.iter().copied())
+    fill(ebpf, "LABEL_POLICIES", entries.labels.iter().copied())?;
+    fill(
+        ebpf,
+        "ACLS",
+        entries.acls.iter().map(|(vni, cidr, acl)| {
+            let key = EndpointKey::new(*vni, cidr.address());
+            let bits = 32 + u32::from(cidr.length());
+            (NetworkPrefix { bits, key }, *acl)
+        }),
+    )?;
+    fill(
+        ebpf,
+        "ACL_RULES",
+        entries.acl_rules.iter().map(|(key, length, rules)| {
+            let bits = AclKey::EXACT_BITS + u32::from(*length);
+            (AclPrefix { bits, key: *key }, *rules)
+        }),
+    )
 }
 
 /// Attaches an endpoint to the device with this index, or takes it off with the default.

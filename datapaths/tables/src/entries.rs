@@ -1,5 +1,7 @@
 //! A provision in the layout of the core.
 
+use crate::acl;
+use mizar_core::acl::{Acl, AclKey, RuleSet};
 use mizar_core::tables::{
     Attachment, CidrKey, CidrSet, Direction, Endpoint, EndpointKey, EndpointKind, Enforced, Group,
     Host, LabelKey, PortKey,
@@ -55,6 +57,10 @@ pub struct Entries {
     pub cidrs: Vec<(CidrKey, u8, u64)>,
     /// Policies by label.
     pub labels: Vec<(LabelKey, u64)>,
+    /// Access lists by VPC and prefix of the network.
+    pub acls: Vec<(Vni, provision::Cidr, Acl)>,
+    /// Rules of access lists by prefix; the second member is the length of the value's prefix in bits.
+    pub acl_rules: Vec<(AclKey, u8, RuleSet)>,
 }
 
 impl Entries {
@@ -91,6 +97,8 @@ impl Entries {
             ports: Vec::new(),
             cidrs: Vec::new(),
             labels: Vec::new(),
+            acls: Vec::new(),
+            acl_rules: Vec::new(),
         };
         for attachment in &provision.attachments {
             let bouncers = pool.group("bouncers of a network", &attachment.bouncers)?;
@@ -116,6 +124,18 @@ impl Entries {
         entries.members = pool.members;
         entries.add_rules(Direction::Ingress, &provision.ingress);
         entries.add_rules(Direction::Egress, &provision.egress);
+        check("access lists", provision.acls.len(), capacity::NETWORKS)?;
+        for (number, acl) in (0..).zip(&provision.acls) {
+            check(
+                "rules of an access list",
+                acl.rules.len(),
+                provision::Acl::RULES,
+            )?;
+            entries
+                .acls
+                .push((acl.vni, acl.network, acl::list(number, acl)));
+            entries.acl_rules.extend(acl::rules(number, acl));
+        }
         check(
             "policies by port",
             entries.ports.len(),

@@ -3,6 +3,7 @@
 //! [`Entries`] is the provision in the core's own layout, ready to be copied into any table, a BPF map
 //! included. [`Native`] holds them in this process; it serves the datapaths that run the core natively.
 
+mod acl;
 mod clock;
 mod entries;
 mod native;

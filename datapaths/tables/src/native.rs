@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::entries::Entries;
 use crate::prefix::PrefixTable;
 use crate::worth::Worth;
+use mizar_core::acl::{Acl, AclKey, RuleSet};
 use mizar_core::established::{ENTRIES, Established};
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::tables::{
@@ -34,6 +35,8 @@ pub struct Native {
     ports: Table<PortKey, u64>,
     cidrs: PrefixTable<(u32, u32, u32), u64>,
     labels: Table<LabelKey, u64>,
+    acls: PrefixTable<u32, Acl>,
+    acl_rules: PrefixTable<(u32, u32), RuleSet>,
     established: Vec<Established>,
     worth: Worth,
     epoch: u32,
@@ -59,6 +62,15 @@ impl Native {
             let remote = Ipv4::from_raw(key.remote);
             cidrs.insert((key.vni, key.local, key.set), remote, *length, *policies);
         }
+        let mut acls = PrefixTable::new();
+        for (vni, cidr, acl) in &entries.acls {
+            acls.insert(vni.get(), cidr.address(), cidr.length(), *acl);
+        }
+        let mut acl_rules = PrefixTable::new();
+        for (key, length, rules) in &entries.acl_rules {
+            let value = Ipv4::from_raw(key.value);
+            acl_rules.insert((key.acl, key.dimension), value, *length, *rules);
+        }
         let mut direct_paths = Clock::new(capacity::CACHE);
         for (key, host) in &entries.direct_paths {
             direct_paths.set(key, *host);
@@ -82,6 +94,8 @@ impl Native {
             ports: entries.ports.iter().copied().collect(),
             cidrs,
             labels: entries.labels.iter().copied().collect(),
+            acls,
+            acl_rules,
             established: Vec::new(),
             worth: Worth::default(),
             epoch: 0,
@@ -127,7 +141,7 @@ impl Tables for Native {
 
     #[inline(always)]
     fn network(&self, key: &EndpointKey) -> Option<Group> {
-        self.networks.get(key.vni(), key.ip())
+        self.networks.get(key.vni(), key.ip()).copied()
     }
 
     #[inline(always)]
@@ -195,11 +209,22 @@ impl Tables for Native {
         let remote = Ipv4::from_raw(key.remote);
         self.cidrs
             .get((key.vni, key.local, key.set), remote)
+            .copied()
             .unwrap_or(0)
     }
 
     fn label_policies(&self, key: &LabelKey) -> u64 {
         self.labels.get(key).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn acl(&self, key: &EndpointKey) -> Option<&Acl> {
+        self.acls.get(key.vni(), key.ip())
+    }
+
+    fn acl_rules(&self, key: &AclKey) -> Option<&RuleSet> {
+        let value = Ipv4::from_raw(key.value);
+        self.acl_rules.get((key.acl, key.dimension), value)
     }
 
     #[inline(always)]

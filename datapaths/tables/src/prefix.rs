@@ -15,7 +15,7 @@ pub(crate) struct PrefixTable<E, V> {
     lengths: Vec<(u32, Masked<E, V>)>,
 }
 
-impl<E: Copy + Eq + Hash, V: Copy> PrefixTable<E, V> {
+impl<E: Copy + Eq + Hash, V> PrefixTable<E, V> {
     pub fn new() -> Self {
         Self {
             lengths: Vec::new(),
@@ -40,11 +40,11 @@ impl<E: Copy + Eq + Hash, V: Copy> PrefixTable<E, V> {
     }
 
     #[inline(always)]
-    pub fn get(&self, exact: E, address: Ipv4) -> Option<V> {
+    pub fn get(&self, exact: E, address: Ipv4) -> Option<&V> {
         let bits = address.to_bits();
         self.lengths
             .iter()
-            .find_map(|(mask, table)| table.get(&(exact, bits & mask)).copied())
+            .find_map(|(mask, table)| table.get(&(exact, bits & mask)))
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
                     .filter(|(e, c, _)| *e == exact && c.contains(address(bits)))
                     .max_by_key(|(_, c, _)| c.length())
                     .map(|(_, _, index)| *index);
-                prop_assert_eq!(table.get(exact, address(bits)), expected);
+                prop_assert_eq!(table.get(exact, address(bits)).copied(), expected);
             }
         }
     }

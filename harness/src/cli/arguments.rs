@@ -79,6 +79,9 @@ pub struct Measure {
     /// Endpoints of the topology, 1 to 65,537.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub endpoints: u32,
+    /// Rules of each access list, where the topology leaves that open, as guarded does: 1 to 996.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub rules: u32,
     /// Hosts of each network, where the topology leaves that open, as fan does: 1 to 128.
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     pub hosts: u32,

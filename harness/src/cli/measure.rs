@@ -172,6 +172,7 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
                 arguments.bouncers,
                 arguments.dividers,
             )?;
+            let parameters = parameters.with_rules(arguments.rules)?;
             let topology = catalogue::find(name, parameters)?;
             let both = topology.direct_path_states().len() > 1;
             for topology in in_states(topology, arguments.direct_path)? {

@@ -1,10 +1,11 @@
 //! A whole overlay on live packets: every droplet with its datapath, and frames from endpoint to endpoint.
 
 use super::Report;
+use super::corpus::variants;
 use crate::environment::Placement;
 use crate::lab::OverlayLab;
 use crate::overlay::{Crossed, Overlay};
-use datapath_api::{Datapath, Difference, Running};
+use datapath_api::{Datapath, Difference, Outcome, Running};
 use netdev::PacketSocket;
 use std::time::{Duration, Instant};
 use topologies::frame::{self, FrameLen};
@@ -93,9 +94,7 @@ impl<'a> Live<'a> {
                     match self.pass(&direction, &inner) {
                         Ok(way) => {
                             report.passed += 1;
-                            for step in way.windows(2) {
-                                expected[step[0]][step[1]] += 1;
-                            }
+                            count(&mut expected, &way);
                         }
                         Err(why) => {
                             let lines =
@@ -107,6 +106,10 @@ impl<'a> Live<'a> {
                 }
             }
         }
+        if let Err(why) = self.around_access_lists(report, &mut expected) {
+            report.fail(format!("{name}: access lists"), None, vec![why]);
+            return;
+        }
         match self.ways(&expected) {
             Ok(()) => report.passed += 1,
             Err(why) => report.fail(format!("{name}: packets between droplets"), None, vec![why]),
@@ -114,6 +117,43 @@ impl<'a> Live<'a> {
         if let Err(error) = Box::new(self.overlay).stop() {
             report.fail(format!("{name}: stopping"), None, vec![error.to_string()]);
         }
+    }
+
+    /// Sends frames that access lists may deny. One that is let in comes before the next one is sent, and one that is denied
+    /// must never come: what does is found in the place of another, or at the end.
+    fn around_access_lists(
+        &mut self,
+        report: &mut Report,
+        expected: &mut [Vec<u64>],
+    ) -> Result<(), String> {
+        for direction in self.topology.traffic() {
+            for flow in variants(self.topology, &direction.flows.flow(0)) {
+                let what = format!(
+                    "{}, {:?} port {}",
+                    direction.name, flow.transport, flow.dst_port
+                );
+                let way = self.pass_if_let(&direction, &frame::inner(&flow, FrameLen::MIN));
+                let way = way.map_err(|why| format!("{what}: {why}"))?;
+                report.passed += 1;
+                count(expected, &way);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a frame that may have to end on its way.
+    fn pass_if_let(&mut self, direction: &Direction, inner: &[u8]) -> Result<Vec<usize>, String> {
+        let Port::Endpoint(ingress) = direction.ingress else {
+            return Err("frames do not enter by an endpoint port".to_owned());
+        };
+        let journey = self.oracle.clone().inject(ingress, inner);
+        if !matches!(journey.end, End::At(Outcome::Dropped { .. })) {
+            return self.pass(direction, inner);
+        }
+        let journey = self.oracle.inject(ingress, inner);
+        let sent = self.socket(ingress)?.send(inner);
+        sent.map_err(|error| error.to_string())?;
+        Ok(journey.way)
     }
 
     /// Sends a frame by a direction's first port; the way that it must have gone.
@@ -164,9 +204,18 @@ impl<'a> Live<'a> {
 
     /// An error unless the underlay carried these numbers of packets, and nothing more came out.
     fn ways(&self, expected: &[Vec<u64>]) -> Result<(), String> {
+        // Nobody says that a frame was denied, so the last ones may still be on their way.
+        let began = Instant::now();
+        let sum = |counts: &[Vec<u64>]| counts.iter().flatten().sum::<u64>();
         let Crossed {
             between, to_nobody, ..
-        } = self.overlay.crossed().map_err(|error| error.to_string())?;
+        } = loop {
+            let crossed = self.overlay.crossed().map_err(|error| error.to_string())?;
+            if sum(&crossed.between) >= sum(expected) || began.elapsed() > PATIENCE {
+                break crossed;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
         let (between, expected) = if self.overlay.declares(Difference::BouncerChoice) {
             // One droplet may have stood in for another.
             let stand_ins = self.topology.stand_ins();
@@ -188,6 +237,13 @@ impl<'a> Live<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Counts the packets from droplet to droplet of a way.
+fn count(between: &mut [Vec<u64>], way: &[usize]) {
+    for step in way.windows(2) {
+        between[step[0]][step[1]] += 1;
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `transit` | frames that enter from the uplink: parsing, delivery |
 //! | `hop` | the way onwards: bouncers, dividers, direct paths |
 //! | `scaled` | scaled endpoints and their modify messages |
+//! | `acl` | access lists of networks |
 //! | `policy` | network policy and connection tracking |
 //! | `inner` | the inner packet: parsing and rewriting |
 //! | `outer` | the outer headers and Geneve options |
@@ -19,6 +20,7 @@
 //!
 //! The caches that Mizar bounds to 50,000 least recently used entries grow without bound here.
 
+mod acl;
 mod agent;
 mod bytes;
 mod hop;

@@ -30,6 +30,7 @@ impl Oracle {
     fn transit_ip(&mut self, mut outer: Outer, mut ip: Ip) -> Step<Outcome> {
         let origin = ip.tuple.src;
         self.ingress(outer.vni, ip.tuple, || outer.labels())?;
+        self.may_enter(outer.vni, ip.tuple)?;
         let source_is_here = self
             .endpoint(outer.vni, origin)
             .is_some_and(|endpoint| endpoint.port.is_some());

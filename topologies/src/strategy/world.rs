@@ -1,8 +1,9 @@
 //! Random tables of one droplet.
 
 use crate::provision::{
-    Attachment, Cidr, CidrRule, Class, DirectPath, Endpoint, EndpointKind, EndpointPort, Host,
-    LabelRule, Network, PolicySet, PortRule, Priority, Provision, Rules, Vpc,
+    Access, Acl, AclRule, Attachment, Cidr, CidrRule, Class, DirectPath, Endpoint, EndpointKind,
+    EndpointPort, Host, LabelRule, Network, PolicySet, PortRange, PortRule, Priority, Provision,
+    Rules, Service, Vpc,
 };
 use mizar_wire::{Ipv4, Mac, Vni};
 use proptest::collection::vec;
@@ -264,6 +265,49 @@ fn rules() -> impl Strategy<Value = Rules> {
     })
 }
 
+fn access() -> impl Strategy<Value = Access> {
+    select(vec![Access::Allow, Access::Deny])
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    let range = (select(PORTS.to_vec()), select(PORTS.to_vec())).prop_map(|(a, b)| PortRange {
+        first: a.min(b),
+        last: a.max(b),
+    });
+    prop_oneof![
+        2 => Just(Service::Any),
+        1 => select(vec![1, 6, 17]).prop_map(Service::Protocol),
+        2 => range.clone().prop_map(Service::Tcp),
+        2 => range.prop_map(Service::Udp),
+    ]
+}
+
+fn acls() -> impl Strategy<Value = Vec<Acl>> {
+    let rule = (access(), select(cidrs()), select(cidrs()), service());
+    let rules = vec(rule, 0..8).prop_map(|rules| {
+        let rule = |(access, from, to, service)| AclRule {
+            access,
+            from,
+            to,
+            service,
+        };
+        rules.into_iter().map(rule).collect::<Vec<_>>()
+    });
+    let keys = vnis()
+        .into_iter()
+        .flat_map(|vni| cidrs().into_iter().map(move |cidr| (vni, cidr)));
+    let lists = table(keys.collect(), 3, (access(), rules)).prop_map(|table| {
+        let acl = |((vni, network), (default, rules))| Acl {
+            vni,
+            network,
+            default,
+            rules,
+        };
+        table.into_iter().map(acl).collect()
+    });
+    prop_oneof![2 => Just(Vec::new()), 1 => lists]
+}
+
 fn networks() -> impl Strategy<Value = Vec<Network>> {
     let keys = vnis()
         .into_iter()
@@ -311,6 +355,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
         direct_paths(),
         rules(),
         rules(),
+        acls(),
     )
         .prop_map(
             move |(
@@ -321,6 +366,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                 direct_paths,
                 ingress,
                 egress,
+                acls,
             )| {
                 let host = droplet.unwrap_or(Host {
                     ip: Ipv4::from_octets([0; 4]),
@@ -341,6 +387,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                     direct_paths,
                     ingress,
                     egress,
+                    acls,
                 }
             },
         )

@@ -75,7 +75,8 @@ impl Topology {
     }
 
     fn check_flows(&self, file: &file::File) -> Checked {
-        for (flows, written) in self.flows.iter().zip(file.flows.get_ref()) {
+        for (at_number, (flows, written)) in self.flows.iter().zip(file.flows.get_ref()).enumerate()
+        {
             let (from, to) = (&self.groups[flows.from], &self.groups[flows.to]);
             if self.vni_of(from) != self.vni_of(to) {
                 let (from, to) = (from.name.clone(), to.name.clone());
@@ -106,6 +107,11 @@ impl Topology {
                     key: "`dividers`",
                 };
                 return Err((file.vpcs[vpc].name.span(), problem));
+            }
+            if let Some((_, network)) = self.forbidden().filter(|(number, _)| *number == at_number)
+            {
+                let network = file.networks[network].name.get_ref().clone();
+                return Err((written.from.span(), Problem::Forbidden { network }));
             }
             if let Some(at) = self.under_test
                 && self.direction(flows, at).is_none()

@@ -168,6 +168,23 @@ pub enum Problem {
         /// The droplet under test.
         droplet: String,
     },
+    /// What is no range of ports.
+    #[error(
+        "`{found}` is no port and no range of them; expected for example \"80\" or \"8000-8080\""
+    )]
+    Ports {
+        /// The text.
+        found: String,
+    },
+    /// Flows that an access list forbids.
+    #[error(
+        "the access list of network \"{network}\" denies these flows, so that no frame would come through; \
+         expected a rule that allows them"
+    )]
+    Forbidden {
+        /// The network.
+        network: String,
+    },
     /// A flow that the droplet under test never sees.
     #[error("these flows go {way} and do not cross \"{droplet}\"; expected flows that do")]
     Avoids {

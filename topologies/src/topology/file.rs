@@ -1,6 +1,7 @@
 //! A topology file as it is written. Values keep their place, so that errors can name it.
 
 use super::{DirectPathState, Parameters, Transport};
+use crate::provision::Access;
 use mizar_wire::{Ipv4, Mac, Vni};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -19,6 +20,8 @@ pub struct File {
     pub endpoints: Vec<Endpoints>,
     #[serde(default)]
     pub policies: Vec<Policy>,
+    #[serde(default)]
+    pub acls: Vec<Acl>,
     pub flows: Spanned<Vec<Flows>>,
 }
 
@@ -113,6 +116,7 @@ pub enum Size {
     Hosts,
     Bouncers,
     Dividers,
+    Rules,
 }
 
 impl Count {
@@ -129,10 +133,19 @@ impl Count {
     pub fn of_droplets(self, parameters: Parameters) -> Option<u32> {
         match self {
             Self::Fixed(number) => Some(number),
-            Self::Given(Size::Endpoints) => None,
+            Self::Given(Size::Endpoints | Size::Rules) => None,
             Self::Given(Size::Hosts) => Some(parameters.hosts()),
             Self::Given(Size::Bouncers) => Some(parameters.bouncers()),
             Self::Given(Size::Dividers) => Some(parameters.dividers()),
+        }
+    }
+
+    /// Of rules; `None` if it is of something else.
+    pub fn of_rules(self, parameters: Parameters) -> Option<u32> {
+        match self {
+            Self::Fixed(number) => Some(number),
+            Self::Given(Size::Rules) => Some(parameters.rules()),
+            Self::Given(_) => None,
         }
     }
 }
@@ -144,7 +157,7 @@ impl<'de> Deserialize<'de> for Count {
             type Value = Count;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number from 1 to 65537, or \"endpoints\" or, of droplets, \"hosts\", \"bouncers\" or \"dividers\"")
+                f.write_str("a number from 1 to 65537, or \"endpoints\" or, of droplets, \"hosts\", \"bouncers\" or \"dividers\", or, of rules, \"rules\"")
             }
 
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Count, E> {
@@ -193,6 +206,35 @@ pub struct Allow {
     pub except: Vec<Spanned<String>>,
     pub pod_label: Option<Spanned<u32>>,
     pub namespace_label: Option<Spanned<u32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acl {
+    pub network: Name,
+    pub default: Access,
+    #[serde(default)]
+    pub rules: Vec<Spanned<AclRule>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AclRule {
+    pub access: Access,
+    pub from: Option<Spanned<String>>,
+    pub to: Option<Spanned<String>>,
+    pub protocol: Option<Spanned<AclProtocol>>,
+    pub ports: Option<Spanned<String>>,
+    pub count: Option<Spanned<Count>>,
+}
+
+/// A protocol that an access list can ask for.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum AclProtocol {
+    Tcp,
+    Udp,
+    Icmp,
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! From a topology file to a checked topology: names become positions, and what cannot be is refused.
 
+use super::acl;
 use super::expand::expand;
 use super::names::{Loaded, find, names_differ, values_differ};
 use super::policy::{Allow, Enforced, Policy, Remote};
@@ -56,6 +57,7 @@ impl Loader<'_> {
             networks: self.networks()?,
             groups: self.groups()?,
             policies: self.policies()?,
+            acls: acl::load(self.file, self.parameters)?,
             flows: self.flows()?,
         };
         topology.check(self.file)?;
@@ -457,11 +459,8 @@ fn rule(from: &file::Allow, number: u32) -> Loaded<Allow> {
             ));
         }
         (None, prefix) => {
-            let everything = "0.0.0.0/0"
-                .parse()
-                .map_err(|error| (0..0, Problem::Cidr(error)));
             let except: Loaded<Vec<Cidr>> = from.except.iter().map(cidr).collect();
-            let cidr = prefix.as_ref().map_or(everything, cidr)?;
+            let cidr = prefix.as_ref().map_or(Ok(Cidr::EVERYTHING), cidr)?;
             Remote::Prefix {
                 cidr,
                 except: except?,
@@ -475,13 +474,13 @@ fn rule(from: &file::Allow, number: u32) -> Loaded<Allow> {
     })
 }
 
-fn cidr(text: &Spanned<String>) -> Loaded<Cidr> {
+pub fn cidr(text: &Spanned<String>) -> Loaded<Cidr> {
     text.get_ref()
         .parse()
         .map_err(|error| (text.span(), Problem::Cidr(error)))
 }
 
-fn too_many(what: &str, found: usize, limit: usize) -> Problem {
+pub fn too_many(what: &str, found: usize, limit: usize) -> Problem {
     Problem::Capacity {
         what: what.to_owned(),
         found,

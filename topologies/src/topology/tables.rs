@@ -47,6 +47,7 @@ impl Topology {
             .collect();
         to.ingress = self.rules(at, Side::Ingress);
         to.egress = self.rules(at, Side::Egress);
+        to.acls = self.acls(at);
         if self.direct_path == DirectPathState::Warm {
             to.direct_paths = self.direct_paths(at, &to.endpoints);
         }

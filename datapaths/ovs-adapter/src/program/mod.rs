@@ -13,8 +13,8 @@
 //!    ┌────▼─────────────── CLASSIFY ───────────────────▼────┐  IPv4 and ARP; others end here
 //!    │ VNI, options, labels, class     source, destination  │
 //!    └────┬────────────────────────────────────────────┬────┘
-//!       POLICY (ct)                                 POLICY (ct)      ARP: answered for endpoints
-//!         │                                            │             that are hosted elsewhere
+//!       POLICY (ct)                                 POLICY (ct), ACL     ARP: answered for endpoints
+//!         │                                            │                 that are hosted elsewhere
 //!       AGENT ──► DIRECT ──► PICK a bouncer        ENDPOINT ── hosted here ──► LEARN ──► deliver
 //!         │          if there is no direct path        │
 //!         │                                            ├── hosted elsewhere ──► SEND
@@ -39,6 +39,7 @@
 //! - Outer time to live and type of service cannot be matched or set. The first is the inner packet's, by the
 //!   tunnel's configuration; for the second there is a tunnel port for each class.
 
+mod acl;
 mod agent;
 mod arp;
 mod learning;
@@ -92,6 +93,10 @@ pub mod table {
     pub const EGRESS_JUDGED: Table = Table(23);
     /// What becomes of judged packets that arrive.
     pub const INGRESS_JUDGED: Table = Table(24);
+    /// Which access list what arrives must pass.
+    pub const ACL: Table = Table(25);
+    /// The rules of access lists.
+    pub const ACL_RULES: Table = Table(26);
     /// Behind egress policy: where to.
     pub const AGENT: Table = Table(30);
     /// Out of the tunnel port of the class.
@@ -154,6 +159,8 @@ pub mod register {
     pub const DST: Field = Field::Register(2);
     /// Number of a group's member.
     pub const MEMBER: Field = Field::Register(3);
+    /// Number of an access list, before a member is picked.
+    pub const ACL: Field = Field::Register(3);
     /// 1 once the next host is known.
     pub const FOUND: Field = Field::Register(4);
     /// Number of a group.
@@ -349,6 +356,7 @@ impl Program {
         route::add(&mut builder);
         learning::add(&mut builder);
         policy::add(&mut builder);
+        acl::add(&mut builder);
         let classes: BTreeSet<u8> = provision
             .attachments
             .iter()

@@ -66,7 +66,7 @@ impl Direction {
                 table::INGRESS,
                 table::INGRESS_TRACKED,
                 table::INGRESS_JUDGED,
-                table::ENDPOINT,
+                table::ACL,
             ],
             Self::Egress => [
                 table::EGRESS,

@@ -132,14 +132,17 @@ impl Core {
         self.rewrites |= !news.rewritten.is_empty();
         let rewrites = self.rewrites;
         // Rules that take packets with the old host for nothing new. A rewritten packet may come from an address that
-        // is not its own, so with such all of the VPC go.
-        let moved = news.moved.iter().map(|(vni, src)| {
-            let of_vpc = ip().with(Field::TunnelId, vni.get());
-            if rewrites {
-                of_vpc
-            } else {
-                of_vpc.with(Field::IpSrc, src.to_bits())
-            }
+        // is not its own, so with such all of the VPC go. What an endpoint here sends may teach as well, if this droplet is
+        // its own next hop; it has no VPC in its metadata yet.
+        let moved = news.moved.iter().flat_map(|(vni, src)| {
+            [vni.get(), 0].map(|vni| {
+                let of_vpc = ip().with(Field::TunnelId, vni);
+                if rewrites {
+                    of_vpc
+                } else {
+                    of_vpc.with(Field::IpSrc, src.to_bits())
+                }
+            })
         });
         // Rules from before the flow was rewritten, or for another rewrite.
         let rewritten = news.rewritten.iter().map(|(src, dst)| {

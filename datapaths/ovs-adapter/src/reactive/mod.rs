@@ -190,5 +190,6 @@ pub fn is_denial(reason: Reason) -> bool {
             | Reason::EgressDenied
             | Reason::IngressReplyDenied
             | Reason::EgressReplyDenied
+            | Reason::AclDenied
     )
 }

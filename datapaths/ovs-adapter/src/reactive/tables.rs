@@ -2,6 +2,7 @@
 
 use super::judge::News;
 use mizar_core::Tables;
+use mizar_core::acl::{Acl, AclKey, RuleSet};
 use mizar_core::established::Established;
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::tables::{
@@ -98,6 +99,14 @@ impl Tables for Watched<'_> {
 
     fn label_policies(&self, key: &LabelKey) -> u64 {
         self.tables.label_policies(key)
+    }
+
+    fn acl(&self, key: &EndpointKey) -> Option<&Acl> {
+        self.tables.acl(key)
+    }
+
+    fn acl_rules(&self, key: &AclKey) -> Option<&RuleSet> {
+        self.tables.acl_rules(key)
     }
 
     fn epoch(&mut self) -> Option<u32> {

@@ -16,6 +16,8 @@ use topologies::traffic::{Direction, Flow};
 const LENGTHS: [u16; 6] = [60, 61, 64, 128, 594, 1514];
 /// Flows that come again in other forms, at the most: with the other protocol, as replies, by ARP.
 const VARIED: u32 = 16;
+/// Destination ports that are tried where there are access lists, at the most.
+const MOST_PORTS: usize = 64;
 /// The order in which flows are taken, so that a few of them are spread over all endpoints.
 const ORDER: u64 = 1;
 
@@ -46,6 +48,9 @@ pub fn corpus(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
             way.varied_flow(&mut cases, index);
         }
     }
+    for direction in &traffic {
+        around_access_lists(&mut cases, topology, direction);
+    }
     for way in &ways {
         patch::patched(&mut cases, way);
         damage::truncated(&mut cases, way);
@@ -74,6 +79,37 @@ fn all_flows(cases: &mut Vec<Case>, direction: &Direction, flows: u32) {
                 frame,
             });
         }
+    }
+}
+
+/// Flows that an access list may judge in another way than those that are measured.
+pub fn variants(topology: &Topology, flow: &Flow) -> impl Iterator<Item = Flow> + use<> {
+    let ports = topology.acl_ports().into_iter().take(MOST_PORTS);
+    let flow = *flow;
+    ports.flat_map(move |dst_port| {
+        [Transport::Udp, Transport::Tcp].map(|transport| Flow {
+            transport,
+            dst_port,
+            ..flow
+        })
+    })
+}
+
+fn around_access_lists(cases: &mut Vec<Case>, topology: &Topology, direction: &Direction) {
+    for flow in variants(topology, &direction.flows.flow(0)) {
+        let inner = frame::inner(&flow, FrameLen::MIN);
+        let frame = match direction.outer_fields(&flow) {
+            Some(outer) => frame::encapsulated(&outer, &inner),
+            None => inner,
+        };
+        cases.push(Case {
+            name: format!(
+                "{}, {:?} port {}",
+                direction.name, flow.transport, flow.dst_port
+            ),
+            port: direction.ingress,
+            frame,
+        });
     }
 }
 

@@ -169,11 +169,12 @@ impl Answerer {
             return Ok(());
         }
         // Flows of packets with the old host, for which they say nothing new. A rewritten packet may come from an address
-        // that is not its own, so with such all of the network go. And flows from before a flow was rewritten.
+        // that is not its own, so with such all of the network go. What an endpoint here sends may teach as well, if this
+        // droplet is its own next hop. And flows from before a flow was rewritten.
         let rewrites = self.rewrites;
         let is_over = |key: &Key| {
             let moved = |(vni, src): &(Vni, Ipv4)| {
-                key.tunnel_flags != 0 && key.vni == vni.get() && (rewrites || key.ip_src == *src)
+                (key.tunnel_flags == 0 || key.vni == vni.get()) && (rewrites || key.ip_src == *src)
             };
             news.moved.iter().any(moved) || news.rewritten.contains(&(key.ip_src, key.ip_dst))
         };

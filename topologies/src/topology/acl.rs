@@ -1,0 +1,186 @@
+//! Access lists of a topology: reading them, who is told of them, and which flows they forbid.
+
+use super::load::{cidr, too_many};
+use super::names::{Loaded, find, names_differ};
+use super::{Index, Parameters, Problem, Topology, Transport, file};
+use crate::provision::{self, Access, AclRule, Cidr, PortRange, Service};
+use mizar_wire::{Ipv4, ipv4};
+use std::collections::BTreeSet;
+use toml::Spanned;
+
+/// The access list of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Acl {
+    pub network: Index,
+    pub default: Access,
+    pub rules: Vec<AclRule>,
+}
+
+/// Reads all lists.
+pub(super) fn load(file: &file::File, parameters: Parameters) -> Loaded<Vec<Acl>> {
+    let networks = || file.networks.iter().map(|network| &network.name);
+    let what = "access list of network";
+    names_differ(what, file.acls.iter().map(|acl| &acl.network))?;
+    let load = |from: &file::Acl| {
+        let mut rules = Vec::new();
+        for rule in &from.rules {
+            several(rule.get_ref(), parameters, &mut rules)?;
+            let limit = provision::Acl::RULES;
+            if rules.len() > limit {
+                let problem = too_many("rules of an access list", rules.len(), limit);
+                return Err((rule.span(), problem));
+            }
+        }
+        Ok(Acl {
+            network: find("network", &from.network, networks())?,
+            default: from.default,
+            rules,
+        })
+    };
+    file.acls.iter().map(load).collect()
+}
+
+/// A rule, or as many as it stands for: each comes from the prefix behind that of the one before.
+fn several(from: &file::AclRule, parameters: Parameters, rules: &mut Vec<AclRule>) -> Loaded<()> {
+    let prefix = |text: &Option<Spanned<String>>| match text {
+        Some(text) => cidr(text),
+        None => Ok(Cidr::EVERYTHING),
+    };
+    let first = prefix(&from.from)?;
+    let rule = AclRule {
+        access: from.access,
+        from: first,
+        to: prefix(&from.to)?,
+        service: service(from)?,
+    };
+    let Some(count) = &from.count else {
+        rules.push(rule);
+        return Ok(());
+    };
+    let Some(number) = count.get_ref().of_rules(parameters) else {
+        let (key, context) = ("a count of endpoints or droplets", "for rules");
+        return Err((count.span(), Problem::Meaningless { key, context }));
+    };
+    let size = 1u64 << (32 - first.length());
+    for index in 0..u64::from(number) {
+        let at = u32::try_from(u64::from(first.address().to_bits()) + index * size);
+        let next = at
+            .ok()
+            .and_then(|at| Cidr::new(Ipv4::from_octets(at.to_be_bytes()), first.length()));
+        let Some(next) = next else {
+            let first = first.to_string();
+            return Err((
+                count.span(),
+                Problem::RangeOverflow {
+                    first,
+                    count: number,
+                },
+            ));
+        };
+        rules.push(AclRule { from: next, ..rule });
+    }
+    Ok(())
+}
+
+fn service(from: &file::AclRule) -> Loaded<Service> {
+    let ports = match (&from.protocol, &from.ports) {
+        (None, None) => return Ok(Service::Any),
+        (Some(protocol), None) => {
+            return Ok(Service::Protocol(match protocol.get_ref() {
+                file::AclProtocol::Tcp => ipv4::TCP,
+                file::AclProtocol::Udp => ipv4::UDP,
+                file::AclProtocol::Icmp => ipv4::ICMP,
+            }));
+        }
+        (_, Some(ports)) => ports,
+    };
+    let range = range(ports)?;
+    match from.protocol.as_ref().map(Spanned::get_ref) {
+        Some(file::AclProtocol::Tcp) => Ok(Service::Tcp(range)),
+        Some(file::AclProtocol::Udp) => Ok(Service::Udp(range)),
+        Some(file::AclProtocol::Icmp) | None => {
+            let (key, context) = ("ports", "without `protocol` \"tcp\" or \"udp\"");
+            Err((ports.span(), Problem::Meaningless { key, context }))
+        }
+    }
+}
+
+/// `80`, or `8000-8080`.
+fn range(text: &Spanned<String>) -> Loaded<PortRange> {
+    let written = text.get_ref();
+    let (first, last) = written.split_once('-').unwrap_or((written, written));
+    let (first, last) = (first.trim().parse(), last.trim().parse());
+    match (first, last) {
+        (Ok(first), Ok(last)) if first <= last => Ok(PortRange { first, last }),
+        _ => {
+            let found = written.clone();
+            Err((text.span(), Problem::Ports { found }))
+        }
+    }
+}
+
+impl Topology {
+    /// The lists that droplet `at` is told of: those of networks that it divides for, or hosts endpoints of.
+    pub(super) fn acls(&self, at: Index) -> Vec<provision::Acl> {
+        let is_told = |acl: &&Acl| {
+            let network = &self.networks[acl.network];
+            let hosts = self
+                .groups
+                .iter()
+                .any(|group| group.network == acl.network && !self.hosted_on(group, at).is_empty());
+            hosts || self.vpcs[network.vpc].dividers.contains(&at)
+        };
+        self.acls
+            .iter()
+            .filter(is_told)
+            .map(|acl| self.provided(acl))
+            .collect()
+    }
+
+    /// Destination ports at which access lists change their minds, and their neighbours, of which there may be many; none if
+    /// there is no list.
+    pub fn acl_ports(&self) -> Vec<u16> {
+        let ranges = self.acls.iter().flat_map(|acl| &acl.rules);
+        let ranges = ranges.filter_map(|rule| match rule.service {
+            Service::Tcp(range) | Service::Udp(range) => Some(range),
+            Service::Any | Service::Protocol(_) => None,
+        });
+        let edges = ranges.flat_map(|PortRange { first, last }| {
+            [first.saturating_sub(1), first, last, last.saturating_add(1)]
+        });
+        let always = if self.acls.is_empty() {
+            &[][..]
+        } else {
+            &[1, u16::MAX]
+        };
+        let ports: BTreeSet<u16> = edges.chain(always.iter().copied()).collect();
+        ports.into_iter().collect()
+    }
+
+    fn provided(&self, acl: &Acl) -> provision::Acl {
+        let network = &self.networks[acl.network];
+        provision::Acl {
+            vni: self.vpcs[network.vpc].vni,
+            network: network.cidr,
+            default: acl.default,
+            rules: acl.rules.clone(),
+        }
+    }
+
+    /// Flows that an access list forbids, by their number, and the list's network: none of their packets would come through.
+    pub(super) fn forbidden(&self) -> Option<(usize, Index)> {
+        self.flows.iter().enumerate().find_map(|(number, flows)| {
+            let (from, to) = (&self.groups[flows.from], &self.groups[flows.to]);
+            let acl = self.acls.iter().find(|acl| acl.network == to.network)?;
+            let list = self.provided(acl);
+            let first = crate::traffic::FlowSpace::new(from.range, to.range, flows.transport, 1);
+            let flow = first.flow(0);
+            let protocol = match flow.transport {
+                Transport::Udp => ipv4::UDP,
+                Transport::Tcp => ipv4::TCP,
+            };
+            let access = list.access(flow.src_ip, flow.dst_ip, protocol, flow.dst_port);
+            (access == Access::Deny).then_some((number, acl.network))
+        })
+    }
+}
