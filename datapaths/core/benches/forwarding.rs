@@ -14,6 +14,9 @@
 //! rule by port and prefix on each of them. Connections are remembered either way, in a cache that has
 //! 50,000 entries as well, and with more endpoints evicts.
 //!
+//! `divide/guarded/N` has an access list of N rules in the way, each of a source and a range of ports of its own, of which the last one
+//! matches; there are 4,096 endpoints.
+//!
 //! Run with `cargo bench -p mizar-core --bench forwarding [FILTER]`, on a machine that does nothing else.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -23,12 +26,14 @@ use mizar_core::verdict::{Agent, Changes, Transit};
 use mizar_core::{Tables, agent, apply, transit};
 use mizar_tables::{Entries, Native};
 use mizar_wire::geneve::ENCAPSULATION_LEN;
-use mizar_wire::{Vni, ipv4};
+use mizar_wire::{Ipv4, Vni, ipv4};
 use std::error::Error;
 use std::hint::black_box;
 use topologies::catalogue;
 use topologies::frame::FrameLen;
-use topologies::provision::{Cidr, CidrRule, PolicySet, PortRule, Provision, Rules};
+use topologies::provision::{
+    Access, Acl, AclRule, Cidr, CidrRule, PolicySet, PortRange, PortRule, Provision, Rules, Service,
+};
 use topologies::topology::{EndpointRange, Parameters};
 
 /// Room in front of a frame for outer headers, and for the longest frame here.
@@ -124,6 +129,16 @@ struct Bench {
 
 impl Bench {
     fn new(role: Role, endpoints: u32, policed: bool) -> Result<Self, Box<dyn Error>> {
+        Self::with_rules(role, endpoints, policed, 0)
+    }
+
+    /// With an access list of so many rules; none of no rules.
+    fn with_rules(
+        role: Role,
+        endpoints: u32,
+        policed: bool,
+        rules: u16,
+    ) -> Result<Self, Box<dyn Error>> {
         let parameters = Parameters::new(endpoints, endpoints)?;
         let topology = catalogue::find(role.name(), parameters)?;
         let traffic = topology.traffic();
@@ -134,6 +149,9 @@ impl Bench {
         if policed {
             let source = direction.flows.source;
             police(role, &mut provision, direction.vni, source, destinations)?;
+        }
+        if rules > 0 {
+            guard(&mut provision, direction.vni, rules)?;
         }
         let tables = Native::new(&Entries::encode(&provision)?);
         let mut bench = Self {
@@ -237,6 +255,43 @@ fn police(
     Ok(())
 }
 
+/// A list that denies, rule after rule, what nobody sends, and allows by its last one what all send.
+fn guard(provision: &mut Provision, vni: Vni, rules: u16) -> Result<(), Box<dyn Error>> {
+    let everything: Cidr = "0.0.0.0/0".parse()?;
+    let denies = |index: u16| -> Result<AclRule, Box<dyn Error>> {
+        let [high, low] = index.to_be_bytes();
+        Ok(AclRule {
+            access: Access::Deny,
+            from: Cidr::new(Ipv4::from_octets([10, 128, high, low]), 32).ok_or("no prefix")?,
+            to: everything,
+            service: Service::Udp(PortRange {
+                first: 1_000 + index,
+                last: 2_000 + 3 * index,
+            }),
+        })
+    };
+    let last = AclRule {
+        access: Access::Allow,
+        from: "10.0.0.0/8".parse()?,
+        to: everything,
+        service: Service::Udp(PortRange {
+            first: 1,
+            last: 1_023,
+        }),
+    };
+    let rules = (1..rules).map(denies).chain([Ok(last)]);
+    let rules: Vec<_> = rules.collect::<Result<_, _>>()?;
+    for network in &provision.networks {
+        provision.acls.push(Acl {
+            vni,
+            network: network.cidr,
+            default: Access::Deny,
+            rules: rules.clone(),
+        });
+    }
+    Ok(())
+}
+
 fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     for (name, role) in [("plain", Role::Encap), ("encapsulated", Role::Hop)] {
         let mut group = criterion.benchmark_group("restore");
@@ -269,6 +324,19 @@ fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         }
         group.finish();
     }
+    let mut group = criterion.benchmark_group("divide");
+    group.throughput(Throughput::Elements(1));
+    for rules in [1, 10, 100, 1_000] {
+        let mut bench = Bench::with_rules(Role::Divide, 4_096, false, rules)?;
+        group.bench_function(BenchmarkId::new("guarded", rules), |b| {
+            b.iter(|| {
+                let forwarded = black_box(bench.step());
+                black_box(bench.source.with_room());
+                forwarded
+            });
+        });
+    }
+    group.finish();
     Ok(())
 }
 
