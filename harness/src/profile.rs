@@ -30,6 +30,10 @@ pub struct Effort {
     pub ceiling: Duration,
     /// Length of a latency trial.
     pub latency: Duration,
+    /// How often each event of an overlay is made to happen,
+    pub events: u32,
+    /// and how long each is watched.
+    pub event: Duration,
     /// Frame sizes, where none are asked for.
     pub frame_sizes: Vec<FrameSize>,
     /// Numbers of flows, where none are asked for.
@@ -88,6 +92,8 @@ impl Profile {
                 search: milliseconds(1_500),
                 ceiling: milliseconds(400),
                 latency: milliseconds(100),
+                events: 1,
+                event: milliseconds(1_000),
                 frame_sizes: small,
                 flows: vec![1],
             },
@@ -97,6 +103,8 @@ impl Profile {
                 search: seconds(14),
                 ceiling: seconds(3),
                 latency: seconds(1),
+                events: 1,
+                event: seconds(2),
                 frame_sizes: small,
                 flows: vec![1],
             },
@@ -106,6 +114,8 @@ impl Profile {
                 search: seconds(60),
                 ceiling: seconds(8),
                 latency: seconds(3),
+                events: 3,
+                event: seconds(4),
                 frame_sizes: vec![
                     FrameSize::Bytes(64),
                     FrameSize::Bytes(1518),
@@ -119,6 +129,8 @@ impl Profile {
                 search: seconds(1_200),
                 ceiling: seconds(30),
                 latency: seconds(10),
+                events: 10,
+                event: seconds(4),
                 frame_sizes: FrameSize::ALL.to_vec(),
                 flows: vec![1, 1_000, 100_000, 1_000_000],
             },

@@ -8,9 +8,10 @@ pub use datapath_api::{Counters, Cycles, Missing, Polling, PortType, SwitchCount
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use topologies::topology::DirectPathState;
+pub use topologies::topology::EventKind;
 
 /// Version of the two files' schema; grows with every change that older readers would misread.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,6 +147,8 @@ pub enum Record {
     Trial(TrialRecord),
     /// What the trials of one datapath in one scenario come to.
     Result(ResultRecord),
+    /// What packets suffered while something happened to an overlay.
+    Event(EventRecord),
     /// Something failed; the run went on.
     Failure(Failure),
 }
@@ -259,6 +262,54 @@ impl Hop {
             ..self
         }
     }
+}
+
+/// A trial through which something happened to an overlay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// The datapath.
+    pub datapath: String,
+    /// The scenario.
+    pub scenario: String,
+    /// What happened,
+    pub event: EventKind,
+    /// and to whom.
+    pub description: String,
+    /// Frames per second.
+    pub load: f64,
+    /// Frames that were due in a round.
+    pub frames_a_round: u32,
+    /// Milliseconds of a round.
+    pub round_ms: f64,
+    /// When it began, in milliseconds since the first frame was due.
+    pub at_ms: f64,
+    /// When the control plane had done all it does.
+    pub done_ms: f64,
+    /// What was done.
+    pub steps: Vec<EventStep>,
+    /// Frames that arrived, by the round in which they were due.
+    pub received: Vec<u32>,
+    /// Frames that came more than once.
+    pub duplicates: u64,
+    /// Frames that came back changed where they must not be.
+    pub corrupted: u64,
+    /// Frames that nobody of the tester sent.
+    pub foreign: u64,
+    /// Packets that crossed the underlay until it began,
+    pub crossed_before: u64,
+    /// and from then to the end.
+    pub crossed_after: u64,
+}
+
+/// Something that is done in an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventStep {
+    /// What.
+    pub what: String,
+    /// When it began, in milliseconds since the first frame was due.
+    pub at_ms: f64,
+    /// How long it took.
+    pub took_ms: f64,
 }
 
 /// Latency of one trial.

@@ -33,6 +33,12 @@ fn main() -> Result<(), VectorsError> {
                 Box::new(move || golden_vectors(name, &own)),
             );
         }
+        if entry.datapath.variant_of().is_none() {
+            add(
+                "changing_tables".to_owned(),
+                Box::new(move || changes(name)),
+            );
+        }
         for topology in catalogue::ENTRIES {
             add(
                 topology.name.to_owned(),
@@ -61,6 +67,13 @@ fn golden_vectors(name: &str, vectors: &[vectors::Vector]) -> Result<(), Failed>
 fn corpus(name: &str, topology: &catalogue::Entry) -> Result<(), Failed> {
     let topology = topology.load(Parameters::new(SIZE, SIZE)?)?;
     let report = verify::oracle::check(datapath(name)?.as_ref(), &topology, SIZE);
+    judge(report, u64::from(SIZE))
+}
+
+/// Endpoints that move, are deleted, and lose their host.
+fn changes(name: &str) -> Result<(), Failed> {
+    let topology = catalogue::find("inter-network", Parameters::new(SIZE, SIZE)?)?;
+    let report = verify::oracle::check_changes(datapath(name)?.as_ref(), &topology);
     judge(report, u64::from(SIZE))
 }
 

@@ -265,6 +265,7 @@ fn fails_and_the_run_goes_on(
             scenario,
             topology,
             size: FrameSize::Bytes(64),
+            events: false,
         }],
         seed: 1,
         measure_anyway: false,

@@ -4,7 +4,10 @@ use datapath_api::{Datapath, Running};
 use harness::environment::Placement;
 use harness::lab::OverlayLab;
 use harness::overlay::Overlay;
+use harness::record::EventKind;
 use harness::registry;
+use harness::run::event::Watched;
+use harness::tester::{FrameSize, Workload};
 use harness::verify::{self, Report};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::PacketSocket;
@@ -49,6 +52,7 @@ fn main() {
     };
     add("a_cut_way_loses_packets_until_it_is_mended", cut);
     add("what_goes_wrong_is_said_with_the_droplets_name", wrong);
+    add("events_do_to_packets_what_they_must", events);
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -115,6 +119,46 @@ fn cut() -> Result<(), Failed> {
         }
     }
     Box::new(overlay).stop()?;
+    Ok(())
+}
+
+/// Without the direct path: frames arrive at the new host after a migration, at none after a deletion, and at the new host
+/// again some time after the old one died. With it, and nobody who answers, they are lost for good.
+fn events() -> Result<(), Failed> {
+    let datapath = datapath("kernel-xdp")?;
+    let topology = catalogue::find("bounce", Parameters::default())?;
+    for state in [DirectPathState::Cold, DirectPathState::Warm] {
+        let topology = topology.clone().in_state(state);
+        let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
+        for event in topology.events() {
+            let watched = Watched {
+                topology: &topology,
+                event,
+                workload: &workload,
+                duration: Duration::from_millis(600),
+                carries: None,
+            };
+            let record = watched.of(datapath.as_ref(), "bounce", Placement::choose()?)?;
+            let told = format!("{state:?}, {record:?}");
+            let from = (record.done_ms / record.round_ms) as usize + 1;
+            let arrived_after: u32 = record.received.iter().skip(from).sum();
+            let arrives = state == DirectPathState::Cold && event.kind != EventKind::Deletion;
+            if (arrived_after > 0) != arrives || record.corrupted + record.foreign > 0 {
+                return Err(told.into());
+            }
+            let names: Vec<_> = record.steps.iter().map(|step| step.what.as_str()).collect();
+            let (bouncer, right) = ("bouncer has its new tables", "right has its new tables");
+            let expected: &[&str] = match event.kind {
+                EventKind::Migration => &[bouncer, right],
+                EventKind::Deletion => &[bouncer, right],
+                EventKind::Failure => &["right goes dead", bouncer],
+            };
+            let lost_while_dead = record.lost_after() > 0;
+            if names != expected || event.kind == EventKind::Failure && !lost_while_dead {
+                return Err(told.into());
+            }
+        }
+    }
     Ok(())
 }
 

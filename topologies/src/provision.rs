@@ -327,6 +327,9 @@ pub struct Provision {
     pub ingress: Rules,
     /// Policy for what endpoints send.
     pub egress: Rules,
+    /// Endpoint ports that there are at least, though nothing may be attached to the last ones yet.
+    #[serde(default)]
+    pub ports: u16,
     /// Access lists of networks, which what arrives at the uplink must pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acls: Vec<Acl>,
@@ -345,15 +348,18 @@ impl Provision {
             direct_paths: Vec::new(),
             ingress: Rules::default(),
             egress: Rules::default(),
+            ports: 0,
             acls: Vec::new(),
         }
     }
 
-    /// How many endpoint ports there must be at least: those that something is attached to or hosted on, and all below.
+    /// How many endpoint ports there must be at least: those that something is attached to or hosted on, all below, and
+    /// [`Provision::ports`].
     pub fn endpoint_ports(&self) -> u16 {
         let attached = self.attachments.iter().map(|attached| attached.port.0);
         let hosted = self.endpoints.iter().filter_map(|it| Some(it.port?.0));
-        attached.chain(hosted).max().map_or(0, |last| last + 1)
+        let used = attached.chain(hosted).max().map_or(0, |last| last + 1);
+        used.max(self.ports)
     }
 
     /// The Ethernet address of the droplet with this underlay address, where it is known.

@@ -7,6 +7,7 @@
 mod acl;
 mod check;
 mod error;
+mod event;
 mod expand;
 mod file;
 mod load;
@@ -21,6 +22,7 @@ use mizar_wire::{Ipv4, Mac, Vni};
 use std::path::Path;
 
 pub use error::{Place, Problem, TopologyError};
+pub use event::{Event, EventKind};
 pub use path::{Hosts, OuterPath};
 
 /// Capacities that Mizar declares; a topology beyond them could not be deployed.
@@ -262,6 +264,8 @@ struct Group {
     droplets: Vec<Index>,
     /// Of a scaled endpoint.
     backends: Option<Index>,
+    /// Whether its endpoints are no more.
+    is_gone: bool,
     pod_label: u32,
     namespace_label: u32,
 }
@@ -304,6 +308,9 @@ pub struct Topology {
     policies: Vec<policy::Policy>,
     acls: Vec<acl::Acl>,
     flows: Vec<Flows>,
+    events: Vec<Event>,
+    /// Endpoint ports of each droplet.
+    ports: Vec<u16>,
 }
 
 impl Topology {
@@ -439,10 +446,8 @@ impl Topology {
     /// Every droplet's endpoint ports, as positions in [`Topology::droplets`] and numbers there. From endpoint to endpoint,
     /// the port at position `n` here is endpoint port `n`.
     pub fn endpoint_ports(&self) -> Vec<(usize, EndpointPort)> {
-        let of_droplet = |at: Index| {
-            let ports = (0..self.groups.len()).filter_map(move |group| self.port_of(group, at));
-            ports.map(move |port| (at, port))
-        };
-        (0..self.droplets.len()).flat_map(of_droplet).collect()
+        let of_droplet =
+            |(at, count): (Index, &u16)| (0..*count).map(move |port| (at, EndpointPort(port)));
+        self.ports.iter().enumerate().flat_map(of_droplet).collect()
     }
 }

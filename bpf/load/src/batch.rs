@@ -7,6 +7,8 @@ use zerocopy::{Immutable, IntoBytes};
 
 /// `BPF_MAP_UPDATE_BATCH` of include/uapi/linux/bpf.h.
 const UPDATE_BATCH: libc::c_long = 26;
+/// `BPF_MAP_DELETE_ELEM`.
+const DELETE_ELEMENT: libc::c_long = 3;
 /// `BPF_MAP_UPDATE_ELEM`.
 const UPDATE_ELEMENT: libc::c_long = 2;
 
@@ -31,6 +33,24 @@ struct ElementAttributes {
     key: u64,
     value: u64,
     flags: u64,
+}
+
+/// Removes the entry of `key` from the map `fd`, whose key has the size of `K`. That there is none is no error.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn delete<K: IntoBytes + Immutable>(fd: BorrowedFd<'_>, key: &K) -> io::Result<()> {
+    let mut element = ElementAttributes {
+        map_fd: fd.as_raw_fd() as u32,
+        pad: 0,
+        key: std::ptr::from_ref(key).addr() as u64,
+        value: 0,
+        flags: 0,
+    };
+    match bpf(DELETE_ELEMENT, &mut element) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
 fn bpf<A>(command: libc::c_long, attributes: &mut A) -> io::Result<()> {

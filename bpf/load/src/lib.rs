@@ -5,6 +5,7 @@ mod batch;
 use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use aya::programs::{ProgramError, SchedClassifier, Xdp};
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd};
 use zerocopy::{Immutable, IntoBytes};
 
@@ -146,6 +147,42 @@ where
         count,
         source,
     })
+}
+
+/// Makes the map of this name, which holds `old`, hold `new`: what is other or more is entered, and then what is no more is
+/// removed.
+///
+/// # Errors
+/// As [`fill`].
+pub fn refresh<K, V>(ebpf: &Ebpf, name: &str, old: &[(K, V)], new: &[(K, V)]) -> Result<(), Error>
+where
+    K: IntoBytes + Immutable + Copy,
+    V: IntoBytes + Immutable + Copy,
+{
+    let known: HashMap<&[u8], &[u8]> = old
+        .iter()
+        .map(|(key, value)| (key.as_bytes(), value.as_bytes()))
+        .collect();
+    let is_known = |(key, value): &&(K, V)| known.get(key.as_bytes()) == Some(&value.as_bytes());
+    let others: Vec<_> = new
+        .iter()
+        .filter(|entry| !is_known(entry))
+        .copied()
+        .collect();
+    fill(ebpf, name, others.into_iter())?;
+    let stays: HashSet<&[u8]> = new.iter().map(|(key, _)| key.as_bytes()).collect();
+    let fd = descriptor(ebpf, name)?;
+    for (key, _) in old
+        .iter()
+        .filter(|(key, _)| !stays.contains(key.as_bytes()))
+    {
+        batch::delete(fd, key).map_err(|source| Error::Fill {
+            map: name.to_owned(),
+            count: 1,
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 fn descriptor<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>, Error> {

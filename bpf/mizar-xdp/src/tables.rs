@@ -16,19 +16,14 @@ use mizar_core::tables::{
 use mizar_wire::Vni;
 use mizar_wire::geneve::FlowTarget;
 
-/// What is not a table. The loader writes it; `flows_modified` and `epoch` are written here too,
-/// by any processor, and read with [`Maps::shared`].
+/// What is not a table. The loader alone writes it.
 #[repr(C)]
 pub struct Config {
     pub droplet: Host,
     /// Non-zero if any policy is enforced: without, no packet needs to look.
-    pub policies: u32,
-    /// Non-zero once a flow was rewritten for a scaled endpoint: before, no packet needs to look.
-    pub flows_modified: u64,
-    /// Epoch of the cache of established flows.
-    pub epoch: u64,
+    pub policies: u16,
     /// Non-zero if any network has an access list: without, no packet needs to look.
-    pub acls: u64,
+    pub acls: u16,
 }
 
 /// Counters behind those of the reasons.
@@ -55,6 +50,13 @@ const CACHE: u32 = 50_000;
 
 #[map]
 static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
+/// Non-zero once a flow was rewritten for a scaled endpoint: before, no packet needs to look. Written by any processor, as is
+/// the next one; see [`shared`].
+#[map]
+static FLOWS_MODIFIED: Array<u64> = Array::with_max_entries(1, 0);
+/// Epoch of the cache of established flows. The loader goes far ahead with it when it changed tables.
+#[map]
+static EPOCH: Array<u64> = Array::with_max_entries(1, 0);
 /// By interface index of the endpoint's port.
 #[map]
 pub static ATTACHMENTS: Array<Attachment> = Array::with_max_entries(65_536, 0);
@@ -112,37 +114,29 @@ impl Maps {
         CONFIG.get(0)
     }
 
-    /// A word that other processors write. The compiler has no atomic operations for this target.
-    #[inline(always)]
-    fn shared(&self, word: fn(*mut Config) -> *mut u64) -> Option<*mut u64> {
-        CONFIG.get_ptr_mut(0).map(word)
-    }
-
     #[inline(always)]
     fn flows_modified(&self) -> bool {
-        // SAFETY: an aligned word of a map.
-        self.shared(|config| unsafe { &raw mut (*config).flows_modified })
-            .is_some_and(|word| unsafe { word.read_volatile() } != 0)
+        // SAFETY: see `shared`.
+        shared(&FLOWS_MODIFIED).is_some_and(|word| unsafe { word.read_volatile() } != 0)
     }
 
     #[inline(always)]
     fn note_modified_flow(&self) {
-        // SAFETY: an aligned word of a map that only ever goes from zero to one.
-        if let Some(word) = self.shared(|config| unsafe { &raw mut (*config).flows_modified }) {
+        if let Some(word) = shared(&FLOWS_MODIFIED) {
+            // SAFETY: see `shared`; it only ever goes from zero to one.
             unsafe { word.write_volatile(1) };
         }
     }
-
-    #[inline(always)]
-    fn epoch_word(&self) -> Option<*mut u64> {
-        // SAFETY: an aligned word of a map.
-        self.shared(|config| unsafe { &raw mut (*config).epoch })
-    }
 }
 
-/// Looks up and copies. SAFETY of all: entries are plain bytes, valid whatever they hold, and the loader writes
-/// tables before programs are attached. Caches are written by programs on all processors. There an update makes a
-/// new element, so that an entry does not change while it is copied, unless its element is evicted and used again
+/// A word that other processors write: aligned, as all values of maps. The compiler has no atomic operations for this target.
+#[inline(always)]
+fn shared(map: &Array<u64>) -> Option<*mut u64> {
+    map.get_ptr_mut(0)
+}
+
+/// Looks up and copies. SAFETY of all: entries are plain bytes, valid whatever they hold. The loader writes
+/// tables, and programs on all processors caches. In either an update makes a new element, so that an entry does not change while it is copied, unless its element is evicted and used again
 /// at that very moment: then one packet may see half of one entry and half of another, which the kernel leaves to
 /// its users, and may go astray like one whose host was moved away.
 macro_rules! copied {
@@ -275,9 +269,8 @@ impl Tables for Maps {
         if self.config()?.policies != 0 {
             return None;
         }
-        // SAFETY: see `epoch_word`.
-        self.epoch_word()
-            .map(|word| unsafe { word.read_volatile() } as u32)
+        // SAFETY: see `shared`.
+        shared(&EPOCH).map(|word| unsafe { word.read_volatile() } as u32)
     }
 
     #[inline(always)]
@@ -290,10 +283,10 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn begin_epoch(&mut self) {
-        if let Some(word) = self.epoch_word() {
+        if let Some(word) = shared(&EPOCH) {
             // Atomic: with a step lost between two processors the number could go back to an earlier epoch, and
             // what was entered in that would hold again.
-            // SAFETY: see `epoch_word`.
+            // SAFETY: see `shared`.
             unsafe {
                 asm!(
                     "lock *(u64 *)({word} + 0) += {one}",

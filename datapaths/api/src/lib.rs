@@ -94,6 +94,16 @@ pub trait Running: Send {
     /// Where the frame cannot be passed in.
     fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error>;
 
+    /// Gives it other tables, as a control plane does while packets flow. It stays the same host, with the ports that it has;
+    /// what it learned stays as well, and the direct paths of `provision` are no matter.
+    ///
+    /// # Errors
+    /// Where there is no room for them, or it is gone. Some may have been entered.
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        let _ = provision;
+        Err(Error::failed("updating tables", "it has none that change"))
+    }
+
     /// Waits until all is done about the frames that lie in its ports, and what they taught holds for the next. Only those
     /// on vhost-user ports can tell.
     ///

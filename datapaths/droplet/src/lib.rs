@@ -7,7 +7,7 @@ use mizar_core::frame::Slice;
 use mizar_core::reason::Refusal;
 use mizar_core::verdict::{Agent, Changes, Transit, Via};
 use mizar_core::{Tables, agent, apply, transit};
-use mizar_tables::Native;
+use mizar_tables::{Entries, Native};
 use mizar_wire::Vni;
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use topologies::provision::{DirectPath, Host};
@@ -91,6 +91,11 @@ impl Droplet {
             shaped: 0,
             refused: [0; Reason::COUNT],
         }
+    }
+
+    /// Takes these tables in place of those that it has. What was learned stays.
+    pub fn update(&mut self, entries: &Entries) {
+        self.tables.update(entries);
     }
 
     /// A frame leaves the endpoint at `port`.

@@ -2,15 +2,15 @@
 
 use crate::object::from_load;
 use aya::Ebpf;
-use aya::maps::{HashMap, Map, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, PerCpuArray};
 use bpf_load::chain;
 use datapath_api::{Counters, Error};
-use mizar_core::acl::AclKey;
+use mizar_core::acl::{AclKey, RuleSet};
 use mizar_core::reason::Reason;
-use mizar_core::tables::{Attachment, CidrKey, EndpointKey, Host};
+use mizar_core::tables::{Attachment, CidrKey, EndpointKey, Group, Host};
 use mizar_tables::Entries;
 use mizar_wire::Vni;
-use topologies::provision::{self, DirectPath};
+use topologies::provision::{self, Cidr, DirectPath};
 use zerocopy::{Immutable, IntoBytes};
 
 /// `struct Config` of the BPF programs.
@@ -18,10 +18,8 @@ use zerocopy::{Immutable, IntoBytes};
 #[repr(C)]
 struct Config {
     droplet: Host,
-    policies: u32,
-    flows_modified: u64,
-    epoch: u64,
-    acls: u64,
+    policies: u16,
+    acls: u16,
 }
 
 /// A key of the trie of networks: `struct bpf_lpm_trie_key`.
@@ -76,71 +74,104 @@ where
 
 /// Enters everything but ports and attachments.
 pub fn load(ebpf: &Ebpf, entries: &Entries) -> Result<(), Error> {
-    let config = Config {
-        droplet: entries.droplet,
-        policies: u32::from(!entries.enforced.is_empty()),
-        flows_modified: 0,
-        epoch: 0,
-        acls: u64::from(!entries.acls.is_empty()),
-    };
-    fill(ebpf, "CONFIG", [(0u32, config)].into_iter())?;
-    fill(ebpf, "ENDPOINTS", entries.endpoints.iter().copied())?;
-    // An array of indices needs its numbers written out.
-    let members: Vec<(u32, Host)> = (0u32..).zip(entries.members.iter().copied()).collect();
-    fill(ebpf, "MEMBERS", members.into_iter())?;
-    fill(
-        ebpf,
-        "NETWORKS",
-        entries.networks.iter().map(|(vni, cidr, group)| {
-            let key = EndpointKey::new(*vni, cidr.address());
-            (
-                NetworkPrefix {
-                    bits: 32 + u32::from(cidr.length()),
-                    key,
-                },
-                *group,
-            )
-        }),
-    )?;
-    fill(
-        ebpf,
-        "VPCS",
-        entries.vpcs.iter().map(|(vni, group)| (vni.get(), *group)),
-    )?;
+    let nothing = Entries::empty(entries.droplet);
+    fill(ebpf, "CONFIG", [(0u32, config(entries))].into_iter())?;
     fill(ebpf, "DIRECT_PATHS", entries.direct_paths.iter().copied())?;
-    fill(ebpf, "ENFORCED", entries.enforced.iter().copied())?;
-    fill(ebpf, "PORT_POLICIES", entries.ports.iter().copied())?;
+    tables(ebpf, &nothing, entries)
+}
+
+/// Changes tables from `old` to `new`, but for attachments, and makes programs forget what they decided by the old ones.
+/// Groups of the two must lie apart.
+pub fn update(ebpf: &Ebpf, old: &Entries, new: &Entries) -> Result<(), Error> {
+    tables(ebpf, old, new)?;
+    fill(ebpf, "CONFIG", [(0u32, config(new))].into_iter())
+}
+
+/// Begins an epoch that none of the programs has reached: they count by one.
+pub fn begin_epoch(ebpf: &Ebpf) -> Result<(), Error> {
+    const AHEAD: u64 = 1 << 20;
+    let doing = || "beginning an epoch";
+    let table: Array<_, u64> =
+        Array::try_from(map(ebpf, "EPOCH")?).map_err(|e| Error::failed(doing(), e))?;
+    let epoch = table.get(&0, 0);
+    let epoch = epoch.map_err(|e| Error::failed(doing(), chain(&e)))?;
     fill(
         ebpf,
-        "CIDR_POLICIES",
-        entries.cidrs.iter().map(|(key, length, policies)| {
-            (
-                CidrPrefix {
-                    bits: CidrKey::EXACT_BITS + u32::from(*length),
-                    key: *key,
-                },
-                *policies,
-            )
-        }),
-    )?;
-    fill(ebpf, "LABEL_POLICIES", entries.labels.iter().copied())?;
-    fill(
-        ebpf,
-        "ACLS",
-        entries.acls.iter().map(|(vni, cidr, acl)| {
-            let key = EndpointKey::new(*vni, cidr.address());
-            let bits = 32 + u32::from(cidr.length());
-            (NetworkPrefix { bits, key }, *acl)
-        }),
-    )?;
-    fill(
-        ebpf,
-        "ACL_RULES",
-        entries.acl_rules.iter().map(|(key, length, rules)| {
+        "EPOCH",
+        [(0u32, epoch.wrapping_add(AHEAD))].into_iter(),
+    )
+}
+
+fn config(entries: &Entries) -> Config {
+    Config {
+        droplet: entries.droplet,
+        policies: u16::from(!entries.enforced.is_empty()),
+        acls: u16::from(!entries.acls.is_empty()),
+    }
+}
+
+fn tables(ebpf: &Ebpf, old: &Entries, new: &Entries) -> Result<(), Error> {
+    // What refers to members comes after them.
+    // An array, from which nothing is removed, of indices, which need their numbers written out.
+    let members: Vec<(u32, Host)> = (new.first_member..)
+        .zip(new.members.iter().copied())
+        .collect();
+    fill(ebpf, "MEMBERS", members.into_iter())?;
+    refresh(ebpf, "ENFORCED", old, new, |it| it.enforced.clone())?;
+    refresh(ebpf, "PORT_POLICIES", old, new, |it| it.ports.clone())?;
+    refresh(ebpf, "CIDR_POLICIES", old, new, |it| {
+        let prefix = |(key, length, policies): &(CidrKey, u8, u64)| {
+            let bits = CidrKey::EXACT_BITS + u32::from(*length);
+            (CidrPrefix { bits, key: *key }, *policies)
+        };
+        it.cidrs.iter().map(prefix).collect()
+    })?;
+    refresh(ebpf, "LABEL_POLICIES", old, new, |it| it.labels.clone())?;
+    refresh(ebpf, "ACL_RULES", old, new, |it| {
+        let prefix = |(key, length, rules): &(AclKey, u8, RuleSet)| {
             let bits = AclKey::EXACT_BITS + u32::from(*length);
             (AclPrefix { bits, key: *key }, *rules)
-        }),
-    )
+        };
+        it.acl_rules.iter().map(prefix).collect()
+    })?;
+    refresh(ebpf, "ACLS", old, new, |it| {
+        let acls = it.acls.iter();
+        acls.map(|(vni, cidr, acl)| (network(*vni, *cidr), *acl))
+            .collect()
+    })?;
+    refresh(ebpf, "NETWORKS", old, new, |it| {
+        let networks = it.networks.iter();
+        let entry = |(vni, cidr, group): &(Vni, Cidr, Group)| (network(*vni, *cidr), *group);
+        networks.map(entry).collect()
+    })?;
+    refresh(ebpf, "VPCS", old, new, |it| {
+        it.vpcs
+            .iter()
+            .map(|(vni, group)| (vni.get(), *group))
+            .collect()
+    })?;
+    refresh(ebpf, "ENDPOINTS", old, new, |it| it.endpoints.clone())
+}
+
+fn network(vni: Vni, cidr: Cidr) -> NetworkPrefix {
+    NetworkPrefix {
+        bits: 32 + u32::from(cidr.length()),
+        key: EndpointKey::new(vni, cidr.address()),
+    }
+}
+
+fn refresh<K, V>(
+    ebpf: &Ebpf,
+    name: &str,
+    old: &Entries,
+    new: &Entries,
+    of: impl Fn(&Entries) -> Vec<(K, V)>,
+) -> Result<(), Error>
+where
+    K: IntoBytes + Immutable + Copy,
+    V: IntoBytes + Immutable + Copy,
+{
+    bpf_load::refresh(ebpf, name, &of(old), &of(new)).map_err(from_load)
 }
 
 /// Attaches an endpoint to the device with this index, or takes it off with the default.

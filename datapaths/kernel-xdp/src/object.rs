@@ -18,6 +18,14 @@ pub fn bytes() -> Option<&'static [u8]> {
     }
 }
 
+/// More entries than there are at first for which there is room: tables may change.
+const MORE: usize = 1_024;
+
+/// Members for which there is room twice: for those of tables, and of those that take their place.
+pub fn half_of_members(entries: &Entries) -> u32 {
+    u32::try_from(entries.members.len() + MORE).unwrap_or(u32::MAX / 2)
+}
+
 /// Loads the programs, with room for these tables. Maps that only the loader fills have no more: an empty hash table for a
 /// million policies takes 16 MiB to set up.
 pub fn load(entries: &Entries) -> Result<Loaded, Error> {
@@ -29,9 +37,10 @@ pub fn load(entries: &Entries) -> Result<Loaded, Error> {
         )
     })?;
     let room =
-        |entries: usize| u32::try_from(entries.max(1)).map_err(|error| Error::failed(doing, error));
+        |entries: usize| u32::try_from(entries + MORE).map_err(|error| Error::failed(doing, error));
+    let members = 2 * half_of_members(entries);
     let mut ebpf = EbpfLoader::new()
-        .map_max_entries("MEMBERS", room(entries.members.len())?)
+        .map_max_entries("MEMBERS", members)
         .map_max_entries("ENFORCED", room(entries.enforced.len())?)
         .map_max_entries("PORT_POLICIES", room(entries.ports.len())?)
         .map_max_entries("LABEL_POLICIES", room(entries.labels.len())?)

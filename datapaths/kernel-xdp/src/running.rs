@@ -6,10 +6,11 @@ use aya::Ebpf;
 use aya::programs::{TestRun, TestRunOptions, XdpMode};
 use bpf_load::{chain, program};
 use datapath_api::{Counters, Error, Outcome, Running, VethPorts, Why};
+use mizar_core::reason::Reason;
 use mizar_core::tables::Attachment;
 use mizar_tables::Entries;
 use netdev::{Cpu, Interface, Tid, Urgency};
-use topologies::provision::{DirectPath, EndpointPort, Port};
+use topologies::provision::{DirectPath, EndpointPort, Port, Provision};
 
 /// Index of the loopback device, which a test run takes for the device a frame came by.
 const LOOPBACK: u32 = 1;
@@ -22,6 +23,9 @@ const SHORTEST: usize = 14;
 pub struct Droplet {
     loaded: Loaded,
     entries: Entries,
+    half_of_members: u32,
+    /// Of endpoint ports, by number; none where it has no ports.
+    devices: Vec<u32>,
     threads: Vec<Tid>,
     attached: bool,
 }
@@ -43,6 +47,8 @@ impl Droplet {
         Ok(Self {
             loaded,
             entries: entries.clone(),
+            half_of_members: object::half_of_members(entries),
+            devices: Vec::new(),
             threads: Vec::new(),
             attached: false,
         })
@@ -69,6 +75,8 @@ impl Droplet {
         Ok(Self {
             loaded,
             entries: entries.clone(),
+            half_of_members: object::half_of_members(entries),
+            devices: ports.endpoints.iter().map(Interface::index).collect(),
             threads,
             attached: true,
         })
@@ -138,11 +146,14 @@ impl Running for Droplet {
         }
         if frame.len() < SHORTEST {
             // The kernel accepts no shorter frame for a test run, and no device delivers one.
-            let reason = mizar_core::Reason::TruncatedEthernet.text();
-            return Ok(Outcome::Dropped {
-                why: Why::Abort,
-                reason,
-            });
+            let (why, reason) = match port {
+                Port::Endpoint(EndpointPort(port)) if !self.is_attached(port) => {
+                    (Why::Drop, Reason::NotAttached)
+                }
+                _ => (Why::Abort, Reason::TruncatedEthernet),
+            };
+            let reason = reason.text();
+            return Ok(Outcome::Dropped { why, reason });
         }
         let name = match port {
             Port::Uplink => "mizar_transit",
@@ -172,6 +183,47 @@ impl Running for Droplet {
         self.outcome(result.return_value, output, &before, &after)
     }
 
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        let capacity = |reason: String| Error::Capacity(reason);
+        let new = Entries::encode(provision).map_err(|error| capacity(error.to_string()))?;
+        if new.members.len() > self.half_of_members as usize {
+            let (members, room) = (new.members.len(), self.half_of_members);
+            return Err(capacity(format!(
+                "{members} members of groups, with room for {room}"
+            )));
+        }
+        // Where those in use are not.
+        let first = match self.entries.first_member {
+            0 => self.half_of_members,
+            _ => 0,
+        };
+        let new = new.with_members_from(first);
+        let ebpf = &self.loaded.ebpf;
+        maps::update(ebpf, &self.entries, &new)?;
+        for (port, device) in (0u32..).zip(&self.devices) {
+            let attached = |entries: &Entries| {
+                let found = entries
+                    .attachments
+                    .iter()
+                    .find(|(number, _)| *number == port);
+                found.map_or_else(Attachment::default, |(_, attachment)| *attachment)
+            };
+            if attached(&self.entries) != attached(&new) {
+                maps::set_attachment(ebpf, *device, attached(&new))?;
+            }
+        }
+        if self.devices.is_empty() {
+            for (_, endpoint) in &new.endpoints {
+                if let Some(port) = endpoint.port() {
+                    maps::set_port(ebpf, 1 + port, LOOPBACK)?;
+                }
+            }
+        }
+        maps::begin_epoch(ebpf)?;
+        self.entries = new;
+        Ok(())
+    }
+
     fn threads(&self) -> Vec<Tid> {
         self.threads.clone()
     }
@@ -182,6 +234,12 @@ impl Running for Droplet {
 }
 
 impl Droplet {
+    /// Whether an endpoint is attached to the endpoint port with this number.
+    fn is_attached(&self, port: u16) -> bool {
+        let mut attachments = self.entries.attachments.iter();
+        attachments.any(|(number, _)| *number == u32::from(port))
+    }
+
     /// What a program's return value means. A test run does not tell where a redirect leads; the counters do.
     fn outcome(
         &self,
@@ -199,11 +257,7 @@ impl Droplet {
                     .iter()
                     .any(|(known, old)| known == reason && old == count)
             })
-            .and_then(|(reason, _)| {
-                mizar_core::Reason::ALL
-                    .iter()
-                    .find(|known| known.text() == reason)
-            })
+            .and_then(|(reason, _)| Reason::ALL.iter().find(|known| known.text() == reason))
             .map_or("no reason was counted", |reason| reason.text());
         Ok(match action {
             // `enum xdp_action` of include/uapi/linux/bpf.h.

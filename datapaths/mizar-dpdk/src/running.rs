@@ -144,6 +144,10 @@ impl Running for Droplet {
         only_outcome(outcomes.collect(), refused)
     }
 
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        self.client.update(provision)
+    }
+
     fn settle(&mut self) -> Result<(), Error> {
         // It answers between two rounds, so that a whole one lies between two answers.
         self.client.count()?;

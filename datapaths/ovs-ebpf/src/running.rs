@@ -201,6 +201,13 @@ impl Running for Droplet {
         Ok(Some(lines))
     }
 
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        if let Some(injector) = &mut self.injector {
+            injector.update(provision);
+        }
+        self.slow_path.update(provision)
+    }
+
     fn settle(&mut self) -> Result<(), Error> {
         self.slow_path.settle(true)
     }

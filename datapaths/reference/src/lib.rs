@@ -52,8 +52,7 @@ impl Datapath for Reference {
         provision: &Provision,
         cpu: Cpu,
     ) -> Result<Box<dyn Running>, Error> {
-        let entries = Entries::encode(provision).map_err(|e| Error::Capacity(e.to_string()))?;
-        let mut tables = Native::new(&entries);
+        let mut tables = Native::new(&encode(provision)?);
         if self.caches_flows {
             tables = tables.with_established();
         }
@@ -72,6 +71,10 @@ impl Datapath for Reference {
     }
 }
 
+fn encode(provision: &Provision) -> Result<Entries, Error> {
+    Entries::encode(provision).map_err(|error| Error::Capacity(error.to_string()))
+}
+
 /// A droplet without ports: frames pass through by injection.
 struct Detached {
     droplet: Droplet,
@@ -88,6 +91,11 @@ impl Running for Detached {
 
     fn inject(&mut self, port: Port, frame: &[u8]) -> Result<Outcome, Error> {
         injection::inject(&mut self.droplet, port, frame)
+    }
+
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        self.droplet.update(&encode(provision)?);
+        Ok(())
     }
 
     fn threads(&self) -> Vec<Tid> {

@@ -4,10 +4,11 @@ use crate::injection::inject;
 use datapath_api::ring::{Buffer, RingPort};
 use datapath_api::{Counters, Error, Outcome, Running};
 use mizar_droplet::{Action, Droplet};
+use mizar_tables::Entries;
 use netdev::{Cpu, Tid, Urgency};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
-use topologies::provision::{DirectPath, Port};
+use topologies::provision::{DirectPath, Port, Provision};
 
 /// Frames taken from a port before the next port has its turn; 32 is what DPDK programs take.
 const BURST: usize = 32;
@@ -17,6 +18,7 @@ enum Request {
     Counters(Sender<Counters>),
     DirectPaths(Sender<Vec<DirectPath>>),
     Inject(Port, Vec<u8>, Sender<Result<Outcome, Error>>),
+    Update(Box<Entries>, Sender<()>),
 }
 
 /// A droplet on a thread of its own.
@@ -90,6 +92,11 @@ impl Running for Worker {
         self.ask(|answer| Request::Inject(port, frame, answer))?
     }
 
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        let entries = Box::new(crate::encode(provision)?);
+        self.ask(|answer| Request::Update(entries, answer))
+    }
+
     fn threads(&self) -> Vec<Tid> {
         vec![self.tid]
     }
@@ -124,6 +131,10 @@ fn forward(
             }
             Ok(Request::Inject(port, frame, answer)) => {
                 let _ = answer.send(inject(&mut droplet, port, &frame));
+            }
+            Ok(Request::Update(entries, answer)) => {
+                droplet.update(&entries);
+                let _ = answer.send(());
             }
         }
         for _ in 0..BURST {

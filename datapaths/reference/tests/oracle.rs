@@ -12,7 +12,7 @@ use topologies::provision::{
     Attachment, Class, DirectPath, Endpoint, EndpointKind, EndpointPort, Host, Port, Priority,
     Provision,
 };
-use topologies::strategy::{Injection, arbitrary_run, run_of_flows};
+use topologies::strategy::{Injection, arbitrary_provision, arbitrary_run, run_of_flows};
 use topologies::topology::Transport;
 use topologies::traffic::Flow;
 use topologies::vectors::Expected;
@@ -98,6 +98,42 @@ proptest! {
     #[test]
     fn they_agree_on_flows_that_go_on((provision, injections) in run_of_flows()) {
         run(&provision, &injections)?;
+    }
+
+    /// What was decided by tables that are no more must not be remembered, and what was learned must.
+    #[test]
+    fn they_agree_after_tables_changed(
+        (before, injections) in run_of_flows(),
+        after in arbitrary_provision(),
+        share in 0usize..=100,
+    ) {
+        let after = Provision { host: before.host, ..after };
+        let change = injections.len() * share / 100;
+        for caches_flows in [false, true] {
+            let mut oracle = Oracle::new(&before);
+            let mut droplet = Reference { caches_flows }
+                .install(DropletPorts::Detached, &before, Cpu(0))
+                .map_err(failed)?;
+            for (number, (port, frame)) in injections.iter().enumerate() {
+                if number == change {
+                    oracle.update(&after);
+                    droplet.update(&after).map_err(failed)?;
+                }
+                let expected = oracle.inject(*port, frame);
+                let outcome = droplet.inject(*port, frame).map_err(failed)?;
+                prop_assert!(
+                    Expected::from(expected.clone()).matches(&outcome),
+                    "frame {number} at {port}, tables changed before {change}:\n{}\noracle: {}\n  core: {}",
+                    hex(frame),
+                    describe(&expected),
+                    describe(&outcome),
+                );
+            }
+            prop_assert_eq!(
+                sorted(droplet.direct_paths().map_err(failed)?),
+                oracle.direct_paths()
+            );
+        }
     }
 
     /// What leaves by the uplink comes back from there: to the droplet itself, or as a reply would.

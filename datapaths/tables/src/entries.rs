@@ -41,8 +41,10 @@ pub struct Entries {
     pub attachments: Vec<(u32, Attachment)>,
     /// Endpoints.
     pub endpoints: Vec<(EndpointKey, Endpoint)>,
-    /// The pool that groups refer to.
+    /// The pool that groups refer to,
     pub members: Vec<Host>,
+    /// of which this is the index of the first: zero, but see [`Entries::with_members_from`].
+    pub first_member: u32,
     /// Networks: VPC and prefix to bouncers.
     pub networks: Vec<(Vni, provision::Cidr, Group)>,
     /// VPCs to dividers.
@@ -78,13 +80,8 @@ impl Entries {
             capacity::CACHE,
         )?;
         let mut pool = Pool::new(provision);
+        let droplet = Host::new(provision.host.ip, provision.host.mac);
         let mut entries = Self {
-            droplet: Host::new(provision.host.ip, provision.host.mac),
-            attachments: Vec::with_capacity(provision.attachments.len()),
-            endpoints: Vec::with_capacity(provision.endpoints.len()),
-            members: Vec::new(),
-            networks: Vec::with_capacity(provision.networks.len()),
-            vpcs: Vec::with_capacity(provision.vpcs.len()),
             direct_paths: provision
                 .direct_paths
                 .iter()
@@ -93,12 +90,7 @@ impl Entries {
                     (EndpointKey::new(path.vni, path.ip), host)
                 })
                 .collect(),
-            enforced: Vec::new(),
-            ports: Vec::new(),
-            cidrs: Vec::new(),
-            labels: Vec::new(),
-            acls: Vec::new(),
-            acl_rules: Vec::new(),
+            ..Self::empty(droplet)
         };
         for attachment in &provision.attachments {
             let bouncers = pool.group("bouncers of a network", &attachment.bouncers)?;
@@ -152,6 +144,46 @@ impl Entries {
             capacity::POLICY_ENTRIES,
         )?;
         Ok(entries)
+    }
+
+    /// Of a droplet that knows nothing.
+    pub fn empty(droplet: Host) -> Self {
+        Self {
+            droplet,
+            attachments: Vec::new(),
+            endpoints: Vec::new(),
+            members: Vec::new(),
+            first_member: 0,
+            networks: Vec::new(),
+            vpcs: Vec::new(),
+            direct_paths: Vec::new(),
+            enforced: Vec::new(),
+            ports: Vec::new(),
+            cidrs: Vec::new(),
+            labels: Vec::new(),
+            acls: Vec::new(),
+            acl_rules: Vec::new(),
+        }
+    }
+
+    /// The same with members from `first` on, so that they may lie beside those of other entries in one table.
+    #[must_use]
+    pub fn with_members_from(mut self, first: u32) -> Self {
+        let moved = |group: &mut Group| group.first = group.first - self.first_member + first;
+        for (_, attachment) in &mut self.attachments {
+            moved(&mut attachment.bouncers);
+        }
+        for (_, endpoint) in &mut self.endpoints {
+            let mut backends = endpoint.backends();
+            moved(&mut backends);
+            *endpoint = endpoint.with_backends(backends);
+        }
+        self.networks
+            .iter_mut()
+            .for_each(|(_, _, group)| moved(group));
+        self.vpcs.iter_mut().for_each(|(_, group)| moved(group));
+        self.first_member = first;
+        self
     }
 
     fn add_rules(&mut self, direction: Direction, rules: &Rules) {

@@ -102,6 +102,19 @@ impl Native {
         }
     }
 
+    /// Takes these tables in place of those that it has. What was learned stays.
+    pub fn update(&mut self, entries: &Entries) {
+        let before = std::mem::replace(self, Self::new(entries));
+        self.direct_paths = before.direct_paths;
+        self.connections = before.connections;
+        self.forward_flows = before.forward_flows;
+        self.reverse_flows = before.reverse_flows;
+        self.established = before.established;
+        self.worth = before.worth;
+        self.epoch = before.epoch;
+        self.begin_epoch();
+    }
+
     /// The same with a cache of established flows. It saves a good part with few flows, and would lose some with tens of
     /// thousands: where it seldom has the flow that it is asked for, it is left alone for a while.
     pub fn with_established(self) -> Self {

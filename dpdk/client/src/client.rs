@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
-use topologies::provision::DirectPath;
+use topologies::provision::{DirectPath, Provision};
 
 /// Memory for frames of a process that forwards, in mebibytes.
 pub const MEBIBYTES: u32 = 128;
@@ -253,6 +253,17 @@ impl Client {
     pub fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error> {
         match self.ask(&Request::DirectPaths)? {
             Answer::DirectPaths(paths) => Ok(paths),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Gives its droplet these tables.
+    ///
+    /// # Errors
+    /// Where it is gone, no droplet, or has no room for them.
+    pub fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        match self.ask(&Request::Update(Box::new(provision.clone())))? {
+            Answer::Updated => Ok(()),
             other => Err(unexpected(&other)),
         }
     }

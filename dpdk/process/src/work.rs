@@ -97,19 +97,31 @@ impl Forwarder {
     }
 
     /// Answers what is asked while frames are forwarded.
-    pub fn answer(&self, request: &Request, tally: Tally) -> Answer {
-        match (request, self) {
+    pub fn answer(&mut self, request: &Request, tally: Tally) -> Answer {
+        match (request, &mut *self) {
             (Request::Offer(_) | Request::Inject(..) | Request::Collect, _) => {
                 Answer::Failed("this is no tester".to_owned())
             }
             (Request::Start(_), _) => Answer::Failed("it was started already".to_owned()),
-            (Request::Count, _) => Answer::Counted(Box::new(Counted {
+            (Request::Update(provision), Self::Mizar { droplet, .. }) => {
+                match Entries::encode(provision) {
+                    Ok(entries) => {
+                        droplet.update(&entries);
+                        Answer::Updated
+                    }
+                    Err(error) => Answer::Failed(error.to_string()),
+                }
+            }
+            (Request::Update(_), Self::Forward(_)) => {
+                Answer::Failed("this is no droplet".to_owned())
+            }
+            (Request::Count, forwarder) => Answer::Counted(Box::new(Counted {
                 counters: Counters {
                     polling: Some(Box::new(Polling {
                         received: tally.handled,
                         cycles: tally.cycles,
                     })),
-                    ..match self {
+                    ..match forwarder {
                         Self::Mizar { droplet, .. } => droplet.counters(),
                         Self::Forward(_) => Counters::default(),
                     }

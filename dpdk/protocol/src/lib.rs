@@ -131,6 +131,8 @@ pub enum Request {
     Count,
     /// Which direct paths are known?
     DirectPaths,
+    /// Take these tables.
+    Update(Box<Provision>),
     /// Have the tester carry this out.
     Offer(Order),
     /// Send a frame by the device at this place.
@@ -160,6 +162,8 @@ pub enum Answer {
     Counted(Box<Counted>),
     /// Direct paths, in no order.
     DirectPaths(Vec<DirectPath>),
+    /// It has the tables.
+    Updated,
     /// What the tester counted.
     Tested(Box<Outcome>),
     /// The frame was sent.

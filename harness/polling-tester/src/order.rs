@@ -2,7 +2,7 @@
 
 use mizar_wire::Ipv4;
 use serde::{Deserialize, Serialize};
-use workload::{ROUNDS, SinkState, histogram};
+use workload::{ANYWHERE, ROUNDS, SinkState, histogram};
 
 /// What a sink watches beside counting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,13 +22,18 @@ pub enum Watch {
         /// Outer destination of the direct path.
         host: Ipv4,
     },
+    /// How many frames of each round arrive, of as many frames each. Rounds from [`ROUNDS`] on are not counted.
+    Series {
+        /// Frames of a round; at least one.
+        round: u32,
+    },
 }
 
 impl Watch {
     /// How many histograms of latency it takes.
     pub const fn histograms(self) -> u32 {
         match self {
-            Self::Counts | Self::DirectPath { .. } => 0,
+            Self::Counts | Self::DirectPath { .. } | Self::Series { .. } => 0,
             Self::Latency => 1,
             Self::PairLatency => histogram::HISTOGRAMS,
         }
@@ -37,7 +42,7 @@ impl Watch {
     /// How many rounds are counted.
     pub const fn rounds(self) -> u32 {
         match self {
-            Self::DirectPath { .. } => ROUNDS,
+            Self::DirectPath { .. } | Self::Series { .. } => ROUNDS,
             _ => 0,
         }
     }
@@ -46,6 +51,7 @@ impl Watch {
     pub fn direct_path(self) -> (u32, u32) {
         match self {
             Self::DirectPath { round, host } => (host.raw(), round.max(1)),
+            Self::Series { round } => (ANYWHERE, round.max(1)),
             _ => (0, 0),
         }
     }

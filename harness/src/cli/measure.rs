@@ -164,6 +164,7 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
     } else {
         arguments.frame_sizes.clone()
     };
+    let first_flows = flows.first();
     let mut tasks = Vec::new();
     for name in arguments.topologies.to_find() {
         for flows in &flows {
@@ -187,10 +188,13 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
                         overlay: overlay.clone(),
                         ..describe(&topology, size, both)
                     };
+                    // What they do to packets depends on neither size nor number of flows.
+                    let is_first = Some(size) == sizes.first() && Some(flows) == first_flows;
                     tasks.push(Task {
                         scenario,
                         topology,
                         size: *size,
+                        events: is_first && !arguments.no_events,
                     });
                 }
             }

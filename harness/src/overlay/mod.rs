@@ -23,7 +23,7 @@ use datapath_api::{
     Running,
 };
 use netdev::{CpuTime, Tid};
-use topologies::provision::{DirectPath, Port};
+use topologies::provision::{DirectPath, Port, Provision};
 use topologies::topology::Topology;
 
 /// Why an overlay is not there.
@@ -124,6 +124,33 @@ impl Overlay {
     /// Where the kernel refuses.
     pub fn crossed(&self) -> Result<Crossed, tester::Error> {
         self.underlay.crossed()
+    }
+
+    /// Gives a droplet, by its position in the topology, other tables.
+    ///
+    /// # Errors
+    /// Where it cannot take them; see [`Running::update`].
+    pub fn update_droplet(
+        &mut self,
+        droplet: usize,
+        provision: &Provision,
+    ) -> Result<(), DatapathError> {
+        let there_is_none = || DatapathError::failed("updating tables", "there is no such droplet");
+        let part = self.droplets.get_mut(droplet).ok_or_else(there_is_none)?;
+        let updated = part.running.update(provision);
+        updated.map_err(|error| DatapathError::failed(&part.name, error))
+    }
+
+    /// Cuts all ways to and from a droplet, by its position in the topology.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, or there is none.
+    pub fn cut_off(&mut self, droplet: usize) -> Result<(), tester::Error> {
+        for other in 0..self.droplets.len() {
+            self.underlay.cut(droplet, other, true)?;
+            self.underlay.cut(other, droplet, true)?;
+        }
+        Ok(())
     }
 
     /// The underlay.

@@ -31,6 +31,11 @@ impl Crossed {
         counts.sum()
     }
 
+    /// All packets, wherever they went.
+    pub fn total(&self) -> u64 {
+        self.between.iter().flatten().sum::<u64>() + self.to_nobody + self.cut
+    }
+
     /// What crossed since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::record::{
-    DatapathInfo, Failure, Fastest, PortType, Purpose, Rate, Record, ResultRecord, Run, Scenario,
-    TrialRecord,
+    DatapathInfo, EventRecord, Failure, Fastest, PortType, Purpose, Rate, Record, ResultRecord,
+    Run, Scenario, TrialRecord,
 };
 
 use super::RunFolder;
@@ -117,6 +117,8 @@ pub(super) struct Cell<'a> {
     pub repeated: u64,
     /// The trials that count, for warnings.
     pub trials: Vec<&'a TrialRecord>,
+    /// What happened to the overlay.
+    pub events: Vec<&'a EventRecord>,
 }
 
 impl<'a> Figures<'a> {
@@ -364,6 +366,7 @@ pub(super) fn place(record: &Record) -> (&str, &str) {
         Record::Trial(it) => (&it.datapath, &it.scenario),
         Record::Result(it) => (&it.datapath, &it.scenario),
         Record::Failure(it) => (&it.datapath, &it.scenario),
+        Record::Event(it) => (&it.datapath, &it.scenario),
     }
 }
 
@@ -441,6 +444,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
         refused: BTreeMap::new(),
         repeated: 0,
         trials: Vec::new(),
+        events: Vec::new(),
     };
     let (mut passed, mut differing) = (0_u64, Vec::new());
     let mut by_share = BTreeMap::<u8, Vec<&TrialRecord>>::new();
@@ -453,6 +457,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
                 cell.excused = cell.excused.saturating_add(excused);
             }
             Record::Failure(failure) => cell.failures.push(failure),
+            Record::Event(event) => cell.events.push(event),
             Record::Result(result) => cell.result = Some(result),
             Record::Trial(trial) if trial.repeated => cell.repeated += 1,
             Record::Trial(trial) => match trial.purpose {

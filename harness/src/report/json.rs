@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::compose::{repeat, share};
+use super::events::{self, EventFigure};
 use super::figures::{Cell, Check, Figures, Group, ScenarioFigures};
 use super::latency::LatencyFigure;
 use super::lead::Lead;
 use super::telling::Telling;
 use super::{hops, inside};
-use crate::record::{Hop, Rate, SwitchCounters};
+use crate::record::{EventRecord, Hop, Rate, SwitchCounters};
 
 /// Version of what this writes; grows with every change that readers would stumble over.
 const VERSION: u32 = 1;
@@ -97,6 +98,7 @@ fn cell(cell: &Cell<'_>) -> Value {
         "idle_processor": cell.result.and_then(|result| result.idle),
         "inside_the_switch": inside::of(cell).map(inside_the_switch),
         "droplets": hops::of(cell).map(droplets),
+        "events": events::of(cell).iter().map(event).collect::<Vec<_>>(),
         "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),
         "refused_frames": cell.refused,
         "repeated_trials": cell.repeated,
@@ -131,6 +133,27 @@ fn droplets(telling: Telling<'_, &[Hop]>) -> Value {
         "rate_fps": telling.rate,
         "within_pdr_loss": telling.within_loss,
         "droplets": telling.says.iter().map(droplet).collect::<Vec<_>>(),
+    })
+}
+
+/// What happened to an overlay, each time.
+fn event(event: &EventFigure<'_>) -> Value {
+    let trial = |record: &&EventRecord| {
+        json!({
+            "load_fps": record.load,
+            "lost_before": record.lost_before(),
+            "lost_after": record.lost_after(),
+            "healed_after_ms": record.healed_after_ms(),
+            "watched_ms": record.watched_ms(),
+            "arrived_late": record.arrived_late(),
+            "underlay_packets_per_frame": record.packets_a_frame(),
+            "steps": record.steps,
+        })
+    };
+    json!({
+        "event": event.kind,
+        "description": event.description,
+        "trials": event.records.iter().map(trial).collect::<Vec<_>>(),
     })
 }
 

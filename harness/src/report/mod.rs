@@ -10,6 +10,7 @@
 
 mod compose;
 mod document;
+mod events;
 mod figures;
 pub mod flow_setup;
 mod folder;

@@ -1,10 +1,12 @@
 //! The figures for a terminal: plain text, aligned, at most 100 columns.
 
+use super::compose::events::healed;
 use super::compose::{null_forward, repeat};
+use super::events::{self, EventFigure};
 use super::figures::{Cell, Check, Figures, Group};
 use super::text::{clean, count, list, width, wrap};
 use super::units;
-use crate::record::Rate;
+use crate::record::{EventKind, Rate};
 
 /// Columns of the whole.
 const COLUMNS: usize = 100;
@@ -107,6 +109,9 @@ impl Output {
                 self.cell(cell);
             }
             self.wrapped("  most in this run: ", &scenario.lead.words());
+            for cell in &scenario.cells {
+                self.events(cell);
+            }
         }
     }
 
@@ -152,6 +157,30 @@ impl Output {
         for note in notes(cell) {
             self.wrapped("    ", &note);
         }
+    }
+
+    /// What happened to an overlay, on a line.
+    fn events(&mut self, cell: &Cell<'_>) {
+        let events = events::of(cell);
+        if events.is_empty() {
+            return;
+        }
+        let words = |event: &EventFigure<'_>| match event.kind {
+            EventKind::Deletion => {
+                let late = event.spread(|record| Some(record.arrived_late() as f64));
+                let late = late.map_or(0.0, |late| late.most);
+                format!("{}: {late:.0} frames delivered after it", event.kind)
+            }
+            EventKind::Migration | EventKind::Failure => {
+                format!(
+                    "{}: all delivered again after {} ms",
+                    event.kind,
+                    healed(event)
+                )
+            }
+        };
+        let words: Vec<_> = events.iter().map(words).collect();
+        self.wrapped(&format!("  {}: ", clean(cell.datapath)), &words.join("; "));
     }
 
     /// Fields beside each other. One that is too long takes blanks of those after it.

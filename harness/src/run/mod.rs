@@ -2,6 +2,7 @@
 
 mod cycles;
 pub(crate) mod deploy;
+pub mod event;
 mod log;
 mod progress;
 mod session;
@@ -15,12 +16,15 @@ pub use timestamp::rfc3339;
 use crate::environment::{Placement, describe};
 use crate::overlay::Overlay;
 use crate::profile::{Effort, Profile};
-use crate::record::{DatapathInfo, Environment, Failure, Purpose, Record, Run, SCHEMA, Scenario};
+use crate::record::{
+    DatapathInfo, Environment, EventRecord, Failure, Purpose, Record, Run, SCHEMA, Scenario,
+};
 use crate::search::{ConfigError, GoalError, Pps, RateError, Search, Step};
 use crate::tester::{FrameSize, Workload};
 use crate::{search, verify};
 use datapath_api::{Datapath, PortType};
 use deploy::{Deployed, Meter};
+use event::Watched;
 use netdev::Awake;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -62,6 +66,8 @@ pub struct Task {
     pub topology: Topology,
     /// Size of inner frames.
     pub size: FrameSize,
+    /// Whether the topology's events are made to happen.
+    pub events: bool,
 }
 
 impl Task {
@@ -131,14 +137,19 @@ pub fn run(
         .collect();
     let of_scenario = |task: &Task| {
         let taking_part = runnable.iter().filter(|it| task.takes(**it)).count();
-        effort.ceiling.as_secs_f64() + effort.time().as_secs_f64() * taking_part as f64
+        let events = match task.events {
+            true => task.topology.events().len() as u32 * effort.events,
+            false => 0,
+        };
+        let each = effort.time() + effort.event * events;
+        effort.ceiling.as_secs_f64() + each.as_secs_f64() * taking_part as f64
     };
     progress.begin(plan.scenarios.iter().map(of_scenario).sum());
 
     let mut order: Vec<&Task> = plan.scenarios.iter().collect();
     order.shuffle(&mut random);
     let mut summary = Summary::default();
-    let mut golden = Vec::new();
+    let (mut golden, mut changed) = (Vec::new(), Vec::new());
     for task in order {
         let mut runner = Runner {
             plan,
@@ -150,6 +161,7 @@ pub fn run(
             interrupted,
             random: &mut random,
             golden: &mut golden,
+            changed: &mut changed,
         };
         let outcome = runner.scenario(&runnable)?;
         summary.results += outcome.results;
@@ -225,6 +237,8 @@ struct Runner<'a> {
     interrupted: &'a AtomicBool,
     random: &'a mut StdRng,
     golden: &'a mut Vec<(String, verify::Report)>,
+    /// Datapaths and topologies whose changes of tables were verified.
+    changed: &'a mut Vec<(String, String)>,
 }
 
 impl Runner<'_> {
@@ -279,6 +293,7 @@ impl Runner<'_> {
             ));
         }
         self.search(&mut sessions, &workload)?;
+        self.doubted_ceilings(&mut sessions, &workload)?;
         for session in &mut sessions {
             if session.failed {
                 summary.failures += 1;
@@ -286,6 +301,9 @@ impl Runner<'_> {
             }
             if !self.is_interrupted() {
                 self.latency(session, &workload)?;
+            }
+            if self.task.events {
+                summary.failures += self.events(session, &workload)?;
             }
             let scenario = &self.task.scenario.id;
             let result = session.result(scenario);
@@ -318,6 +336,13 @@ impl Runner<'_> {
             &self.task.topology,
             VERIFIED_FLOWS,
         ));
+        let topology = self.task.topology.name();
+        let of_this = (datapath.name().to_owned(), topology.to_owned());
+        if self.task.events && !self.changed.contains(&of_this) {
+            // Once a topology: tables change alike in both states of the direct path.
+            report.merge(verify::oracle::check_changes(datapath, &self.task.topology));
+            self.changed.push(of_this);
+        }
         if self.task.is_overlay() {
             let live = verify::overlay::check(datapath, &self.task.topology, VERIFIED_FLOWS);
             report.merge(live);
@@ -407,6 +432,32 @@ impl Runner<'_> {
             let rate = rate.max(fastest.map_or(0.0, |fastest| fastest.rate));
             (rate > 0.0).then_some(Ceiling { rate, fastest })
         }))
+    }
+
+    /// Measures ceilings again that a datapath came close to, once for each kind of port.
+    fn doubted_ceilings(
+        &mut self,
+        sessions: &mut [Session<'_>],
+        workload: &Workload,
+    ) -> Result<(), Error> {
+        let mut doubted: Vec<&dyn Datapath> = Vec::new();
+        for session in sessions.iter().filter(|session| session.doubts_ceiling()) {
+            let is_known = |it: &&dyn Datapath| it.ports() == session.datapath.ports();
+            if !doubted.iter().any(is_known) {
+                doubted.push(session.datapath);
+            }
+        }
+        for datapath in doubted {
+            let Some(again) = self.ceiling(datapath, workload)? else {
+                continue;
+            };
+            for session in sessions.iter_mut() {
+                if session.datapath.ports() == datapath.ports() {
+                    session.raise_ceiling(again);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Advances all searches by a few trials at a time, in random order, so that drift of the machine hits
@@ -524,6 +575,56 @@ impl Runner<'_> {
         }
         session.deployed = None;
         Ok(())
+    }
+
+    /// Has happen to the overlay what may happen to it; returns how many failed.
+    fn events(&mut self, session: &Session<'_>, workload: &Workload) -> Result<u64, Error> {
+        let mut failures = 0;
+        let topology = &self.task.topology;
+        let datapath = session.datapath;
+        for event in topology.events() {
+            for _ in 0..self.effort.events {
+                if self.is_interrupted() {
+                    return Ok(failures);
+                }
+                self.phase(datapath.name(), &topology.describe(event));
+                let watched = Watched {
+                    topology,
+                    event,
+                    workload,
+                    duration: self.effort.event,
+                    carries: session.pdr(),
+                };
+                match self.undisturbed(&watched, datapath) {
+                    Ok(record) => self.log.append(&Record::Event(record))?,
+                    Err(error) => {
+                        let what = topology.describe(event);
+                        self.fail(datapath.name(), &format!("{what}: {error}"))?;
+                        failures += 1;
+                    }
+                }
+                self.progress.advance(self.effort.event.as_secs_f64());
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Watches an event, again if frames were lost before it began; the last time counts however it went.
+    fn undisturbed(
+        &self,
+        watched: &Watched<'_>,
+        datapath: &dyn Datapath,
+    ) -> Result<EventRecord, deploy::Error> {
+        let mut attempts = 0;
+        loop {
+            let record = watched.of(datapath, &self.task.scenario.id, self.placement)?;
+            attempts += 1;
+            let give_up = attempts >= Session::ATTEMPTS || self.is_interrupted();
+            if record.lost_before() == 0 || give_up {
+                return Ok(record);
+            }
+            tracing::debug!("frames were lost before an event, which is repeated");
+        }
     }
 
     /// One trial, repeated while it is disturbed; `None` if it failed, with the reason in the deployment.

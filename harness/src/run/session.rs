@@ -10,6 +10,9 @@ use datapath_api::{Datapath, PortType};
 /// The loss within which a trial counts for the cost of a frame: PDR's.
 const LOSS: f64 = PARTIAL_DROP;
 
+/// A datapath that reaches this share of the ceiling has the ceiling measured again.
+const CLOSE: f64 = 0.9;
+
 /// What the tester gets through a null forward.
 #[derive(Debug, Clone, Copy)]
 pub struct Ceiling {
@@ -84,6 +87,22 @@ impl<'a> Session<'a> {
             unverified,
             best: Best::default(),
             idle: None,
+        }
+    }
+
+    /// Whether a trial came close to the ceiling or went beyond it: a disturbance may have lowered it when it was measured.
+    pub fn doubts_ceiling(&self) -> bool {
+        let rate = self.best.0.map(|best| best.rate);
+        let ceiling = self.ceiling.map(|ceiling| ceiling.rate);
+        ceiling
+            .zip(rate)
+            .is_some_and(|(ceiling, rate)| rate > ceiling * CLOSE)
+    }
+
+    /// Takes a ceiling that was measured again, if it is higher.
+    pub fn raise_ceiling(&mut self, again: Ceiling) {
+        if self.ceiling.is_none_or(|ceiling| again.rate > ceiling.rate) {
+            self.ceiling = Some(again);
         }
     }
 

@@ -98,6 +98,7 @@ impl From<Outcome> for Report {
             latency,
             odd_latency,
             direct: outcome.direct,
+            began: 0,
             cpu,
             stalled: Some(cpu.waiting),
             effective: Duration::from_nanos(outcome.effective),
@@ -144,8 +145,10 @@ pub struct Report {
     pub latency: Option<Latency>,
     /// Latency of odd frames, if it was taken apart.
     pub odd_latency: Option<Latency>,
-    /// Frames that took the direct path, by round, if that was watched.
+    /// Frames that took the direct path, or all that arrived, by round, if that was watched.
     pub direct: Vec<u64>,
+    /// When the first frame was due, in nanoseconds of CLOCK_MONOTONIC; zero if the tester does not say.
+    pub began: u64,
     /// Processor time of the tester, generator and sinks together.
     pub cpu: CpuTime,
     /// Time that the tester was ready to run and waited for other work of the machine. Only known where it is one

@@ -7,7 +7,7 @@
 use super::workload::Workload;
 use super::{Error, Offer, Report, Tester, TesterCpus, Watch, add, summarise_all};
 use crate::lab::{TesterEnds, VethLab};
-use ::workload::{Control, Pace, ROUNDS, SinkConfig, SinkState, WINDOW, histogram};
+use ::workload::{ANYWHERE, Control, Pace, ROUNDS, SinkConfig, SinkState, WINDOW, histogram};
 use aya::maps::{Array, MapData};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
 use aya::{Ebpf, EbpfLoader};
@@ -16,6 +16,7 @@ use netdev::{CpuTime, Namespace, Tid, Urgency, pin_current_thread};
 use polling_tester::{DRAIN, now, occupied};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 /// Frames a test run handles between two flushes. The kernel keeps as many pages for reuse; with fewer it
@@ -40,6 +41,8 @@ pub struct VethTester {
     sinks: Vec<(u32, SinkConfig)>,
     threads: Vec<Tid>,
     cpus: TesterCpus,
+    /// Who is told when a trial's first frame is due.
+    start: Option<Sender<u64>>,
 }
 
 /// Loads the tester's object with room for `entries`.
@@ -118,7 +121,13 @@ impl VethTester {
             sinks,
             threads,
             cpus,
+            start: None,
         })
+    }
+
+    /// Tells when the first frame of each trial from now on is due, in nanoseconds of CLOCK_MONOTONIC, once it is known.
+    pub fn tell_start(&mut self, to: Sender<u64>) {
+        self.start = Some(to);
     }
 
     fn reset(&mut self, control: Control, watch: Watch) -> Result<(), Error> {
@@ -137,7 +146,11 @@ impl VethTester {
                     SinkConfig {
                         latency: histograms,
                         // Only frames that leave by the uplink have outer headers.
-                        direct_to: if config.inner_at == 0 { 0 } else { direct_to },
+                        direct_to: if config.inner_at == 0 && direct_to != ANYWHERE {
+                            0
+                        } else {
+                            direct_to
+                        },
                         round,
                         ..*config
                     },
@@ -222,6 +235,10 @@ impl VethTester {
             {
                 std::thread::sleep(Duration::from_micros(500));
                 started = read();
+            }
+            if let (Some(tell), Ok(pace)) = (&self.start, &started) {
+                // Who asked may be gone.
+                let _ = tell.send(pace.start);
             }
             let start = started.as_ref().map_or(0, |pace| pace.start).max(now());
             let over = start + duration.as_nanos() as u64;
@@ -312,6 +329,7 @@ impl VethTester {
             latency,
             odd_latency,
             direct: self.counts("DIRECT", offer.watch.rounds())?,
+            began: pace.start,
             cpu: sinks + generator,
             stalled: None,
             effective: Duration::from_nanos(now().saturating_sub(pace.start)),

@@ -104,6 +104,16 @@ pub struct PortPlan {
 }
 
 impl PortPlan {
+    /// Where frames of a direction leave.
+    fn of_egress(direction: &Direction) -> Self {
+        Self {
+            port: direction.egress,
+            number: number(direction.egress),
+            datapath: inner_at(direction.encapsulated_out),
+            null_forward: inner_at(direction.encapsulated_in),
+        }
+    }
+
     /// Where inner frames start in what comes from a datapath, or from a null forward.
     pub fn inner_at(&self, through_null_forward: bool) -> u32 {
         if through_null_forward {
@@ -157,6 +167,15 @@ impl Workload {
         Ok(Self::of_entries(directions, entries))
     }
 
+    /// Lets frames arrive where those of `directions` do as well.
+    pub fn also_arrives(&mut self, directions: &[Direction]) {
+        for plan in directions.iter().map(PortPlan::of_egress) {
+            if self.sinks.iter().all(|known| known.port != plan.port) {
+                self.sinks.push(plan);
+            }
+        }
+    }
+
     /// A workload of one frame after the other: of which direction, by its place in `directions`, and of which of
     /// the direction's flows.
     ///
@@ -195,15 +214,7 @@ impl Workload {
     }
 
     fn of_entries(directions: &[Direction], entries: Vec<Entry>) -> Self {
-        let sinks = directions
-            .iter()
-            .map(|direction| PortPlan {
-                port: direction.egress,
-                number: number(direction.egress),
-                datapath: inner_at(direction.encapsulated_out),
-                null_forward: inner_at(direction.encapsulated_in),
-            })
-            .collect();
+        let sinks = directions.iter().map(PortPlan::of_egress).collect();
         let longest = entries
             .iter()
             .map(|entry| usize::from(entry.len))

@@ -3,7 +3,7 @@
 use super::Report;
 use super::attached::{Attached, NOTHING};
 use super::compare::{self, Installed};
-use super::corpus::{Case, corpus};
+use super::corpus::{Case, corpus, sound};
 use datapath_api::difference::{self, Difference};
 use datapath_api::{Datapath, Outcome, PortType, Running};
 use topologies::oracle::Oracle;
@@ -40,6 +40,41 @@ pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report
     report
 }
 
+/// Feeds each droplet of `topology` whose tables change by an event frames before and after that, and compares as
+/// [`check`] does.
+pub fn check_changes(datapath: &dyn Datapath, topology: &Topology) -> Report {
+    let mut report = Report::default();
+    for event in topology.events() {
+        let after = topology.after(event);
+        let what = topology.describe(event);
+        for droplet in topology.droplets() {
+            let name = format!("{}, {}, {what}", topology.name(), droplet.name);
+            report.merge(check_change(datapath, [topology, &after], droplet, &name));
+        }
+    }
+    report
+}
+
+/// Frames through a droplet before and after its tables change, if they do.
+fn check_change(
+    datapath: &dyn Datapath,
+    topologies: [&Topology; 2],
+    droplet: &Droplet,
+    name: &str,
+) -> Report {
+    let [before, after] = topologies.map(|topology| topology.seen_from(droplet));
+    let provisions = [before.provision(droplet), after.provision(droplet)];
+    if provisions[0] == provisions[1] {
+        return Report::default();
+    }
+    let frames = |topology: &Topology| sound(topology, droplet.host, FLOWS_OF_A_CHANGE);
+    // What was for endpoints that are no more here, and what is for those that are now.
+    let changed = [frames(&before), frames(&after)].concat();
+    let [old, new] = provisions;
+    let phases = [(old, frames(&before)), (new, changed)];
+    check_through(Way::Detached, datapath, name, &phases)
+}
+
 fn check_droplet(
     datapath: &dyn Datapath,
     topology: &Topology,
@@ -48,14 +83,17 @@ fn check_droplet(
     name: &str,
 ) -> Report {
     let cases = corpus(topology, droplet.host, flows);
-    let provision = topology.provision(droplet);
-    let mut report = check_through(Way::Detached, datapath, name, &provision, &cases);
+    let phases = [(topology.provision(droplet), cases)];
+    let mut report = check_through(Way::Detached, datapath, name, &phases);
     if datapath.ports() == PortType::VhostUser && report.broken.is_none() {
-        let by_ports = check_through(Way::VhostUser, datapath, name, &provision, &cases);
+        let by_ports = check_through(Way::VhostUser, datapath, name, &phases);
         report.merge(by_ports);
     }
     report
 }
+
+/// Flows of each direction that are tried before and after tables change.
+const FLOWS_OF_A_CHANGE: u32 = 4;
 
 /// How frames get in and out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,19 +119,22 @@ impl Way {
     }
 }
 
+/// Frames through a droplet with one tables after the other, each with frames of its own.
 fn check_through(
     way: Way,
     datapath: &dyn Datapath,
     topology: &str,
-    provision: &Provision,
-    cases: &[Case],
+    phases: &[(Provision, Vec<Case>)],
 ) -> Report {
     let mut report = Report::default();
+    let Some((first, _)) = phases.first() else {
+        return report;
+    };
     let name = |what: &str| match way {
         Way::Detached => format!("{topology}: {what}"),
         Way::VhostUser => format!("{topology} by vhost-user: {what}"),
     };
-    let mut droplet = match way.install(datapath, provision) {
+    let mut droplet = match way.install(datapath, first) {
         Installed::Droplet(droplet) => droplet,
         Installed::Skipped(why) => {
             report.skipped.push((topology.to_owned(), why));
@@ -105,29 +146,30 @@ fn check_through(
             return report;
         }
     };
-    let mut oracle = Oracle::new(provision);
+    let mut oracle = Oracle::new(first);
     let differences = datapath.declared_differences();
-    for (number, case) in cases.iter().enumerate() {
-        if let Some(difference) = difference::excuse(differences, provision, case.port, &case.frame)
-        {
-            report.excuse(difference);
-            continue;
-        }
-        match compare_one(
-            way,
-            &mut *droplet,
-            &mut oracle,
-            differences,
-            provision,
-            case,
-        ) {
-            Ok(lines) if lines.is_empty() => report.passed += 1,
-            Ok(lines) => report.fail(name(&case.name), Some(number), lines),
-            Err(why) => {
-                let lines = vec![why, "frames after this one were not tried".to_owned()];
-                report.fail(name(&case.name), Some(number), lines);
+    for (phase, (provision, cases)) in phases.iter().enumerate() {
+        if phase > 0 {
+            oracle.update(provision);
+            if let Err(error) = droplet.update(provision) {
+                report.fail(name("changing tables"), None, vec![error.to_string()]);
                 return report;
             }
+        }
+        let before: usize = phases[..phase].iter().map(|(_, cases)| cases.len()).sum();
+        let compared = Compared {
+            way,
+            provision,
+            differences,
+        };
+        if !compared.all(
+            &mut report,
+            &mut *droplet,
+            &mut oracle,
+            (before, cases),
+            &name,
+        ) {
+            return report;
         }
     }
     compare_caches(&mut report, &mut *droplet, &oracle, name(DIRECT_PATHS));
@@ -139,24 +181,66 @@ fn check_through(
 
 const DIRECT_PATHS: &str = "direct paths at the end";
 
-fn compare_one(
+/// How frames are compared while a droplet has certain tables.
+struct Compared<'a> {
     way: Way,
-    droplet: &mut dyn Running,
-    oracle: &mut Oracle,
-    differences: &[Difference],
-    provision: &Provision,
-    case: &Case,
-) -> Result<Vec<String>, String> {
-    let expected = oracle.inject(case.port, &case.frame);
-    let because = match &expected {
-        Outcome::Dropped { reason, .. } => Some(*reason),
-        _ => None,
-    };
-    let got = droplet
-        .inject(case.port, &case.frame)
-        .map_err(|error| error.to_string())?;
-    let expected = difference::allow(differences, provision, case.port, expected.into(), &got);
-    Ok(compare::outcomes(&way.visible(expected), because, &got))
+    provision: &'a Provision,
+    differences: &'a [Difference],
+}
+
+impl Compared<'_> {
+    /// Feeds frames, of which the first has this number; false if the droplet took one no more.
+    fn all(
+        &self,
+        report: &mut Report,
+        droplet: &mut dyn Running,
+        oracle: &mut Oracle,
+        (first, cases): (usize, &[Case]),
+        name: &dyn Fn(&str) -> String,
+    ) -> bool {
+        for (number, case) in (first..).zip(cases) {
+            let excuse =
+                difference::excuse(self.differences, self.provision, case.port, &case.frame);
+            if let Some(difference) = excuse {
+                report.excuse(difference);
+                continue;
+            }
+            match self.one(droplet, oracle, case) {
+                Ok(lines) if lines.is_empty() => report.passed += 1,
+                Ok(lines) => report.fail(name(&case.name), Some(number), lines),
+                Err(why) => {
+                    let lines = vec![why, "frames after this one were not tried".to_owned()];
+                    report.fail(name(&case.name), Some(number), lines);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn one(
+        &self,
+        droplet: &mut dyn Running,
+        oracle: &mut Oracle,
+        case: &Case,
+    ) -> Result<Vec<String>, String> {
+        let expected = oracle.inject(case.port, &case.frame);
+        let because = match &expected {
+            Outcome::Dropped { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        let got = droplet
+            .inject(case.port, &case.frame)
+            .map_err(|error| error.to_string())?;
+        let expected = expected.into();
+        let expected =
+            difference::allow(self.differences, self.provision, case.port, expected, &got);
+        Ok(compare::outcomes(
+            &self.way.visible(expected),
+            because,
+            &got,
+        ))
+    }
 }
 
 fn compare_caches(report: &mut Report, droplet: &mut dyn Running, oracle: &Oracle, name: String) {

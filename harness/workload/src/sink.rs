@@ -18,11 +18,15 @@ pub struct SinkConfig {
     pub active: u32,
     /// The port, counted from zero; frames of other ports' entries do not belong here.
     pub port: u32,
-    /// The outer destination of frames that take the direct path, as it lies in memory; zero not to count them.
+    /// The outer destination of frames that take the direct path, as it lies in memory; zero not to count them, and
+    /// [`ANYWHERE`] to count all.
     pub direct_to: u32,
     /// Frames of a round; those that take the direct path are counted for each round.
     pub round: u32,
 }
+
+/// What stands for every outer destination, and for none: no host has the limited broadcast address.
+pub const ANYWHERE: u32 = u32::MAX;
 
 /// Rounds of a trial that are counted.
 pub const ROUNDS: u32 = 4_096;
@@ -31,7 +35,8 @@ impl SinkConfig {
     /// The round in which a frame took the direct path; `None` if it did not, or nobody asked.
     #[inline(always)]
     pub const fn direct_round(&self, number: u32, outer_destination: u32) -> Option<u32> {
-        if self.direct_to == 0 || self.round == 0 || outer_destination != self.direct_to {
+        let is_there = self.direct_to == ANYWHERE || outer_destination == self.direct_to;
+        if self.direct_to == 0 || self.round == 0 || !is_there {
             return None;
         }
         let round = number / self.round;
@@ -141,6 +146,11 @@ mod tests {
         assert_eq!(config.direct_round(5, 7), Some(1));
         assert_eq!(config.direct_round(5, 8), None, "by a bouncer");
         assert_eq!(config.direct_round(5 * ROUNDS, 7), None, "beyond the last");
+        let all = SinkConfig {
+            direct_to: ANYWHERE,
+            ..config
+        };
+        assert_eq!(all.direct_round(4, 0), Some(0));
         let nobody_asked = SinkConfig::default();
         assert_eq!(nobody_asked.direct_round(5, 0), None);
     }

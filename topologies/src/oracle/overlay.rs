@@ -51,6 +51,13 @@ impl OverlayOracle {
         }
     }
 
+    /// Gives all droplets the tables that they have in `topology`, which has the same droplets and ports.
+    pub fn update(&mut self, topology: &Topology) {
+        for ((_, oracle), droplet) in self.droplets.iter_mut().zip(topology.droplets()) {
+            oracle.update(&topology.provision(droplet));
+        }
+    }
+
     /// Feeds a frame in by an endpoint port, of those of all droplets, and carries it on.
     pub fn inject(&mut self, port: EndpointPort, frame: &[u8]) -> Journey {
         let Some((first, local)) = self.ports.get(usize::from(port.0)).copied() else {

@@ -387,6 +387,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                     direct_paths,
                     ingress,
                     egress,
+                    ports: 0,
                     acls,
                 }
             },

@@ -12,6 +12,7 @@ impl Topology {
         self.check_addresses(file)?;
         self.check_backends(file)?;
         self.check_flows(file)?;
+        self.check_events(file)?;
         self.check_capacities(file)
     }
 
@@ -121,6 +122,14 @@ impl Topology {
             }
         }
         Ok(())
+    }
+
+    fn check_events(&self, file: &file::File) -> Checked {
+        let Some((event, group)) = self.renumbers() else {
+            return Ok(());
+        };
+        let endpoints = self.groups[group].name.clone();
+        Err((file.events[event].span(), Problem::Renumbers { endpoints }))
     }
 
     fn check_capacities(&self, file: &file::File) -> Checked {

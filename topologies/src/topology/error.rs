@@ -185,6 +185,15 @@ pub enum Problem {
         /// The network.
         network: String,
     },
+    /// An event that moves endpoints in front of others of the same droplet.
+    #[error(
+        "\"{endpoints}\" would come to another port by this event; expected endpoints that move to stand behind those that \
+         stay"
+    )]
+    Renumbers {
+        /// The endpoints that stay.
+        endpoints: String,
+    },
     /// A flow that the droplet under test never sees.
     #[error("these flows go {way} and do not cross \"{droplet}\"; expected flows that do")]
     Avoids {

@@ -1,6 +1,6 @@
 //! A topology file as it is written. Values keep their place, so that errors can name it.
 
-use super::{DirectPathState, Parameters, Transport};
+use super::{DirectPathState, EventKind, Parameters, Transport};
 use crate::provision::Access;
 use mizar_wire::{Ipv4, Mac, Vni};
 use serde::Deserialize;
@@ -22,6 +22,8 @@ pub struct File {
     pub policies: Vec<Policy>,
     #[serde(default)]
     pub acls: Vec<Acl>,
+    #[serde(default)]
+    pub events: Vec<Spanned<Event>>,
     pub flows: Spanned<Vec<Flows>>,
 }
 
@@ -235,6 +237,15 @@ pub enum AclProtocol {
     Tcp,
     Udp,
     Icmp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    pub kind: EventKind,
+    pub endpoints: Option<Name>,
+    pub droplet: Option<Name>,
+    pub to: Option<Name>,
 }
 
 #[derive(Deserialize)]

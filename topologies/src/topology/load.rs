@@ -1,6 +1,7 @@
 //! From a topology file to a checked topology: names become positions, and what cannot be is refused.
 
 use super::acl;
+use super::event;
 use super::expand::expand;
 use super::names::{Loaded, find, names_differ, values_differ};
 use super::policy::{Allow, Enforced, Policy, Remote};
@@ -45,21 +46,25 @@ impl Loader<'_> {
     fn topology(&self, name: String) -> Loaded<Topology> {
         let direct_path_states = self.file.direct_path.get_ref().states();
         let direct_path = direct_path_states.first().copied();
-        let topology = Topology {
+        let under_test = self.under_test()?;
+        let mut topology = Topology {
             name,
             description: self.file.description.clone(),
             parameters: self.parameters,
             direct_path: direct_path.unwrap_or(DirectPathState::Cold),
             direct_path_states,
             droplets: self.droplets()?,
-            under_test: self.under_test()?,
+            under_test,
             vpcs: self.vpcs()?,
             networks: self.networks()?,
             groups: self.groups()?,
             policies: self.policies()?,
             acls: acl::load(self.file, self.parameters)?,
             flows: self.flows()?,
+            events: event::load(self.file, under_test.is_some())?,
+            ports: Vec::new(),
         };
+        topology.ports = topology.count_ports();
         topology.check(self.file)?;
         Ok(topology)
     }
@@ -216,6 +221,7 @@ impl Loader<'_> {
             kind,
             droplets,
             backends,
+            is_gone: false,
             pod_label: from.pod_label,
             namespace_label: from.namespace_label,
         })

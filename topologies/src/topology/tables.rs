@@ -47,6 +47,7 @@ impl Topology {
             .collect();
         to.ingress = self.rules(at, Side::Ingress);
         to.egress = self.rules(at, Side::Egress);
+        to.ports = self.ports[at];
         to.acls = self.acls(at);
         if self.direct_path == DirectPathState::Warm {
             to.direct_paths = self.direct_paths(at, &to.endpoints);
@@ -119,7 +120,9 @@ impl Topology {
         for (number, group) in self.groups.iter().enumerate() {
             let port = self.port_of(number, at);
             let hosted = self.hosted_on(group, at);
-            let known = if self.network_of(group).bouncers.contains(&at) {
+            let known = if group.is_gone {
+                0..0
+            } else if self.network_of(group).bouncers.contains(&at) {
                 0..group.range.count
             } else {
                 hosted.clone()

@@ -23,6 +23,14 @@ const OPTION: usize = 50;
 /// Offset of the EtherType.
 const ETHERTYPE: usize = 12;
 
+/// Whether the droplet may be its own next hop.
+fn turns_back(provision: &Provision) -> bool {
+    let own = provision.host.ip;
+    let bouncers = provision.attachments.iter().flat_map(|it| &it.bouncers);
+    let paths = provision.direct_paths.iter().map(|path| &path.host.ip);
+    bouncers.chain(paths).any(|ip| *ip == own)
+}
+
 /// Sockets outside, and at the interface by which the stack gets frames.
 pub struct Injector {
     // Dropped first: it is at a device of the enclosure.
@@ -38,16 +46,19 @@ pub struct Injector {
 impl Injector {
     /// For a switch that has its bridges already. The last endpoint port must be a spare one: it is for markers.
     pub fn new(enclosure: Enclosure, provision: &Provision) -> Result<Self, Error> {
-        let own = provision.host.ip;
-        let bouncers = provision.attachments.iter().flat_map(|it| &it.bouncers);
-        let paths = provision.direct_paths.iter().map(|path| &path.host.ip);
         Ok(Self {
-            turns_back: bouncers.chain(paths).any(|ip| *ip == own),
+            turns_back: turns_back(provision),
             stack: PacketSocket::at_device(&enclosure.ports.namespace, UNDERLAY)?,
             outside: enclosure.listen()?,
             markers: 0,
             senders: HashMap::new(),
         })
+    }
+
+    /// The droplet has these tables now, by which frames may teach it again what they taught before.
+    pub fn update(&mut self, provision: &Provision) {
+        self.turns_back |= turns_back(provision);
+        self.senders.clear();
     }
 
     /// Feeds the droplet a frame, and says what became of it.

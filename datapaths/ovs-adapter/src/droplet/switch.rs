@@ -109,6 +109,23 @@ impl Switch {
         Ok(switch)
     }
 
+    /// Changes the rules of the program `before` to those of `after`, at once.
+    pub fn update(&mut self, before: &Program, after: &Program) -> Result<(), Error> {
+        if before.tunnels != after.tunnels {
+            return Err(Error::OpenFlow {
+                doing: "updating rules".to_owned(),
+                reason: "other classes of service need other tunnel ports".to_owned(),
+            });
+        }
+        let changes = program::changes(&before.overlay, &after.overlay);
+        self.overlay.change_atomically(&changes)?;
+        if before.neighbours != after.neighbours {
+            self.neighbours.clone_from(&after.neighbours);
+            self.tell_neighbours()?;
+        }
+        Ok(())
+    }
+
     /// Has the switch look at all cached flows now: they report what they counted and end if rules changed. It does so
     /// by itself twice a second; a changed rule, even one that no packet reaches, makes it begin at once.
     pub fn settle(&mut self) -> Result<(), Error> {

@@ -51,9 +51,9 @@ pub mod underlay;
 use crate::flow::{
     Action, Cookie, Field, Match, OPTION_LENGTHS, PortNumber, Priority, Rule, Slice, Table, Value,
 };
-use crate::openflow::TlvMapping;
+use crate::openflow::{Change, TlvMapping};
 use mizar_wire::{Ipv4, Mac, Vni};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use topologies::provision::{
     Class, DirectPath, EndpointPort, Host, Priority as Urgency, Provision,
 };
@@ -357,10 +357,13 @@ impl Program {
         learning::add(&mut builder);
         policy::add(&mut builder);
         acl::add(&mut builder);
+        // Endpoints may come to a port later, by a change of rules alone.
+        let has_ports = provision.endpoint_ports() > 0;
         let classes: BTreeSet<u8> = provision
             .attachments
             .iter()
             .map(|attachment| type_of_service(attachment.class))
+            .chain(has_ports.then(|| type_of_service(Default::default())))
             .collect();
         let tunnels = std::iter::once(Tunnel::TRANSIT)
             .chain(classes.into_iter().map(Tunnel::of_class))
@@ -469,6 +472,23 @@ impl<'a> Builder<'a> {
         route::add_group(self, number, members);
         number
     }
+}
+
+/// What makes the rules `before` those `after`.
+pub fn changes(before: &[Rule], after: &[Rule]) -> Vec<Change> {
+    let place = |rule: &Rule| (rule.table, rule.priority, rule.matches.clone());
+    let old: HashMap<_, &Rule> = before.iter().map(|rule| (place(rule), rule)).collect();
+    let new: HashSet<_> = after.iter().map(place).collect();
+    let gone = before.iter().filter(|rule| !new.contains(&place(rule)));
+    let gone = gone.map(|rule| Change::DeleteStrict {
+        table: rule.table,
+        priority: rule.priority,
+        matches: rule.matches.clone(),
+    });
+    let others = after
+        .iter()
+        .filter(|rule| old.get(&place(rule)) != Some(rule));
+    gone.chain(others.cloned().map(Change::Add)).collect()
 }
 
 /// The direct paths that rules of [`table::DIRECT`] are, in no order; a learned one is in force before one that was given.

@@ -8,7 +8,7 @@ use crate::flow::{Action, Cookie, Field, Match, PortNumber, Table};
 use crate::openflow::{Change, Filter, PacketIn};
 use crate::program::{IPV4, RETURN, SCALED, Tunnel, endpoint_at, endpoint_port};
 use mizar_core::reason::{Reason, Refusal};
-use mizar_tables::Native;
+use mizar_tables::{Entries, Native};
 use mizar_wire::{Ipv4, Vni, ethernet, ipv4};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -57,6 +57,21 @@ impl Core {
             sent: HashMap::new(),
             rewrites: false,
         }
+    }
+
+    /// Takes these tables. What was learned stays, and rules that follow from the old ones shall go: all of them.
+    pub fn update(&mut self, entries: &Entries) -> Vec<Change> {
+        self.judge.update(entries);
+        self.installed.clear();
+        self.sent.clear();
+        let of_kind = |kind: Kind| {
+            Change::Delete(Filter {
+                cookie: kind.cookie(),
+                cookie_mask: Kind::MASK,
+                ..Filter::all()
+            })
+        };
+        Kind::ALL.into_iter().map(of_kind).collect()
     }
 
     /// The direct paths, in no order.

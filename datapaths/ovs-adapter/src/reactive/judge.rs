@@ -7,7 +7,7 @@ use mizar_core::frame::Slice;
 use mizar_core::reason::Reason;
 use mizar_core::verdict::{Agent, Changes, Transit, Via};
 use mizar_core::{agent, apply, transit};
-use mizar_tables::Native;
+use mizar_tables::{Entries, Native};
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Ipv4, Vni, ethernet, ipv4};
 use topologies::provision::{DirectPath, Host};
@@ -109,6 +109,11 @@ impl Judge {
     /// The core with these tables.
     pub fn new(tables: Native) -> Self {
         Self { tables }
+    }
+
+    /// Takes these tables; what was learned stays.
+    pub fn update(&mut self, entries: &Entries) {
+        self.tables.update(entries);
     }
 
     /// The network that the endpoint at a port belongs to; 0 if there is none.

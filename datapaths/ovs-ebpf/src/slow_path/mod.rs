@@ -16,7 +16,7 @@ use netdev::Tid;
 use ovs_adapter::settings::IDLE;
 use std::path::PathBuf;
 use std::time::Duration;
-use topologies::provision::DirectPath;
+use topologies::provision::{DirectPath, Provision};
 
 /// After how long a packet of a flow comes here again, at the earliest: well before the flow is taken for idle, and rules
 /// that were learned expire.
@@ -42,6 +42,12 @@ pub trait SlowPath: Send {
     /// # Errors
     /// Where it is gone.
     fn direct_paths(&mut self) -> Result<Vec<DirectPath>, Error>;
+
+    /// Takes these tables; see [`datapath_api::Running::update`].
+    ///
+    /// # Errors
+    /// Where there is no room for them, or it is gone.
+    fn update(&mut self, provision: &Provision) -> Result<(), Error>;
 
     /// Sees to it that flows are those that there should be by now; where packets may have taught something, that it holds
     /// for the next one.

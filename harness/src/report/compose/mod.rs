@@ -3,6 +3,7 @@
 mod about;
 mod answer;
 mod cells;
+pub(super) mod events;
 mod hops;
 mod inside;
 mod scenario;

@@ -6,7 +6,7 @@ use crate::report::figures::{Cell, Check, Figures, Group, ScenarioFigures};
 use crate::report::plots::{GroupPictures, Picture};
 use crate::report::{text, units};
 
-use super::{cells, hops, inside};
+use super::{cells, events, hops, inside};
 
 /// Adds everything about `group`.
 pub(super) fn add_group<'a>(
@@ -82,8 +82,11 @@ fn add<'a>(
         out.push(Block::Paragraph(plain("Nothing was measured here.")));
         return;
     }
-    let (overlay, pictures): (Vec<_>, Vec<_>) = pictures
+    let (strips, pictures): (Vec<_>, Vec<_>) = pictures
         .iter()
+        .partition(|picture| picture.file.starts_with("event-"));
+    let (overlay, pictures): (Vec<_>, Vec<_>) = pictures
+        .into_iter()
         .partition(|picture| picture.file.starts_with("overlay-"));
     out.extend(overlay.into_iter().map(Block::Figure));
     out.push(Block::Paragraph(vec![
@@ -106,6 +109,8 @@ fn add<'a>(
             "Frames go from endpoint to endpoint. All droplets share the datapath's processor here, so that a rate is that of all together; the time of a droplet is that of its own threads, which share the processor's caches with all others. What enters by an endpoint port was brought by no underlay.",
         )));
     }
+    events::add(out, scenario);
+    out.extend(strips.into_iter().map(Block::Figure));
     differences(out, scenario);
     out.extend(refused(scenario).map(Block::Table));
     let (loss, latency): (Vec<_>, Vec<_>) = pictures

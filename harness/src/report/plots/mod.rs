@@ -3,6 +3,7 @@
 mod axes;
 mod bars;
 mod canvas;
+mod events;
 pub(super) mod flow_setup;
 mod latency;
 mod legend;
@@ -10,6 +11,7 @@ mod loss;
 mod overlay;
 mod palette;
 
+use super::events::of as figures_of_events;
 use super::figures::{Cell, Figures, Group, ScenarioFigures};
 use super::{text, units};
 use crate::record::{PortType, Rate};
@@ -330,6 +332,7 @@ fn of_scenario(
             svg,
         });
     }
+    pictures.extend(of_events(ports, scenario, caution, &slug, &name)?);
     let series: Vec<_> = scenario
         .cells
         .iter()
@@ -394,6 +397,54 @@ fn of_scenario(
         svg,
     }));
     Ok(pictures)
+}
+
+/// Delivery through each event of a scenario; of several trials the first one.
+fn of_events<'a>(
+    ports: PortType,
+    scenario: &ScenarioFigures<'a>,
+    caution: &str,
+    slug: &str,
+    name: &dyn Fn(&Cell<'a>) -> String,
+) -> Result<Vec<Picture>, PlotError> {
+    let mut by_event: Vec<(&str, Vec<events::Strip<'_>>)> = Vec::new();
+    for cell in &scenario.cells {
+        for event in figures_of_events(cell) {
+            let Some(record) = event.records.first() else {
+                continue;
+            };
+            let strip = events::Strip {
+                name: name(cell),
+                record,
+            };
+            match by_event
+                .iter_mut()
+                .find(|(known, _)| *known == event.description)
+            {
+                Some((_, strips)) => strips.push(strip),
+                None => by_event.push((event.description, vec![strip])),
+            }
+        }
+    }
+    let draw = |(number, (description, strips)): (usize, (&str, Vec<events::Strip<'_>>))| {
+        let file = format!("event-{ports}-{slug}-{}", number + 1);
+        let title = format!("{}: {description}", scenario.id);
+        let told = format!("{title}: which frames were delivered, by when they were due.");
+        let heading = Heading {
+            title: &title,
+            caution,
+            description: &told,
+        };
+        let svg = events::draw(&strips, &heading).map_err(named(&file))?;
+        Ok(Picture {
+            file,
+            title,
+            description: told,
+            caption: "A strip for each datapath: pale where all frames were delivered, dark red where none was. Solid line: the event; dotted line: the control plane has done all it does. Of several trials the first.".to_owned(),
+            svg,
+        })
+    };
+    by_event.into_iter().enumerate().map(draw).collect()
 }
 
 /// Loss ratios the goals of a scenario allow, each once.

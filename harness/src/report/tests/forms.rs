@@ -230,6 +230,7 @@ fn names_are_whole_in_the_terminal_and_figures_keep_their_columns() {
             let (Record::Result(crate::record::ResultRecord { datapath, .. })
             | Record::Trial(crate::record::TrialRecord { datapath, .. })
             | Record::Failure(Failure { datapath, .. })
+            | Record::Event(crate::record::EventRecord { datapath, .. })
             | Record::Verification(crate::record::Verification { datapath, .. })) = record;
             if datapath == "kernel-xdp" {
                 *datapath = name.to_owned();
@@ -349,6 +350,7 @@ fn many_scenarios_make_several_pictures() {
             let (Record::Result(crate::record::ResultRecord { scenario, .. })
             | Record::Trial(crate::record::TrialRecord { scenario, .. })
             | Record::Failure(Failure { scenario, .. })
+            | Record::Event(crate::record::EventRecord { scenario, .. })
             | Record::Verification(crate::record::Verification { scenario, .. })) = &mut record;
             scenario.push_str(&format!("/{copy}"));
             folder.records.push(record);

@@ -41,6 +41,7 @@ fn overlay() -> RunFolder {
             Record::Trial(it) => &mut it.scenario,
             Record::Result(it) => &mut it.scenario,
             Record::Failure(it) => &mut it.scenario,
+            Record::Event(it) => &mut it.scenario,
         };
         let Some(number) = SCENARIOS.iter().take(2).position(|id| id == scenario) else {
             continue;

@@ -31,6 +31,11 @@ fn run() -> RunFolder {
                 evil(&mut it.scenario);
                 it.rates[0].irregular = Some(HOSTILE.to_owned());
             }
+            Record::Event(it) => {
+                evil(&mut it.datapath);
+                evil(&mut it.scenario);
+                evil(&mut it.description);
+            }
             Record::Failure(Failure {
                 datapath,
                 scenario,

@@ -1,5 +1,6 @@
 //! Tests of the report on runs that never took place.
 
+mod events;
 mod figures;
 mod fixture;
 mod folder;

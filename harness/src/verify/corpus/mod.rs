@@ -32,6 +32,20 @@ pub struct Case {
     pub frame: Vec<u8>,
 }
 
+/// Frames of a topology's flows that nothing is wrong with, in the forms that flows come in.
+pub fn sound(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for direction in topology.traffic() {
+        all_flows(&mut cases, &direction, flows);
+        for way in ways(topology, here, &direction) {
+            for index in 0..way.flows(flows) {
+                way.varied_flow(&mut cases, index);
+            }
+        }
+    }
+    cases
+}
+
 /// The frames for a topology with this droplet under test.
 pub fn corpus(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
     let mut cases = Vec::new();

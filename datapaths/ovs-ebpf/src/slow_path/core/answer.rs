@@ -12,7 +12,7 @@ use foldhash::{HashMap, HashMapExt};
 use megaflow::Key;
 use megaflow::map::{At, Upcall};
 use mizar_core::reason::Reason;
-use mizar_tables::Native;
+use mizar_tables::{Entries, Native};
 use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Be16, Ipv4, Vni};
 use netdev::PacketSocket;
@@ -102,6 +102,19 @@ impl Answerer {
             .map(|(reason, count)| (reason.to_owned(), count))
             .collect();
         counters
+    }
+
+    /// Takes these tables. What was learned stays, and all flows go: they follow from the old ones.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn update(&mut self, entries: &Entries) -> Result<(), Error> {
+        self.judge.update(entries);
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        for at in self.by_destination.drain().flat_map(|(_, flows)| flows) {
+            flows.delete_at(at).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// The direct paths, in no order.

@@ -127,6 +127,12 @@ impl SlowPath for Core {
         Ok(self.answerer().direct_paths())
     }
 
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        let entries = Entries::encode(provision);
+        let entries = entries.map_err(|error| Error::Capacity(error.to_string()))?;
+        self.answerer().update(&entries)
+    }
+
     fn settle(&mut self, _: bool) -> Result<(), Error> {
         // What a packet taught holds once it is answered.
         self.check()

@@ -222,6 +222,15 @@ impl SlowPath for Switch {
         Ok(self.behind.direct_paths()?)
     }
 
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        self.behind.update(provision)?;
+        match &self.mirror {
+            // They are told of changed rules.
+            Looks::Ever(_) => Ok(()),
+            Looks::Asked(_) => self.settle(true),
+        }
+    }
+
     fn settle(&mut self, is_taught: bool) -> Result<(), Error> {
         if is_taught {
             // What a packet taught changes what becomes of flows that are cached; the switch sees to that in the background.

@@ -1,0 +1,124 @@
+//! Tables of events: what packets suffered when endpoints moved, were deleted, or lost their host.
+
+use crate::record::{EventKind, EventRecord};
+use crate::report::document::{Block, Row, Table, plain};
+use crate::report::events::{self, EventFigure, Spread};
+use crate::report::figures::{Cell, ScenarioFigures};
+use crate::report::units;
+
+use super::cells;
+
+/// A table for each event of the scenario, and how to read them.
+pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
+    let of_cells: Vec<(&Cell<'_>, Vec<EventFigure<'_>>)> = scenario
+        .cells
+        .iter()
+        .map(|cell| (cell, events::of(cell)))
+        .collect();
+    let mut known: Vec<(&str, EventKind)> = Vec::new();
+    for event in of_cells.iter().flat_map(|(_, events)| events) {
+        if !known.contains(&(event.description, event.kind)) {
+            known.push((event.description, event.kind));
+        }
+    }
+    if known.is_empty() {
+        return;
+    }
+    for (description, kind) in known {
+        let last = match kind {
+            EventKind::Deletion => "#Delivered after it",
+            EventKind::Migration | EventKind::Failure => "#All delivered again after, ms",
+        };
+        let mut table = Table::new(
+            format!("{}: {description}", scenario.id),
+            &[
+                "Datapath",
+                "#Frames per second",
+                last,
+                "#Frames lost from then on",
+                "#Lost before",
+                "#Control plane took, ms",
+                "#Underlay packets per frame before",
+                "#from then on",
+            ],
+        );
+        for (cell, events) in &of_cells {
+            let of_this = |it: &&EventFigure<'_>| it.description == description && it.kind == kind;
+            if let Some(event) = events.iter().find(of_this) {
+                table.rows.push(row(cell, event));
+            }
+        }
+        out.push(Block::Table(table));
+    }
+    out.push(Block::Paragraph(plain(
+        "One trial at a constant load lasts through each event; frames are counted by the millisecond in which they were due. The control plane gives droplets their new tables one after the other, new hosts first and old ones last; the time that it took is that of the datapaths taking them. When a host fails, its uplink goes dead, and the control plane notices 200 ms later. Frames flow in one direction alone, so that nobody learns anew by an answer: a sender that knows a direct path keeps to it. Where that leads to a host that knows the endpoint no more, packets come back by a divider or bouncer, or go in circles until their time to live ends: see the packets on the underlay. An event before which frames were lost was watched again, up to three times in all. With several trials: median [least, most].",
+    )));
+}
+
+fn row(cell: &Cell<'_>, event: &EventFigure<'_>) -> Row {
+    let whole = |figure: fn(&EventRecord) -> u64| {
+        let spread = event.spread(|record| Some(figure(record) as f64));
+        text(spread, event.records.len(), 0)
+    };
+    let decimal = |figure: &dyn Fn(&EventRecord) -> f64, decimals| {
+        let spread = event.spread(|record| Some(figure(record)));
+        text(spread, event.records.len(), decimals)
+    };
+    let outcome = match event.kind {
+        EventKind::Deletion => whole(EventRecord::arrived_late),
+        EventKind::Migration | EventKind::Failure => healed(event),
+    };
+    let figure = |text: String| cells::figure(cell, text);
+    Row {
+        cells: vec![
+            plain(cell.datapath),
+            figure(decimal(&|record| record.load, 0)),
+            figure(outcome),
+            figure(whole(EventRecord::lost_after)),
+            figure(whole(EventRecord::lost_before)),
+            figure(decimal(&control_plane, 1)),
+            figure(decimal(&|record| record.packets_a_frame()[0], 2)),
+            figure(decimal(&|record| record.packets_a_frame()[1], 2)),
+        ],
+        doubtful: cell.doubt().is_some(),
+    }
+}
+
+/// After how long all was delivered again, or how long it was waited for.
+pub(in crate::report) fn healed(event: &EventFigure<'_>) -> String {
+    let trials = event.records.len();
+    match event.spread(EventRecord::healed_after_ms) {
+        Some(spread) => text(Some(spread), trials, 0),
+        None => {
+            let healed = event.records.iter().filter(|record| record.is_healed());
+            let watched = event.spread(|record| Some(record.watched_ms()));
+            let watched = watched.map_or(0.0, |spread| spread.least);
+            let never = format!("not in {}", units::fixed(watched, 0));
+            match healed.count() {
+                0 => never,
+                some => format!("{never} in {} of {trials}", trials - some),
+            }
+        }
+    }
+}
+
+/// Milliseconds that the droplets took to take their new tables.
+fn control_plane(record: &EventRecord) -> f64 {
+    record.steps.iter().map(|step| step.took_ms).sum()
+}
+
+fn text(spread: Option<Spread>, trials: usize, decimals: usize) -> String {
+    let Some(spread) = spread else {
+        return units::NONE.to_owned();
+    };
+    let figure = |value| units::fixed(value, decimals);
+    if trials < 2 {
+        return figure(spread.median);
+    }
+    format!(
+        "{} [{}, {}]",
+        figure(spread.median),
+        figure(spread.least),
+        figure(spread.most)
+    )
+}

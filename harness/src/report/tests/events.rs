@@ -1,0 +1,116 @@
+//! Figures of events, from records made by hand.
+
+use super::fixture::{self, SCENARIOS};
+use super::written;
+use crate::record::{EventKind, EventRecord, EventStep, Record};
+use crate::report::{RunFolder, summary_json, terminal_table};
+
+/// 400 rounds of ten frames. The event comes in the hundredth, and these rounds lose as many frames.
+fn record(kind: EventKind, lost: &[(std::ops::Range<usize>, u32)]) -> EventRecord {
+    let mut received = vec![10; 400];
+    for (rounds, frames) in lost {
+        received[rounds.clone()]
+            .iter_mut()
+            .for_each(|it| *it -= frames);
+    }
+    EventRecord {
+        datapath: "kernel-xdp".to_owned(),
+        scenario: SCENARIOS[0].to_owned(),
+        event: kind,
+        description: format!("{kind} of something"),
+        load: 10_000.0,
+        frames_a_round: 10,
+        round_ms: 1.0,
+        at_ms: 100.5,
+        done_ms: 120.5,
+        steps: vec![EventStep {
+            what: "right has its new tables".to_owned(),
+            at_ms: 100.5,
+            took_ms: 20.0,
+        }],
+        received,
+        duplicates: 0,
+        corrupted: 0,
+        foreign: 0,
+        crossed_before: 1_000,
+        crossed_after: 6_000,
+    }
+}
+
+fn with(records: Vec<EventRecord>) -> RunFolder {
+    let mut folder = fixture::run();
+    folder
+        .records
+        .extend(records.into_iter().map(Record::Event));
+    folder
+}
+
+#[test]
+fn loss_counts_by_when_frames_were_due() {
+    let gap = record(
+        EventKind::Migration,
+        &[(50..51, 3), (110..130, 10), (130..131, 1)],
+    );
+    assert_eq!(gap.lost_before(), 3);
+    assert_eq!(gap.lost_after(), 201);
+    assert_eq!(gap.healed_after_ms(), Some(30.5));
+    assert_eq!(gap.packets_a_frame(), [1.0, 2.0]);
+    let none = record(EventKind::Migration, &[]);
+    assert_eq!(none.healed_after_ms(), Some(0.0));
+    let never = record(EventKind::Failure, &[(110..399, 10)]);
+    assert_eq!(never.healed_after_ms(), None);
+    assert_eq!(never.watched_ms(), 299.5);
+    let deleted = record(EventKind::Deletion, &[(125..400, 10)]);
+    // Rounds 121 to 124 were due after it was over.
+    assert_eq!(deleted.arrived_late(), 40);
+}
+
+#[test]
+fn records_that_make_no_sense_are_told_without_a_panic() {
+    let mut odd = record(EventKind::Migration, &[]);
+    odd.received.clear();
+    odd.round_ms = 0.0;
+    odd.at_ms = 1e300;
+    assert_eq!((odd.lost_before(), odd.lost_after()), (0, 0));
+    assert_eq!(odd.healed_after_ms(), None);
+    let (html, ..) = written(&with(vec![odd]));
+    assert!(html.contains("migration of something"), "{html}");
+}
+
+#[test]
+fn every_form_of_the_report_tells_events() {
+    let migration = |to| record(EventKind::Migration, &[(110..to, 10)]);
+    let folder = with(vec![
+        migration(120),
+        migration(140),
+        migration(130),
+        record(EventKind::Failure, &[(110..400, 10)]),
+        record(EventKind::Deletion, &[(122..400, 10)]),
+    ]);
+    let (html, markdown, plots) = written(&folder);
+    for document in [&html, &markdown] {
+        // 110 to 130 from 100.5 on: the median, the least and the most.
+        let figure = document.replace('\\', "");
+        assert!(figure.contains("30 [20, 40]"), "{document}");
+        assert!(document.contains("not in 300"), "{document}");
+        assert!(document.contains("deletion of something"));
+    }
+    let strips = plots.iter().filter(|svg| svg.contains("of something"));
+    assert_eq!(strips.count(), 3);
+    let terminal = terminal_table(&folder);
+    assert!(
+        terminal.contains("migration: all delivered again after 30 [20, 40] ms"),
+        "{terminal}"
+    );
+    assert!(
+        terminal.contains("deletion: 10 frames delivered after it"),
+        "{terminal}"
+    );
+    assert!(
+        terminal
+            .lines()
+            .all(|line| crate::report::text::width(line) <= 100)
+    );
+    let json = summary_json(&folder).to_string();
+    assert!(json.contains("\"healed_after_ms\":null"), "{json}");
+}

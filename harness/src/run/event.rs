@@ -1,0 +1,217 @@
+//! What packets suffer while something happens to an overlay: endpoints move, are deleted, or lose their host.
+//!
+//! One trial at a constant load lasts through the event. Every frame that arrives is counted for the millisecond in which
+//! it was due, so that the loss is known millisecond by millisecond, whenever what came late came. The event itself is what
+//! a control plane does: droplets get their new tables one after the other, the new host first and the old one last. Where
+//! a host fails, its uplink goes dead, and the control plane notices [`NOTICE`] later.
+
+use super::deploy::Error;
+use crate::environment::Placement;
+use crate::lab::OverlayLab;
+use crate::overlay::Overlay;
+use crate::record::{EventRecord, EventStep};
+use crate::search::Pps;
+use crate::tester::{Offer, Tester, VethTester, Watch, Workload};
+use datapath_api::{Datapath, Running};
+use polling_tester::now;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+use topologies::provision::Provision;
+use topologies::topology::{Event, Topology};
+use workload::ROUNDS;
+
+/// After how long a control plane notices that a host is dead: the shortest detection time that is in common use, three
+/// times the 50 ms of BFD (RFC 5880 section 6.8.4), and a little to act on it.
+const NOTICE: Duration = Duration::from_millis(200);
+/// The highest load: what every datapath carries with room to spare, so that loss is the event's.
+const MOST: f64 = 10_000.0;
+/// The lowest: a frame a millisecond.
+const LEAST: f64 = 1_000.0;
+/// Of a datapath that carries little, this share of what it carries.
+const SHARE: f64 = 0.25;
+/// How long all flows run before, so that whoever learns or caches has done it.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// How long a trial may take until it begins.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a trial lasts at the most.
+pub const LONGEST: Duration = Duration::from_millis(ROUNDS as u64);
+
+/// An event to be watched.
+pub struct Watched<'a> {
+    /// The overlay before it.
+    pub topology: &'a Topology,
+    /// What happens.
+    pub event: &'a Event,
+    /// Frames that are sent.
+    pub workload: &'a Workload,
+    /// For how long.
+    pub duration: Duration,
+    /// What the datapath carries, if that is known.
+    pub carries: Option<f64>,
+}
+
+impl Watched<'_> {
+    /// Frames per second: a whole number of frames a millisecond.
+    fn load(&self) -> f64 {
+        let room = self.carries.map_or(LEAST, |carries| carries * SHARE);
+        (room.clamp(LEAST, MOST) / LEAST).floor() * LEAST
+    }
+
+    /// Deploys droplets, and watches what the event does to them.
+    ///
+    /// # Errors
+    /// Where something cannot be deployed, or a droplet refuses its new tables.
+    pub fn of(
+        &self,
+        datapath: &dyn Datapath,
+        scenario: &str,
+        placement: Placement,
+    ) -> Result<EventRecord, Error> {
+        let after = self.topology.after(self.event);
+        let mut workload = self.workload.clone();
+        workload.also_arrives(&after.traffic());
+        let lab = OverlayLab::of(self.topology)?;
+        let mut tester = VethTester::new(lab.tester(), &workload, false, placement.tester_cpus())?;
+        let mut overlay = Overlay::install(datapath, self.topology, &lab, placement)?;
+        let load = self.load();
+        let rate =
+            Pps::new(load).map_err(|error| crate::tester::Error::Workload(error.to_string()))?;
+        let mut offer = Offer {
+            load: rate,
+            duration: WARM_UP,
+            first_entry: 0,
+            watch: Watch::Counts,
+        };
+        tester.offer(&offer)?;
+        let crossed_at_first = overlay.crossed()?.total();
+        offer.duration = self.duration.min(LONGEST);
+        let per_round = (load / 1_000.0) as u32;
+        offer.watch = Watch::Series { round: per_round };
+        let lead = offer.duration / 4;
+        let (tell, start) = channel();
+        tester.tell_start(tell);
+        let (happened, report) = std::thread::scope(|scope| {
+            let overlay = &mut overlay;
+            let happens = scope.spawn(move || {
+                let late =
+                    |_| datapath_api::Error::failed("waiting for a trial", "it did not begin");
+                let start = start.recv_timeout(PATIENCE).map_err(late)?;
+                let due = start + lead.as_nanos() as u64;
+                std::thread::sleep(Duration::from_nanos(due.saturating_sub(now())));
+                self.happens(overlay, &after)
+            });
+            let report = tester.offer(&offer);
+            (happens.join(), report)
+        });
+        let panicked = || datapath_api::Error::failed("carrying out an event", "it panicked");
+        let happened = happened.map_err(|_| panicked())??;
+        let report = report?;
+        let crossed_at_last = overlay.crossed()?.total();
+        overlay.check()?;
+        let milliseconds = |at: u64| at.saturating_sub(report.began) as f64 / 1e6;
+        let step = |step: Step| EventStep {
+            what: step.what,
+            at_ms: milliseconds(step.began),
+            took_ms: step.ended.saturating_sub(step.began) as f64 / 1e6,
+        };
+        let rounds = offer.duration.as_millis() as usize;
+        Ok(EventRecord {
+            datapath: datapath.name().to_owned(),
+            scenario: scenario.to_owned(),
+            event: self.event.kind,
+            description: self.topology.describe(self.event),
+            load,
+            frames_a_round: per_round,
+            round_ms: 1.0,
+            at_ms: milliseconds(happened.began),
+            done_ms: milliseconds(happened.ended),
+            steps: happened.steps.into_iter().map(step).collect(),
+            received: report
+                .direct
+                .into_iter()
+                .take(rounds)
+                .map(|it| it as u32)
+                .collect(),
+            duplicates: report.arrived.duplicates,
+            corrupted: report.arrived.corrupted,
+            foreign: report.arrived.foreign,
+            crossed_before: happened.crossed.saturating_sub(crossed_at_first),
+            crossed_after: crossed_at_last.saturating_sub(happened.crossed),
+        })
+    }
+
+    /// Makes it happen.
+    fn happens(&self, overlay: &mut Overlay, after: &Topology) -> Result<Happened, Error> {
+        let changes = self.changes(after);
+        let crossed = overlay.crossed()?.total();
+        let began = now();
+        let mut steps = Vec::new();
+        if let Some(dead) = self.event.fails {
+            overlay.cut_off(dead)?;
+            steps.push(Step {
+                what: format!("{} goes dead", self.topology.droplets()[dead].name),
+                began,
+                ended: now(),
+            });
+            std::thread::sleep(NOTICE);
+        }
+        for (droplet, provision) in changes {
+            let began = now();
+            overlay.update_droplet(droplet, &provision)?;
+            steps.push(Step {
+                what: format!(
+                    "{} has its new tables",
+                    self.topology.droplets()[droplet].name
+                ),
+                began,
+                ended: now(),
+            });
+        }
+        Ok(Happened {
+            began,
+            ended: now(),
+            steps,
+            crossed,
+        })
+    }
+
+    /// New tables of droplets that get some: those that host more first, those that host less last, and one that is dead
+    /// none.
+    fn changes(&self, after: &Topology) -> Vec<(usize, Provision)> {
+        let hosted = |tables: &Provision| {
+            let endpoints = tables.endpoints.iter();
+            endpoints.filter(|endpoint| endpoint.port.is_some()).count() as i64
+        };
+        let droplets = self.topology.droplets().iter().enumerate();
+        let changes = droplets.filter_map(|(number, droplet)| {
+            let (old, new) = (self.topology.provision(droplet), after.provision(droplet));
+            let gains = hosted(&new) - hosted(&old);
+            let is_other = old
+                != Provision {
+                    direct_paths: old.direct_paths.clone(),
+                    ..new.clone()
+                };
+            (is_other && self.event.fails != Some(number)).then_some((gains, number, new))
+        });
+        let mut changes: Vec<_> = changes.collect();
+        changes.sort_by_key(|(gains, number, _)| (-gains, *number));
+        changes
+            .into_iter()
+            .map(|(_, number, new)| (number, new))
+            .collect()
+    }
+}
+
+struct Step {
+    what: String,
+    began: u64,
+    ended: u64,
+}
+
+struct Happened {
+    began: u64,
+    ended: u64,
+    steps: Vec<Step>,
+    /// Packets that had crossed the underlay when it began.
+    crossed: u64,
+}
