@@ -3,13 +3,16 @@
 //! No device in it has a name outside this process, so that the kernel takes it down however the process
 //! ends. Sockets lie in a folder that the next process removes if this one could not.
 
-use datapath_api::{DropletPorts, PORT_MTU, VethPorts, VhostUserPorts};
-use netdev::{Interface, Namespace, create_veth, scratch_folder};
+use crate::remote::{self, Meeting, Place};
+use datapath_api::{
+    Datapath, DropletPorts, Error as DatapathError, PORT_MTU, Running, VethPorts, VhostUserPorts,
+};
+use netdev::{Cpu, Interface, Namespace, create_veth, scratch_folder};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
-use topologies::provision::{EndpointPort, Port};
+use topologies::provision::{EndpointPort, Port, Provision};
 use topologies::topology::Topology;
 
 /// The tester's ends of veth ports.
@@ -91,58 +94,94 @@ impl VethLab {
 #[derive(Debug)]
 pub struct OverlayLab {
     droplets: Vec<VethPorts>,
+    /// Where the droplets are elsewhere, as many.
+    places: Vec<Arc<Place>>,
     wire: Vec<Interface>,
     tester: TesterEnds,
 }
 
+/// Why there is no such lab.
+#[derive(Debug, thiserror::Error)]
+pub enum OverlayLabError {
+    /// The kernel refuses.
+    #[error(transparent)]
+    Device(#[from] netdev::Error),
+    /// A droplet that shall be elsewhere is not.
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
+}
+
 impl OverlayLab {
-    /// For the droplets of `topology`.
+    /// For the droplets of `topology`, here.
     ///
     /// # Errors
     /// Where the kernel refuses.
-    pub fn of(topology: &Topology) -> Result<Self, netdev::Error> {
-        let mut endpoint_ports = vec![0; topology.droplets().len()];
+    pub fn of(topology: &Topology) -> Result<Self, OverlayLabError> {
+        Self::with(topology, None)
+    }
+
+    /// For the droplets of `topology`, which are those of `meeting`, if there is one.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, or a droplet is gone.
+    pub fn with(topology: &Topology, meeting: Option<&Meeting>) -> Result<Self, OverlayLabError> {
+        let mut endpoint_ports = vec![0_u16; topology.droplets().len()];
         for (droplet, _) in topology.endpoint_ports() {
             endpoint_ports[droplet] += 1;
         }
-        Self::new(&endpoint_ports)
-    }
-
-    /// As many droplets as `endpoint_ports` has items, each with so many endpoint ports.
-    ///
-    /// # Errors
-    /// Where the kernel refuses.
-    fn new(endpoint_ports: &[u16]) -> Result<Self, netdev::Error> {
         let middle = Arc::new(Namespace::new()?);
-        let mut tester = TesterEnds::new()?;
-        let (mut droplets, mut wire) = (Vec::new(), Vec::new());
-        let mut number = 0;
-        for ports in endpoint_ports {
-            let namespace = Arc::new(Namespace::new()?);
+        let mut lab = Self {
+            droplets: Vec::new(),
+            places: Vec::new(),
+            wire: Vec::new(),
+            tester: TesterEnds::new()?,
+        };
+        let mut numbers = 0..;
+        for (droplet, ports) in topology.droplets().iter().zip(endpoint_ports) {
+            let namespace = match meeting {
+                Some(meeting) => {
+                    let place = meeting.place(&droplet.name)?;
+                    let namespace = Arc::clone(place.namespace());
+                    lab.places.push(place);
+                    namespace
+                }
+                None => Arc::new(Namespace::new()?),
+            };
             let [uplink, far] = pair([&namespace, &middle])?;
-            wire.push(far);
-            let mut endpoints = Vec::new();
-            for _ in 0..*ports {
+            lab.wire.push(far);
+            let ports = numbers.by_ref().take(ports.into()).map(|number| {
                 let port = Port::Endpoint(EndpointPort(number));
-                endpoints.push(tester.pair(port, &namespace)?);
-                number += 1;
-            }
-            droplets.push(VethPorts {
+                lab.tester.pair(port, &namespace)
+            });
+            let endpoints = ports.collect::<Result<_, _>>()?;
+            lab.droplets.push(VethPorts {
                 namespace,
                 uplink,
                 endpoints,
             });
         }
-        Ok(Self {
-            droplets,
-            wire,
-            tester,
-        })
+        Ok(lab)
     }
 
-    /// Each droplet's ports.
-    pub fn droplets(&self) -> &[VethPorts] {
-        &self.droplets
+    /// Installs a datapath at the droplet of this number, on its ports, wherever it is.
+    ///
+    /// # Errors
+    /// See [`Datapath::install`].
+    pub fn install(
+        &self,
+        number: usize,
+        datapath: &dyn Datapath,
+        provision: &Provision,
+        cpu: Cpu,
+    ) -> Result<Box<dyn Running>, DatapathError> {
+        let Some(ports) = self.droplets.get(number) else {
+            let reason = format!("there is no droplet {number}");
+            return Err(DatapathError::failed("installing a droplet", reason));
+        };
+        match self.places.get(number) {
+            Some(place) => place.install(datapath, ports, provision, cpu),
+            None => datapath.install(DropletPorts::Veth(ports.clone()), provision, cpu),
+        }
     }
 
     /// The other ends of the droplets' uplinks, in the same order.

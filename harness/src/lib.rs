@@ -9,6 +9,7 @@ pub mod overlay;
 pub mod profile;
 pub mod record;
 pub mod registry;
+pub mod remote;
 pub mod report;
 pub mod run;
 pub mod search;

@@ -64,8 +64,23 @@ pub struct Environment {
     pub clock_source: String,
     /// What reading the clock costs, median.
     pub clock_cost_ns: f64,
+    /// The container that the tester ran in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The droplets of overlays that ran elsewhere than the tester, as in containers of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub droplets: Vec<DropletHome>,
     /// Other facts worth knowing: mitigations, governor, load.
     pub notes: Vec<String>,
+}
+
+/// Where a droplet ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropletHome {
+    /// Its name.
+    pub droplet: String,
+    /// The container, if it was one.
+    pub container: Option<String>,
 }
 
 /// A datapath of the run.

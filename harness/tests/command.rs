@@ -56,6 +56,15 @@ fn wrong_inputs_are_explained() {
             "/nonexistent.json",
         ),
         (&["report", "/nonexistent"], "/nonexistent"),
+        (
+            &["per-datapath", "--topology", "encap", "--droplets", "/tmp"],
+            "encap: not with --droplets, since one droplet is under test there",
+        ),
+        (
+            &["droplet", "--name", "left", "--meeting", "/nonexistent"],
+            "expected a folder that the tester and all droplets have",
+        ),
+        (&["compose", "encap"], "one droplet under test"),
     ] {
         let output = bench(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

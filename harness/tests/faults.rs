@@ -270,6 +270,7 @@ fn fails_and_the_run_goes_on(
         seed: 1,
         measure_anyway: false,
         command: Vec::new(),
+        meeting: None,
     };
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run");

@@ -68,7 +68,7 @@ fn carry(name: &str, topology: &str) -> Result<(), Failed> {
         built_in => catalogue::find(built_in, parameters)?,
     };
     let datapath = datapath(name)?;
-    let report = verify::overlay::check(datapath.as_ref(), &topology, FLOWS);
+    let report = verify::overlay::check(datapath.as_ref(), &topology, FLOWS, None);
     // Each flow in several lengths, and the packets between droplets once in each state.
     let at_least = u64::from(FLOWS) * topology.direct_path_states().len() as u64;
     let Report { passed, .. } = report;
@@ -179,7 +179,7 @@ fn wrong() -> Result<(), Failed> {
         return Err(error.into());
     }
     let reference = self::datapath("reference")?;
-    let report = verify::overlay::check(reference.as_ref(), &topology, 1);
+    let report = verify::overlay::check(reference.as_ref(), &topology, 1, None);
     let skipped = report.skipped.first().ok_or("it was verified")?;
     if skipped.1 != "its ports are rings, and droplets are joined by veth" {
         return Err(skipped.1.clone().into());

@@ -24,11 +24,8 @@ impl Namespace {
                     if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
                         return Err(Error::last("making a network namespace"));
                     }
-                    for scope in ["all", "default"] {
-                        let path = format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6");
-                        // A kernel without IPv6 has no such file, and nothing to switch off.
-                        let _ = std::fs::write(path, "1");
-                    }
+                    // A kernel without IPv6 has no such files, and nothing to switch off.
+                    let _ = disable_ipv6();
                     File::open("/proc/thread-self/ns/net")
                         .map_err(|e| Error::io("opening the new network namespace", e))
                 })
@@ -36,6 +33,18 @@ impl Namespace {
         });
         let fd = made.map_err(|_| Error::Thread)??.into();
         Ok(Self { fd })
+    }
+
+    /// A namespace that a path leads to, as `/proc/PID/ns/net` does.
+    ///
+    /// # Errors
+    /// Where it leads to none, or may not be opened.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|e| {
+            let doing = format!("opening the network namespace {}", path.display());
+            Error::io(doing, e)
+        })?;
+        Ok(Self { fd: file.into() })
     }
 
     /// Runs `work` on a thread inside the namespace, and waits for it.
@@ -70,15 +79,36 @@ impl Namespace {
         work: impl FnOnce(&Path) -> Result<R, Error> + Send,
     ) -> Result<R, Error> {
         self.run(|| {
-            let sysfs = detached_sysfs().map_err(|e| Error::io("opening a sysfs", e))?;
+            let sysfs = detached(c"sysfs").map_err(|e| Error::io("opening a sysfs", e))?;
             let path = format!("/proc/self/fd/{}", sysfs.as_raw_fd());
             work(Path::new(&path))
         })?
     }
 }
 
-/// A sysfs of the calling thread's namespace, mounted nowhere: fsopen(2), fsmount(2), Linux 5.2.
-fn detached_sysfs() -> std::io::Result<OwnedFd> {
+/// Switches IPv6 off in the calling thread's namespace.
+fn disable_ipv6() -> std::io::Result<()> {
+    let disable = |proc: &str| {
+        ["all", "default"].into_iter().try_for_each(|scope| {
+            std::fs::write(
+                format!("{proc}/sys/net/ipv6/conf/{scope}/disable_ipv6"),
+                "1",
+            )
+        })
+    };
+    match disable("/proc") {
+        // In a container.
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+            let proc = detached(c"proc")?;
+            disable(&format!("/proc/self/fd/{}", proc.as_raw_fd()))
+        }
+        done => done,
+    }
+}
+
+/// A file system of the kernel's that shows the calling thread's namespaces, mounted nowhere: fsopen(2), fsmount(2), Linux
+/// 5.2.
+fn detached(kind: &std::ffi::CStr) -> std::io::Result<OwnedFd> {
     // `FSCONFIG_CMD_CREATE` of include/uapi/linux/mount.h.
     const CREATE: libc::c_uint = 6;
     let owned = |result: libc::c_long| {
@@ -91,7 +121,7 @@ fn detached_sysfs() -> std::io::Result<OwnedFd> {
     let none = std::ptr::null::<libc::c_char>();
     // SAFETY: a valid name, and null pointers where these calls take none.
     unsafe {
-        let context = owned(libc::syscall(libc::SYS_fsopen, c"sysfs".as_ptr(), 0))?;
+        let context = owned(libc::syscall(libc::SYS_fsopen, kind.as_ptr(), 0))?;
         let fd = context.as_raw_fd();
         if libc::syscall(libc::SYS_fsconfig, fd, CREATE, none, none, 0) < 0 {
             return Err(std::io::Error::last_os_error());

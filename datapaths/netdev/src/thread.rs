@@ -70,6 +70,11 @@ impl Tid {
         Self(unsafe { libc::gettid() })
     }
 
+    /// The thread that the kernel calls by this number, as another process said it.
+    pub fn of_number(number: i32) -> Self {
+        Self(number)
+    }
+
     /// The kernel's number of it.
     pub fn number(self) -> i32 {
         self.0

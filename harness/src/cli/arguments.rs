@@ -44,6 +44,13 @@ pub enum Command {
     Verify(Verify),
     /// Send frames of a topology through a datapath, and print the flows that it has then, as ovs-dpctl does.
     DumpFlows(DumpFlows),
+    /// Print a compose file that runs the droplets of a topology in containers, to be put beside docker/compose.yaml.
+    Compose {
+        /// The topology, by name or file: one from endpoint to endpoint.
+        topology: String,
+    },
+    /// Be a droplet of an overlay, for a tester with --droplets; as a container of a topology runs.
+    Droplet(Droplet),
     /// List datapaths and topologies.
     List,
     /// Say what this machine offers and lacks.
@@ -112,6 +119,19 @@ pub struct Measure {
     /// Measure what failed verification too, and mark every figure of it.
     #[arg(long)]
     pub measure_anyway: bool,
+    /// Have the droplets of overlays run elsewhere, as in containers: by the `bench droplet` that come to this folder.
+    #[arg(long, value_name = "DIR")]
+    pub droplets: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Droplet {
+    /// The droplet's name in the topology.
+    #[arg(long)]
+    pub name: String,
+    /// The folder where the tester is met, which is its --droplets.
+    #[arg(long, value_name = "DIR")]
+    pub meeting: PathBuf,
 }
 
 /// Which topologies.

@@ -7,6 +7,7 @@ use crate::record::Environment;
 use crate::registry;
 use datapath_api::Missing;
 use serde::Serialize;
+use std::process::Command;
 
 #[derive(Serialize)]
 struct Diagnosis {
@@ -20,6 +21,25 @@ struct Finding {
     name: &'static str,
     can_run: bool,
     missing: Vec<Missing>,
+}
+
+/// Said where frames on bridges go through rules for routing, which Docker sets so that most are lost. The bench has no
+/// bridge, but its user may.
+fn filtered_bridges() -> Option<String> {
+    let setting = std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables").ok()?;
+    let rules = Command::new("iptables").args(["-S", "FORWARD"]).output();
+    let drops = rules.is_ok_and(|rules| rules.stdout.starts_with(b"-P FORWARD DROP"));
+    let dropped = if drops {
+        ", and those are dropped that no rule lets through"
+    } else {
+        ""
+    };
+    (setting.trim() == "1").then(|| {
+        format!(
+            "bridges hand IPv4 packets to iptables (net.bridge.bridge-nf-call-iptables){dropped}: that is no underlay; \
+             the bench does not use one"
+        )
+    })
 }
 
 pub fn run(format: Format) -> anyhow::Result<Outcome> {
@@ -44,6 +64,7 @@ pub fn run(format: Format) -> anyhow::Result<Outcome> {
         advice
             .push("this program was built with runtime checks: its figures are too low".to_owned());
     }
+    advice.extend(filtered_bridges());
     let datapaths = registry::all()
         .iter()
         .map(|entry| {

@@ -5,6 +5,7 @@ use super::arguments::{DirectPathName, Format, Measure};
 use super::bar::Bar;
 use crate::overlay::{self, Overlay};
 use crate::record::Scenario;
+use crate::remote::{Meeting, PATIENCE};
 use crate::run::{self, Plan, Progress, Silent, Task, rfc3339};
 use crate::{registry, report};
 use anyhow::{Context, bail};
@@ -12,7 +13,7 @@ use datapath_api::Datapath;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use topologies::catalogue;
 use topologies::topology::{DirectPathState, Parameters, Topology, Transport};
@@ -34,7 +35,11 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     }
     leave_out(&datapaths, &scenarios, format)?;
     let folder = arguments.out.clone().unwrap_or_else(default_folder);
+    let interrupted = interrupted()?;
+    let meeting = arguments.droplets.as_deref();
+    let meeting = meeting.map(|folder| meet(folder, &scenarios, &interrupted));
     let plan = Plan {
+        meeting: meeting.transpose()?,
         profile: arguments.profile,
         datapaths,
         scenarios,
@@ -42,7 +47,6 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
         measure_anyway: arguments.measure_anyway,
         command: command(),
     };
-    let interrupted = interrupted()?;
     let bar = progress(format);
     let summary = run::run(&plan, &folder, bar.as_ref(), &interrupted)
         .with_context(|| format!("measuring into {}", folder.display()))?;
@@ -55,6 +59,30 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     } else {
         Outcome::Good
     })
+}
+
+/// Waits for the droplets of these overlays.
+fn meet(folder: &Path, tasks: &[Task], interrupted: &AtomicBool) -> anyhow::Result<Meeting> {
+    let mut names = Vec::new();
+    for Task { topology, .. } in tasks {
+        if topology.under_test().is_some() {
+            let why = "one droplet is under test there, and runs here";
+            let remedy = "name an overlay, such as --topology bounce";
+            bail!(
+                "{}: not with --droplets, since {why}; {remedy}",
+                topology.name()
+            );
+        }
+        let droplets = topology.droplets().iter().map(|droplet| &droplet.name);
+        names.extend(
+            droplets
+                .filter(|name| !names.contains(*name))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+    }
+    let is_interrupted = || interrupted.load(Ordering::Relaxed);
+    Ok(Meeting::open(folder, &names, PATIENCE, &is_interrupted)?)
 }
 
 /// Says which datapaths have no part in overlays; an error if nothing can be measured for that.

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod bar;
+mod compose;
 mod doctor;
 mod dump_flows;
 mod flow_setup;
@@ -13,7 +14,7 @@ mod measure;
 mod report;
 mod verify;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Droplet};
 use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -55,7 +56,10 @@ pub fn main() -> ExitCode {
         .init();
     if !matches!(
         arguments.command,
-        Command::PerDatapath(_) | Command::FlowSetup(_) | Command::DumpFlows(_)
+        Command::PerDatapath(_)
+            | Command::FlowSetup(_)
+            | Command::DumpFlows(_)
+            | Command::Droplet(_)
     ) {
         end_with_the_reader();
     }
@@ -65,6 +69,8 @@ pub fn main() -> ExitCode {
         Command::FlowSetup(arguments) => flow_setup::run(&arguments, format),
         Command::Verify(arguments) => verify::run(&arguments, format),
         Command::DumpFlows(arguments) => dump_flows::run(&arguments, format),
+        Command::Compose { topology } => compose::run(&topology),
+        Command::Droplet(arguments) => droplet(&arguments),
         Command::List => list::run(format),
         Command::Doctor => doctor::run(format),
         Command::Report { run } => report::run(&run, format),
@@ -81,6 +87,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// `bench droplet`, which goes on until it is killed.
+fn droplet(arguments: &Droplet) -> anyhow::Result<Outcome> {
+    let Droplet { name, meeting } = arguments;
+    eprintln!("droplet {name}: in {}, for a tester", meeting.display());
+    match crate::remote::serve(meeting, name)? {}
 }
 
 /// An error and its causes. Most errors name their cause themselves, since they are recorded as text, too; what was said

@@ -121,7 +121,7 @@ fn check(
         add(verify::oracle::check(datapath, topology, FLOWS));
         if topology.under_test().is_none() {
             add(verify::oracle::check_changes(datapath, topology));
-            add(verify::overlay::check(datapath, topology, FLOWS));
+            add(verify::overlay::check(datapath, topology, FLOWS, None));
         }
     }
     checked

@@ -39,7 +39,8 @@ impl Bench for Live<'_> {
         let workload = self.flows.workload(layout).map_err(|e| e.to_string())?;
         let deployed = match &self.subject {
             Subject::Datapath(datapath) => {
-                Deployed::datapath(*datapath, self.flows.topology(), &workload, self.placement)
+                let topology = self.flows.topology();
+                Deployed::datapath(*datapath, topology, &workload, self.placement, None)
             }
             Subject::NullForward(ports) => {
                 Deployed::null_forward(*ports, &workload, self.placement)

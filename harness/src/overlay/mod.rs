@@ -19,8 +19,7 @@ use crate::lab::OverlayLab;
 use crate::registry::{self, UnknownDatapath};
 use crate::tester;
 use datapath_api::{
-    Counters, Datapath, Difference, DropletPorts, Error as DatapathError, Outcome, PortType,
-    Running,
+    Counters, Datapath, Difference, Error as DatapathError, Outcome, PortType, Running,
 };
 use netdev::{CpuTime, Tid};
 use topologies::provision::{DirectPath, Port, Provision};
@@ -87,17 +86,16 @@ impl Overlay {
         // First, since a device takes redirected frames only once its peer has a program.
         let underlay = Underlay::join(&ends, placement.sinks)?;
         let mut droplets = Vec::new();
-        for (droplet, ports) in topology.droplets().iter().zip(lab.droplets()) {
+        for (number, droplet) in topology.droplets().iter().enumerate() {
             let other =
                 other_datapath(droplet.datapath.as_deref()).map_err(|source| Error::Unknown {
                     droplet: droplet.name.clone(),
                     source,
                 })?;
             let datapath = other.as_deref().unwrap_or(datapath);
-            let ports = DropletPorts::Veth(ports.clone());
             let provision = topology.provision(droplet);
-            let running = datapath
-                .install(ports, &provision, placement.datapath)
+            let running = lab
+                .install(number, datapath, &provision, placement.datapath)
                 .map_err(|source| Error::Droplet {
                     droplet: droplet.name.clone(),
                     datapath: datapath.name(),

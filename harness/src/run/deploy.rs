@@ -1,9 +1,10 @@
 //! A datapath on ports with a tester at their other ends.
 
 use crate::environment::{Placement, steal};
-use crate::lab::{OverlayLab, VethLab, VhostUserLab};
+use crate::lab::{OverlayLab, OverlayLabError, VethLab, VhostUserLab};
 use crate::overlay::{self, Overlay};
 use crate::record::{Hop, Purpose, TrialRecord};
+use crate::remote::Meeting;
 use crate::search::{Counters, Pps, Trial};
 use crate::tester::{
     self, DpdkTester, NullForward, Offer, Report, RingTester, Tester, VethTester, Watch, Workload,
@@ -30,6 +31,9 @@ pub enum Error {
     /// The lab.
     #[error(transparent)]
     Lab(#[from] netdev::Error),
+    /// The lab of an overlay.
+    #[error(transparent)]
+    OverlayLab(#[from] OverlayLabError),
     /// The datapath.
     #[error(transparent)]
     Datapath(#[from] datapath_api::Error),
@@ -126,15 +130,18 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    /// A datapath on the ports that it is measured on.
+    /// A datapath on the ports that it is measured on; on the droplets of `meeting`, if there is one and the topology is an
+    /// overlay.
     pub fn datapath(
         datapath: &dyn Datapath,
         topology: &Topology,
         workload: &Workload,
         placement: Placement,
+        meeting: Option<&Meeting>,
     ) -> Result<Self, Error> {
         let Some(droplet) = topology.under_test() else {
-            return Self::overlay(datapath, topology, workload, placement);
+            let lab = OverlayLab::with(topology, meeting)?;
+            return Self::overlay(datapath, topology, lab, workload, placement);
         };
         let provision = topology.provision(droplet);
         Self::new(
@@ -151,10 +158,10 @@ impl Deployed {
     fn overlay(
         datapath: &dyn Datapath,
         topology: &Topology,
+        lab: OverlayLab,
         workload: &Workload,
         placement: Placement,
     ) -> Result<Self, Error> {
-        let lab = OverlayLab::of(topology)?;
         let tester = VethTester::new(lab.tester(), workload, false, placement.tester_cpus())?;
         let overlay = Overlay::install(datapath, topology, &lab, placement)?;
         Ok(Self {

@@ -88,6 +88,8 @@ mod tests {
                 hypervisor: None,
                 clock_source: String::new(),
                 clock_cost_ns: 1.0,
+                container: None,
+                droplets: Vec::new(),
                 notes: Vec::new(),
             },
             datapaths: Vec::new(),

@@ -19,6 +19,7 @@ use crate::profile::{Effort, Profile};
 use crate::record::{
     DatapathInfo, Environment, EventRecord, Failure, Purpose, Record, Run, SCHEMA, Scenario,
 };
+use crate::remote::Meeting;
 use crate::search::{ConfigError, GoalError, Pps, RateError, Search, Step};
 use crate::tester::{FrameSize, Workload};
 use crate::{search, verify};
@@ -56,6 +57,8 @@ pub struct Plan {
     pub measure_anyway: bool,
     /// The command that made the plan.
     pub command: Vec<String>,
+    /// The droplets of overlays, where they run elsewhere.
+    pub meeting: Option<Meeting>,
 }
 
 /// A topology under a workload.
@@ -179,7 +182,13 @@ fn header(plan: &Plan, placement: Placement, awake: &Result<Awake, netdev::Error
         command: plan.command.clone(),
         seed: plan.seed,
         profile: plan.profile.to_string(),
-        environment: environment(placement, awake),
+        environment: Environment {
+            droplets: plan
+                .meeting
+                .as_ref()
+                .map_or_else(Vec::new, Meeting::described),
+            ..environment(placement, awake)
+        },
         datapaths: plan
             .datapaths
             .iter()
@@ -344,7 +353,8 @@ impl Runner<'_> {
             self.changed.push(of_this);
         }
         if self.task.is_overlay() {
-            let live = verify::overlay::check(datapath, &self.task.topology, VERIFIED_FLOWS);
+            let (topology, meeting) = (&self.task.topology, self.plan.meeting.as_ref());
+            let live = verify::overlay::check(datapath, topology, VERIFIED_FLOWS, meeting);
             report.merge(live);
         }
         let recorded = report.recorded(datapath.name(), &self.task.scenario.id);
@@ -534,7 +544,14 @@ impl Runner<'_> {
     fn deploy(&self, session: &mut Session<'_>, workload: &Workload) -> Result<(), String> {
         if session.deployed.is_none() {
             let topology = &self.task.topology;
-            let deployed = Deployed::datapath(session.datapath, topology, workload, self.placement);
+            let meeting = self.plan.meeting.as_ref();
+            let deployed = Deployed::datapath(
+                session.datapath,
+                topology,
+                workload,
+                self.placement,
+                meeting,
+            );
             session.deployed = Some(deployed.map_err(|error| error.to_string())?);
         }
         Ok(())

@@ -5,6 +5,7 @@ use super::corpus::variants;
 use crate::environment::Placement;
 use crate::lab::OverlayLab;
 use crate::overlay::{Crossed, Overlay};
+use crate::remote::Meeting;
 use datapath_api::{Datapath, Difference, Outcome, Running};
 use netdev::PacketSocket;
 use std::time::{Duration, Instant};
@@ -23,8 +24,13 @@ const ORDER: u64 = 1;
 
 /// Sends frames of up to `flows` flows of each direction through droplets that all run, in each state of the direct path:
 /// every frame must be delivered where the oracles say, byte for byte, and the underlay must have carried as many packets
-/// from each droplet to each other one as the oracles' ways have.
-pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
+/// from each droplet to each other one as the oracles' ways have. The droplets are those of `meeting`, if there is one.
+pub fn check(
+    datapath: &dyn Datapath,
+    topology: &Topology,
+    flows: u32,
+    meeting: Option<&Meeting>,
+) -> Report {
     let mut report = Report::default();
     if !Overlay::takes(datapath) {
         let why = format!(
@@ -37,7 +43,7 @@ pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report
     for state in topology.direct_path_states() {
         let topology = topology.clone().in_state(*state);
         let name = format!("{} from endpoint to endpoint, {state:?}", topology.name());
-        match Live::start(datapath, &topology) {
+        match Live::start(datapath, &topology, meeting) {
             Ok(live) => live.check(&mut report, &name, flows),
             Err(why) => {
                 report.fail(name, None, vec![why.clone()]);
@@ -57,9 +63,13 @@ struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    fn start(datapath: &dyn Datapath, topology: &'a Topology) -> Result<Self, String> {
+    fn start(
+        datapath: &dyn Datapath,
+        topology: &'a Topology,
+        meeting: Option<&Meeting>,
+    ) -> Result<Self, String> {
         let start = || -> anyhow::Result<Self> {
-            let lab = OverlayLab::of(topology)?;
+            let lab = OverlayLab::with(topology, meeting)?;
             let mut sockets = Vec::new();
             for (_, end) in &lab.tester().ends {
                 // Otherwise it takes no redirected frames.

@@ -133,6 +133,15 @@ fn environment(figures: &Figures<'_>) -> Table {
         "bench",
         plain(format!("{}, built as {}", it.bench_version, it.build)),
     );
+    if let Some(container) = &it.container {
+        add("Tester in container", plain(container.as_str()));
+    }
+    for home in &it.droplets {
+        let container = home.container.as_ref();
+        let place = container.map(|name| format!("in container {name}"));
+        let place = place.unwrap_or_else(|| "in a process of its own".to_owned());
+        add(&format!("Droplet {}", home.droplet), plain(place));
+    }
     for note in &it.notes {
         add("Note", plain(note.as_str()));
     }

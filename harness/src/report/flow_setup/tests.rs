@@ -34,6 +34,8 @@ pub(super) fn header(schema: u32) -> Header {
             hypervisor: None,
             clock_source: String::new(),
             clock_cost_ns: 1.0,
+            container: None,
+            droplets: Vec::new(),
             notes: Vec::new(),
         },
         datapaths: vec![DatapathInfo {

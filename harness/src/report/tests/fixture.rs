@@ -151,6 +151,8 @@ pub(super) fn empty() -> RunFolder {
                 hypervisor: Some("kvm".to_owned()),
                 clock_source: "tsc".to_owned(),
                 clock_cost_ns: 23.4,
+                container: None,
+                droplets: Vec::new(),
                 notes: vec![
                     "mitigations: on".to_owned(),
                     "load before the run: 0.12".to_owned(),

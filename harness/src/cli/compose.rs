@@ -1,0 +1,88 @@
+//! `bench compose`.
+
+use super::Outcome;
+use anyhow::{Context, bail};
+use topologies::catalogue;
+use topologies::topology::{Parameters, Topology};
+
+/// The compose file of `bounce`, which those of other topologies are made of.
+const BOUNCE: &str = include_str!("../../../docker/compose.yaml");
+/// What comes before the droplets' services, and after them.
+const SERVICES: &str = "services:\n";
+const TESTER: &str = "  tester:\n";
+/// Where the tester finds a topology that is a file.
+const FILE: &str = "/bench/topology.toml";
+
+pub fn run(name: &str) -> anyhow::Result<Outcome> {
+    let topology = catalogue::find(name, Parameters::default())?;
+    let is_file = !catalogue::OVERLAYS.iter().any(|entry| entry.name == name);
+    let file = is_file.then(|| std::path::absolute(name)).transpose()?;
+    print!("{}", compose(&topology, file.as_deref())?);
+    Ok(Outcome::Good)
+}
+
+fn compose(topology: &Topology, file: Option<&std::path::Path>) -> anyhow::Result<String> {
+    if topology.under_test().is_some() {
+        bail!(
+            "{} has one droplet under test, which runs beside the tester; expected a topology from endpoint to endpoint, \
+             see `bench list`",
+            topology.name()
+        );
+    }
+    let damaged = "docker/compose.yaml has other parts than expected";
+    let (head, rest) = BOUNCE.split_once(SERVICES).context(damaged)?;
+    let (_, tester) = rest.split_once(TESTER).context(damaged)?;
+    let mut text = head.to_owned() + SERVICES;
+    for droplet in topology.droplets() {
+        let name = &droplet.name;
+        text += &format!(
+            "  {name}:\n    <<: *droplet\n    command: droplet --name {name} --meeting /run/meeting\n"
+        );
+    }
+    text += TESTER;
+    let asked = |name: &str| format!("--topology {name} ");
+    let tester = match file {
+        None => tester.replace(&asked("bounce"), &asked(topology.name())),
+        Some(file) => {
+            let volumes = "    volumes:\n";
+            let mounted = format!("{volumes}      - {}:{FILE}:ro\n", file.display());
+            let tester = tester.replace(&asked("bounce"), &asked(FILE));
+            tester.replace(volumes, &mounted)
+        }
+    };
+    Ok(text + &tester)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(name: &str) -> Topology {
+        catalogue::find(name, Parameters::default()).unwrap()
+    }
+
+    #[test]
+    fn the_file_that_is_there_is_that_of_its_topology() {
+        assert_eq!(compose(&find("bounce"), None).unwrap(), BOUNCE);
+    }
+
+    #[test]
+    fn each_droplet_has_a_service_and_the_tester_knows_the_topology() {
+        let fan = compose(&find("fan"), None).unwrap();
+        assert_eq!(fan.matches("command: droplet --name").count(), 10);
+        assert!(fan.contains("command: per-datapath --topology fan --droplets /run/meeting"));
+        let file = std::path::Path::new("/home/me/mine.toml");
+        let mine = compose(&find("direct"), Some(file)).unwrap();
+        assert!(mine.contains("--topology /bench/topology.toml --droplets"));
+        assert!(mine.contains("      - /home/me/mine.toml:/bench/topology.toml:ro\n"));
+    }
+
+    #[test]
+    fn a_droplet_under_test_has_no_container() {
+        let error = compose(&find("encap"), None).unwrap_err().to_string();
+        assert!(
+            error.starts_with("encap has one droplet under test"),
+            "{error}"
+        );
+    }
+}
