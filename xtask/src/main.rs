@@ -16,6 +16,8 @@ cargo xtask COMMAND
   bench [ARGS]   set up, build everything, and run `bench per-datapath ARGS` as root; or another command of
                  `bench`, if ARGS begin with one: `cargo xtask bench flow-setup --profile smoke`
   test [ARGS]    set up and run every test, the privileged ones included (ARGS go to nextest)
+  docker-test    set up with Docker, and run the topology `bounce` in containers (ARGS are datapaths; kernel-xdp, openflow,
+                 ovs-xdp and ovs-ebpf if none)
   check          formatting, dependencies, lints and documentation, without warnings
   build          set up and build everything
 ";
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         "setup" => setup::all(),
         "bench" => bench(&rest),
         "test" => test(&rest),
+        "docker-test" => docker_test(&rest),
         "check" => check(),
         "build" => build(),
         "" | "help" | "--help" | "-h" => {
@@ -102,9 +105,31 @@ fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {
     if process != ExitCode::SUCCESS {
         return Ok(process);
     }
+    if let Err(error) = setup::docker() {
+        eprintln!("xtask: WITHOUT DOCKER, and so without the test of containers: {error:#}");
+    }
     // The runner's closing lines are the last that is printed.
     Step::cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
         .args(arguments)
+        .required_bpf()
+        .tests_as_root()
+        .run()
+}
+
+/// Fails where containers cannot run: here they were asked for.
+fn docker_test(datapaths: &[String]) -> anyhow::Result<ExitCode> {
+    Step::check_root()?;
+    setup::for_bench()?;
+    setup::nextest()?;
+    setup::docker()?;
+    let datapaths = match datapaths {
+        [] => "kernel-xdp,openflow,ovs-xdp,ovs-ebpf".to_owned(),
+        named => named.join(","),
+    };
+    let step = Step::cargo(["nextest", "run", "--package", "harness"]);
+    step.args(["--run-ignored", "all", "--no-capture"])
+        .args(["--filterset", "binary(docker)"])
+        .env("BENCH_DOCKER_DATAPATHS", &datapaths)
         .required_bpf()
         .tests_as_root()
         .run()

@@ -35,6 +35,20 @@ pub fn dpdk() -> anyhow::Result<()> {
     packages(&["libdpdk-dev", "libnuma-dev", "libclang-dev", "pkg-config"])
 }
 
+/// Docker with compose, and what makes a base for its images where no registry can be reached.
+pub fn docker() -> anyhow::Result<()> {
+    let works = |program: &str, arguments: &[&str]| {
+        let step = Step::new(program).args(arguments);
+        step.output().is_some()
+    };
+    let composes =
+        works("docker", &["compose", "version"]) || works("docker-compose", &["version"]);
+    if works("docker", &["--version"]) && composes {
+        return Ok(());
+    }
+    packages(&["docker.io", "docker-compose", "iptables", "debootstrap"])
+}
+
 /// A C compiler, which links Rust programs.
 fn compiler() -> anyhow::Result<()> {
     if Step::new("cc").args(["--version"]).output().is_some() {
@@ -89,7 +103,8 @@ fn bpf_toolchain() -> anyhow::Result<()> {
     }
 }
 
-fn nextest() -> anyhow::Result<()> {
+/// What runs tests.
+pub fn nextest() -> anyhow::Result<()> {
     if Step::cargo(["nextest", "--version"]).output().is_some() {
         return Ok(());
     }

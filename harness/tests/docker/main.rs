@@ -1,0 +1,248 @@
+//! The topology `bounce` in containers, by docker/compose.yaml, and the same run in namespaces. Needs Docker with compose,
+//! and what the datapaths need; a test that cannot run here is reported as ignored. `BENCH_DOCKER_DATAPATHS` says which
+//! datapaths, with commas in between.
+
+mod daemon;
+
+use anyhow::{Context, ensure};
+use daemon::{Daemon, finished};
+use harness::record::{Purpose, Record, Run};
+use harness::registry;
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The datapaths, unless others are named.
+const DATAPATHS: &str = "kernel-xdp,openflow";
+/// The image that is tested, and the base where no registry can be reached.
+const IMAGE: &str = "mizar-bench-test";
+const BASE: &str = "mizar-bench-base";
+/// How far the two runs may be apart: machines stall, and a smoke test is no measurement.
+const FACTOR: f64 = 5.0;
+
+fn main() {
+    let names = std::env::var("BENCH_DOCKER_DATAPATHS");
+    let names = names.unwrap_or_else(|_| DATAPATHS.to_owned());
+    let names: Vec<String> = names.split(',').map(str::to_owned).collect();
+    let mut missing: Vec<String> = daemon::missing().into_iter().collect();
+    match registry::select(&names) {
+        Ok(datapaths) => {
+            let lacks = datapaths.iter().flat_map(|it| it.probe());
+            missing.extend(lacks.map(|missing| missing.to_string()));
+        }
+        Err(error) => missing.push(error.to_string()),
+    }
+    for missing in &missing {
+        eprintln!("containers are IGNORED: needs {missing}");
+    }
+    let test = move || bounce(&names).map_err(|error| Failed::from(format!("{error:#}")));
+    let trial = Trial::test("bounce_in_containers_is_as_in_namespaces", test);
+    let trials = vec![trial.with_ignored_flag(!missing.is_empty())];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn bounce(names: &[String]) -> anyhow::Result<()> {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let results = TempDir::with_prefix("bench-results-")?;
+    let mut arguments: Vec<String> = ["--profile", "smoke", "--seed", "1"]
+        .map(str::to_owned)
+        .to_vec();
+    for name in names {
+        arguments.extend(["--datapath".to_owned(), name.clone()]);
+    }
+    let in_containers = {
+        let daemon = Daemon::find_or_start(scratch)?;
+        let ran = image(&daemon, scratch).and_then(|()| up(&daemon, results.path(), &arguments));
+        // Whatever became of it.
+        let _ = daemon.docker(&["image", "rm", "--force", IMAGE]);
+        ran?;
+        Recorded::read(&results.path().join("run"))?
+    };
+    ensure!(
+        in_containers.run.environment.container.is_some(),
+        "the tester does not know that it was in a container"
+    );
+    let homes = &in_containers.run.environment.droplets;
+    let contained = homes.iter().filter(|home| home.container.is_some());
+    ensure!(contained.count() == 3, "droplets were in {homes:?}");
+    let page = std::fs::read_to_string(results.path().join("run/report.md"))?;
+    ensure!(
+        page.contains("| Droplet bouncer | in container "),
+        "the report does not say where droplets were"
+    );
+
+    let out = results.path().join("here");
+    let mut here = Command::new(env!("CARGO_BIN_EXE_bench"));
+    here.args(["per-datapath", "--topology", "bounce", "--out"])
+        .arg(&out)
+        .args(&arguments);
+    finished(here.output()?).context("the same in namespaces")?;
+    let here = Recorded::read(&out)?;
+    ensure!(
+        here.verified == in_containers.verified,
+        "verified in namespaces: {:?}, in containers: {:?}",
+        here.verified,
+        in_containers.verified
+    );
+    for name in names {
+        for scenario in &here.run.scenarios {
+            let key = (name.clone(), scenario.id.clone());
+            ensure!(
+                here.results.contains(&key) && in_containers.results.contains(&key),
+                "{key:?} has no result"
+            );
+            let [here, there] = [&here, &in_containers].map(|run| run.most(&key));
+            println!("{key:?}: {here:.0} a second in namespaces, {there:.0} in containers");
+            ensure!(
+                here < there * FACTOR && there < here * FACTOR,
+                "{key:?}: {here:.0} a second in namespaces, {there:.0} in containers"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Builds the image with the program that this test was built with.
+fn image(daemon: &Daemon, scratch: &Path) -> anyhow::Result<()> {
+    let base = base(daemon, scratch)?;
+    let context = TempDir::with_prefix("bench-image-")?;
+    let program = context.path().join("bench");
+    std::fs::copy(env!("CARGO_BIN_EXE_bench"), program)?;
+    let mut build = daemon.command("docker");
+    build
+        // What is installed comes by the machine's own network.
+        .args(["build", "--network", "host", "--tag", IMAGE])
+        .args(["--build-arg", &format!("RUST={base}")])
+        .args(["--build-arg", &format!("BASE={base}"), "--file"])
+        .arg(workspace().join("docker/Dockerfile"))
+        .arg(context.path());
+    finished(build.output()?).context("building the image")?;
+    Ok(())
+}
+
+/// A base of this machine's own release, whose libraries the program was linked with.
+fn base(daemon: &Daemon, scratch: &Path) -> anyhow::Result<String> {
+    let release = std::fs::read_to_string("/etc/os-release")?;
+    let field = |name: &str| {
+        let value = release.lines().find_map(|line| line.strip_prefix(name));
+        value.map(|value| value.trim_matches('"').to_owned())
+    };
+    let known = "os-release does not say which Debian or Ubuntu this is";
+    let (id, codename) = (
+        field("ID=").context(known)?,
+        field("VERSION_CODENAME=").context(known)?,
+    );
+    let public = match id.as_str() {
+        "debian" => format!("debian:{codename}-slim"),
+        _ => format!("{id}:{codename}"),
+    };
+    let tar = scratch.join(format!("docker-base-{codename}.tar"));
+    // It was not to be had before.
+    let is_offline = tar.is_file();
+    if daemon.docker(&["image", "inspect", &public]).is_ok()
+        || (!is_offline && daemon.docker(&["pull", &public]).is_ok())
+    {
+        return Ok(public);
+    }
+    if !is_offline {
+        println!("no registry has {public}: debootstrap makes a base, once");
+        let root = TempDir::with_prefix_in("docker-base-", scratch)?;
+        let mut debootstrap = Command::new("debootstrap");
+        debootstrap.arg("--variant=minbase").arg(&codename);
+        finished(debootstrap.arg(root.path()).output()?).context("debootstrap")?;
+        // Complete or not there.
+        let partial = tar.with_extension("partial");
+        let mut pack = Command::new("tar");
+        pack.arg("--create").arg("--file").arg(&partial);
+        pack.arg("--directory").arg(root.path()).arg(".");
+        finished(pack.output()?).context("packing the base")?;
+        std::fs::rename(partial, &tar)?;
+    }
+    daemon.docker(&["import", &tar.to_string_lossy(), BASE])?;
+    Ok(BASE.to_owned())
+}
+
+/// Runs the services until the tester ends, and takes them down.
+fn up(daemon: &Daemon, results: &Path, arguments: &[String]) -> anyhow::Result<()> {
+    let file = workspace().join("docker/compose.yaml");
+    let compose = |order: &[&str]| -> anyhow::Result<String> {
+        let mut command = daemon.compose(&file)?;
+        command
+            .args(["--project-name", "mizar-bench-test"])
+            .args(order)
+            .env("BENCH_IMAGE", IMAGE)
+            .env("BENCH_RESULTS", results)
+            .env(
+                "BENCH_ARGUMENTS",
+                format!("--out results/run {}", arguments.join(" ")),
+            );
+        finished(command.output()?)
+    };
+    let ran = compose(&["up", "--no-build", "--exit-code-from", "tester"]);
+    let down = compose(&["down", "--volumes", "--timeout", "0"]);
+    ran.context("running the services")?;
+    down.context("taking the services down")?;
+    Ok(())
+}
+
+/// What is known of a run.
+struct Recorded {
+    run: Run,
+    /// Frames that passed, by datapath and scenario.
+    verified: BTreeMap<(String, String), u64>,
+    /// What has a result.
+    results: Vec<(String, String)>,
+    /// The most frames a second that arrived in a trial of a search. A rate within a bound of loss would be that of the
+    /// machine's stalls, in so short a run.
+    most: BTreeMap<(String, String), f64>,
+}
+
+impl Recorded {
+    /// Fails if anything of it did.
+    fn read(folder: &Path) -> anyhow::Result<Self> {
+        let run: Run = serde_json::from_str(&std::fs::read_to_string(folder.join("run.json"))?)?;
+        let (mut verified, mut results, mut most) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        for line in std::fs::read_to_string(folder.join("trials.jsonl"))?.lines() {
+            match serde_json::from_str(line)? {
+                Record::Verification(it) => {
+                    ensure!(it.failures.is_empty(), "{:?}", it.failures);
+                    verified.insert((it.datapath, it.scenario), it.passed);
+                }
+                Record::Result(result) => results.push((result.datapath, result.scenario)),
+                Record::Failure(failure) => anyhow::bail!("{failure:?}"),
+                Record::Trial(trial) => {
+                    ensure!(
+                        trial.corrupted == 0 && trial.foreign == 0,
+                        "in a trial of {}: {} corrupted, {} foreign",
+                        trial.datapath,
+                        trial.corrupted,
+                        trial.foreign
+                    );
+                    if trial.purpose == Purpose::Search {
+                        let rate = trial.received as f64 / trial.effective_seconds;
+                        let key = (trial.datapath, trial.scenario);
+                        let most = most.entry(key).or_insert(rate);
+                        *most = rate.max(*most);
+                    }
+                }
+            }
+        }
+        Ok(Self {
+            run,
+            verified,
+            results,
+            most,
+        })
+    }
+
+    /// See the field.
+    fn most(&self, key: &(String, String)) -> f64 {
+        self.most.get(key).copied().unwrap_or(0.0)
+    }
+}
