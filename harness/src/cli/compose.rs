@@ -33,13 +33,16 @@ fn compose(topology: &Topology, file: Option<&std::path::Path>) -> anyhow::Resul
     let (head, rest) = BOUNCE.split_once(SERVICES).context(damaged)?;
     let (_, tester) = rest.split_once(TESTER).context(damaged)?;
     let mut text = head.to_owned() + SERVICES;
+    let mut names = Vec::new();
     for droplet in topology.droplets() {
-        let name = &droplet.name;
+        let name = droplet.name.as_str();
+        names.push(name);
         text += &format!(
             "  {name}:\n    <<: *droplet\n    command: droplet --name {name} --meeting /run/meeting\n"
         );
     }
     text += TESTER;
+    let tester = tester.replace("left, right, bouncer", &names.join(", "));
     let asked = |name: &str| format!("--topology {name} ");
     let tester = match file {
         None => tester.replace(&asked("bounce"), &asked(topology.name())),
@@ -70,6 +73,11 @@ mod tests {
     fn each_droplet_has_a_service_and_the_tester_knows_the_topology() {
         let fan = compose(&find("fan"), None).unwrap();
         assert_eq!(fan.matches("command: droplet --name").count(), 10);
+        assert_eq!(
+            fan.matches("depends_on: [green-host-1, ").count(),
+            1,
+            "{fan}"
+        );
         assert!(fan.contains("command: per-datapath --topology fan --droplets /run/meeting"));
         let file = std::path::Path::new("/home/me/mine.toml");
         let mine = compose(&find("direct"), Some(file)).unwrap();

@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::arguments::{DirectPathName, Format, Measure};
 use super::bar::Bar;
+use crate::environment::container;
 use crate::overlay::{self, Overlay};
 use crate::record::Scenario;
 use crate::remote::{Meeting, PATIENCE};
@@ -314,8 +315,12 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) ->
     }
 }
 
-/// The command as a user repeats it: by cargo, since a path may lead to another build.
+/// The command as a user repeats it: by cargo, since a path may lead to another build, and by compose if this is a container.
 pub fn command() -> Vec<String> {
-    let cargo = ["cargo", "run", "--bin", "bench", "--"].map(str::to_owned);
-    cargo.into_iter().chain(std::env::args().skip(1)).collect()
+    let start = match container() {
+        Some(_) => "docker compose -f docker/compose.yaml run --rm tester",
+        None => "cargo run --bin bench --",
+    };
+    let start = start.split(' ').map(str::to_owned);
+    start.chain(std::env::args().skip(1)).collect()
 }
