@@ -10,8 +10,8 @@ const BOUNCE: &str = include_str!("../../../docker/compose.yaml");
 /// What comes before the droplets' services, and after them.
 const SERVICES: &str = "services:\n";
 const TESTER: &str = "  tester:\n";
-/// Where the tester finds a topology that is a file.
-const FILE: &str = "/bench/topology.toml";
+/// Where the tester finds a topology that is a file, by the same name, which reports show.
+const FOLDER: &str = "/bench";
 
 pub fn run(name: &str) -> anyhow::Result<Outcome> {
     let topology = catalogue::find(name, Parameters::default())?;
@@ -48,8 +48,10 @@ fn compose(topology: &Topology, file: Option<&std::path::Path>) -> anyhow::Resul
         None => tester.replace(&asked("bounce"), &asked(topology.name())),
         Some(file) => {
             let volumes = "    volumes:\n";
-            let mounted = format!("{volumes}      - {}:{FILE}:ro\n", file.display());
-            let tester = tester.replace(&asked("bounce"), &asked(FILE));
+            let name = file.file_name().unwrap_or_default();
+            let inside = format!("{FOLDER}/{}", name.display());
+            let mounted = format!("{volumes}      - {}:{inside}:ro\n", file.display());
+            let tester = tester.replace(&asked("bounce"), &asked(&inside));
             tester.replace(volumes, &mounted)
         }
     };
@@ -81,8 +83,8 @@ mod tests {
         assert!(fan.contains("command: per-datapath --topology fan --droplets /run/meeting"));
         let file = std::path::Path::new("/home/me/mine.toml");
         let mine = compose(&find("direct"), Some(file)).unwrap();
-        assert!(mine.contains("--topology /bench/topology.toml --droplets"));
-        assert!(mine.contains("      - /home/me/mine.toml:/bench/topology.toml:ro\n"));
+        assert!(mine.contains("--topology /bench/mine.toml --droplets"));
+        assert!(mine.contains("      - /home/me/mine.toml:/bench/mine.toml:ro\n"));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const HELLO: Duration = Duration::from_secs(5);
 /// How long an answer may take: to install a switch on a busy machine may take a while.
 const ANSWER: Duration = Duration::from_secs(120);
+/// What is said of a droplet that answers no more.
+const GONE: &str = "it is gone, and its container or process with it";
 /// How often is looked whether one came.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -48,11 +50,19 @@ impl Home {
         let reason = match answer {
             Ok(Some(Answer::Failed(reason))) => return Err(lost(reason)),
             Ok(Some(answer)) => return Ok(answer),
-            Ok(None) => "it is gone, and its container or process with it".to_owned(),
+            Ok(None) => GONE.to_owned(),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+                ) =>
+            {
+                GONE.to_owned()
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 format!("it did not answer within {} s", ANSWER.as_secs())
             }
-            Err(error) => format!("it is gone: {error}"),
+            Err(error) => error.to_string(),
         };
         *socket = Err(reason.clone());
         Err(lost(reason))
@@ -93,6 +103,7 @@ impl Meeting {
             let has_come = |name: &String| homes.iter().any(|home| home.name == *name);
             let missing: Vec<String> = names.iter().filter(|it| !has_come(it)).cloned().collect();
             if missing.is_empty() {
+                homes.sort_by_key(|home| names.iter().position(|name| *name == home.name));
                 return Ok(Self { homes });
             }
             if is_interrupted() {

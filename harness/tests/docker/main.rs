@@ -20,7 +20,7 @@ const DATAPATHS: &str = "kernel-xdp,openflow";
 const IMAGE: &str = "mizar-bench-test";
 const BASE: &str = "mizar-bench-base";
 /// How far the two runs may be apart: machines stall, and a smoke test is no measurement.
-const FACTOR: f64 = 5.0;
+const FACTOR: f64 = 10.0;
 
 fn main() {
     let names = std::env::var("BENCH_DOCKER_DATAPATHS");
@@ -66,7 +66,7 @@ fn bounce(names: &[String]) -> anyhow::Result<()> {
         let daemon = Daemon::find_or_start(scratch)?;
         let ran = image(&daemon, scratch).and_then(|()| up(&daemon, results.path(), &arguments));
         // Whatever became of it.
-        let _ = daemon.docker(&["image", "rm", "--force", IMAGE]);
+        let _ = daemon.docker(&["image", "rm", "--force", IMAGE, BASE]);
         ran?;
         Recorded::read(&results.path().join("run"))?
     };
