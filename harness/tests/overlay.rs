@@ -137,6 +137,7 @@ fn events() -> Result<(), Failed> {
                 workload: &workload,
                 duration: Duration::from_millis(600),
                 carries: None,
+                meeting: None,
             };
             let record = watched.of(datapath.as_ref(), "bounce", Placement::choose()?)?;
             let told = format!("{state:?}, {record:?}");

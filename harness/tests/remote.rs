@@ -175,6 +175,7 @@ fn killed() -> Result<(), Failed> {
             scenario,
             topology,
             size: FrameSize::Bytes(64),
+            events: false,
         }],
         seed: 1,
         measure_anyway: false,

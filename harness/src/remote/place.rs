@@ -125,6 +125,11 @@ impl Running for Remote {
         Err(DatapathError::failed("injecting a frame", reason))
     }
 
+    fn update(&mut self, provision: &Provision) -> Result<(), DatapathError> {
+        let provision = Box::new(provision.clone());
+        self.done(&Request::Update(self.place.id, provision))
+    }
+
     fn flows(&mut self) -> Result<Option<Vec<String>>, DatapathError> {
         match self.place.ask(ASKING, &Request::Flows(self.place.id))? {
             Answer::Flows(flows) => Ok(flows),

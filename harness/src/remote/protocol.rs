@@ -54,6 +54,8 @@ pub enum Request {
     DirectPaths(PlaceId),
     /// Which flows has it?
     Flows(PlaceId),
+    /// Give it other tables.
+    Update(PlaceId, Box<Provision>),
     /// Is it alive?
     Check(PlaceId),
     /// Stop it.

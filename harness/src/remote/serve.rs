@@ -107,6 +107,10 @@ impl Droplet {
             Request::Count(id) => Answer::Counted(Box::new(self.running(id)?.counters()?)),
             Request::DirectPaths(id) => Answer::DirectPaths(self.running(id)?.direct_paths()?),
             Request::Flows(id) => Answer::Flows(self.running(id)?.flows()?),
+            Request::Update(id, provision) => {
+                self.running(id)?.update(&provision)?;
+                Answer::Done
+            }
             Request::Check(id) => {
                 self.running(id)?.check()?;
                 Answer::Done

@@ -3,13 +3,16 @@
 //! One trial at a constant load lasts through the event. Every frame that arrives is counted for the millisecond in which
 //! it was due, so that the loss is known millisecond by millisecond, whenever what came late came. The event itself is what
 //! a control plane does: droplets get their new tables one after the other, the new host first and the old one last. Where
-//! a host fails, its uplink goes dead, and the control plane notices [`NOTICE`] later.
+//! a host fails, its uplink goes dead, and the control plane notices 200 ms later.
 
 use super::deploy::Error;
+use super::session::Session;
+use super::{Error as RunError, Runner};
 use crate::environment::Placement;
 use crate::lab::OverlayLab;
 use crate::overlay::Overlay;
-use crate::record::{EventRecord, EventStep};
+use crate::record::{EventRecord, EventStep, Record};
+use crate::remote::Meeting;
 use crate::search::Pps;
 use crate::tester::{Offer, Tester, VethTester, Watch, Workload};
 use datapath_api::{Datapath, Running};
@@ -48,6 +51,8 @@ pub struct Watched<'a> {
     pub duration: Duration,
     /// What the datapath carries, if that is known.
     pub carries: Option<f64>,
+    /// Where the droplets are, if not here.
+    pub meeting: Option<&'a Meeting>,
 }
 
 impl Watched<'_> {
@@ -70,7 +75,7 @@ impl Watched<'_> {
         let after = self.topology.after(self.event);
         let mut workload = self.workload.clone();
         workload.also_arrives(&after.traffic());
-        let lab = OverlayLab::of(self.topology)?;
+        let lab = OverlayLab::with(self.topology, self.meeting)?;
         let mut tester = VethTester::new(lab.tester(), &workload, false, placement.tester_cpus())?;
         let mut overlay = Overlay::install(datapath, self.topology, &lab, placement)?;
         let load = self.load();
@@ -199,6 +204,63 @@ impl Watched<'_> {
             .into_iter()
             .map(|(_, number, new)| (number, new))
             .collect()
+    }
+}
+
+impl Runner<'_> {
+    /// Has happen to the overlay what may happen to it; returns how many failed.
+    pub(super) fn events(
+        &mut self,
+        session: &Session<'_>,
+        workload: &Workload,
+    ) -> Result<u64, RunError> {
+        let mut failures = 0;
+        let topology = &self.task.topology;
+        let datapath = session.datapath;
+        for event in topology.events() {
+            for _ in 0..self.effort.events {
+                if self.is_interrupted() {
+                    return Ok(failures);
+                }
+                self.phase(datapath.name(), &topology.describe(event));
+                let watched = Watched {
+                    topology,
+                    event,
+                    workload,
+                    duration: self.effort.event,
+                    carries: session.pdr(),
+                    meeting: self.plan.meeting.as_ref(),
+                };
+                match self.undisturbed(&watched, datapath) {
+                    Ok(record) => self.log.append(&Record::Event(record))?,
+                    Err(error) => {
+                        let what = topology.describe(event);
+                        self.fail(datapath.name(), &format!("{what}: {error}"))?;
+                        failures += 1;
+                    }
+                }
+                self.progress.advance(self.effort.event.as_secs_f64());
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Watches an event, again if frames were lost before it began; the last time counts however it went.
+    fn undisturbed(
+        &self,
+        watched: &Watched<'_>,
+        datapath: &dyn Datapath,
+    ) -> Result<EventRecord, Error> {
+        let mut attempts = 0;
+        loop {
+            let record = watched.of(datapath, &self.task.scenario.id, self.placement)?;
+            attempts += 1;
+            let give_up = attempts >= Session::ATTEMPTS || self.is_interrupted();
+            if record.lost_before() == 0 || give_up {
+                return Ok(record);
+            }
+            tracing::debug!("frames were lost before an event, which is repeated");
+        }
     }
 }
 

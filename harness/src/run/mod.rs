@@ -1,5 +1,6 @@
 //! A run: verify, find the tester's ceiling, search, take latency; interleaved over datapaths.
 
+mod ceiling;
 mod cycles;
 pub(crate) mod deploy;
 pub mod event;
@@ -16,21 +17,18 @@ pub use timestamp::rfc3339;
 use crate::environment::{Placement, describe};
 use crate::overlay::Overlay;
 use crate::profile::{Effort, Profile};
-use crate::record::{
-    DatapathInfo, Environment, EventRecord, Failure, Purpose, Record, Run, SCHEMA, Scenario,
-};
+use crate::record::{DatapathInfo, Environment, Failure, Purpose, Record, Run, SCHEMA, Scenario};
 use crate::remote::Meeting;
 use crate::search::{ConfigError, GoalError, Pps, RateError, Search, Step};
 use crate::tester::{FrameSize, Workload};
 use crate::{search, verify};
 use datapath_api::{Datapath, PortType};
 use deploy::{Deployed, Meter};
-use event::Watched;
 use netdev::Awake;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use session::{Best, Ceiling, Session};
+use session::{Ceiling, Session};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -395,81 +393,6 @@ impl Runner<'_> {
             .phase(&format!("{} {datapath}: {phase}", self.task.scenario.id));
     }
 
-    /// The most that the tester gets through a null forward on the datapath's ports.
-    fn ceiling(
-        &mut self,
-        datapath: &dyn Datapath,
-        workload: &Workload,
-    ) -> Result<Option<Ceiling>, Error> {
-        self.phase(datapath.name(), "tester's ceiling");
-        let mut best = Best::default();
-        let ports = datapath.ports();
-        let null = Deployed::null_forward(ports, workload, self.placement);
-        let mut deployed = match null {
-            Ok(deployed) => deployed,
-            Err(error) => {
-                self.fail(datapath.name(), &format!("tester's ceiling: {error}"))?;
-                return Ok(None);
-            }
-        };
-        let config = self
-            .effort
-            .ceiling_search(Pps::new(MIN_LOAD)?, Pps::new(MAX_LOAD)?);
-        let mut search = Search::new(config)?;
-        while let Step::Measure { load, duration } = search.next() {
-            if self.is_interrupted() {
-                return Ok(None);
-            }
-            let meter = Meter {
-                load,
-                duration,
-                latency: false,
-                purpose: Purpose::Ceiling,
-            };
-            match self.trial(&mut deployed, datapath.name(), &meter)? {
-                Some(trial) if search.record(trial).is_ok() => best.note(&deployed.last, ports),
-                _ => return Ok(None),
-            }
-        }
-        let result = search.result();
-        Ok(result.goals.first().and_then(|goal| {
-            let estimate = goal.estimate.and_then(|estimate| estimate.lower);
-            let found = goal.conditional_throughput.or(goal.lower).or(estimate);
-            // Noise lowers what a search finds, and a ceiling too low would call datapaths tester-bound; what one
-            // trial got through, the tester can do.
-            let fastest = best.0;
-            let rate = found.map_or(0.0, Pps::get);
-            let rate = rate.max(fastest.map_or(0.0, |fastest| fastest.rate));
-            (rate > 0.0).then_some(Ceiling { rate, fastest })
-        }))
-    }
-
-    /// Measures ceilings again that a datapath came close to, once for each kind of port.
-    fn doubted_ceilings(
-        &mut self,
-        sessions: &mut [Session<'_>],
-        workload: &Workload,
-    ) -> Result<(), Error> {
-        let mut doubted: Vec<&dyn Datapath> = Vec::new();
-        for session in sessions.iter().filter(|session| session.doubts_ceiling()) {
-            let is_known = |it: &&dyn Datapath| it.ports() == session.datapath.ports();
-            if !doubted.iter().any(is_known) {
-                doubted.push(session.datapath);
-            }
-        }
-        for datapath in doubted {
-            let Some(again) = self.ceiling(datapath, workload)? else {
-                continue;
-            };
-            for session in sessions.iter_mut() {
-                if session.datapath.ports() == datapath.ports() {
-                    session.raise_ceiling(again);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Advances all searches by a few trials at a time, in random order, so that drift of the machine hits
     /// all alike.
     fn search(&mut self, sessions: &mut [Session<'_>], workload: &Workload) -> Result<(), Error> {
@@ -592,56 +515,6 @@ impl Runner<'_> {
         }
         session.deployed = None;
         Ok(())
-    }
-
-    /// Has happen to the overlay what may happen to it; returns how many failed.
-    fn events(&mut self, session: &Session<'_>, workload: &Workload) -> Result<u64, Error> {
-        let mut failures = 0;
-        let topology = &self.task.topology;
-        let datapath = session.datapath;
-        for event in topology.events() {
-            for _ in 0..self.effort.events {
-                if self.is_interrupted() {
-                    return Ok(failures);
-                }
-                self.phase(datapath.name(), &topology.describe(event));
-                let watched = Watched {
-                    topology,
-                    event,
-                    workload,
-                    duration: self.effort.event,
-                    carries: session.pdr(),
-                };
-                match self.undisturbed(&watched, datapath) {
-                    Ok(record) => self.log.append(&Record::Event(record))?,
-                    Err(error) => {
-                        let what = topology.describe(event);
-                        self.fail(datapath.name(), &format!("{what}: {error}"))?;
-                        failures += 1;
-                    }
-                }
-                self.progress.advance(self.effort.event.as_secs_f64());
-            }
-        }
-        Ok(failures)
-    }
-
-    /// Watches an event, again if frames were lost before it began; the last time counts however it went.
-    fn undisturbed(
-        &self,
-        watched: &Watched<'_>,
-        datapath: &dyn Datapath,
-    ) -> Result<EventRecord, deploy::Error> {
-        let mut attempts = 0;
-        loop {
-            let record = watched.of(datapath, &self.task.scenario.id, self.placement)?;
-            attempts += 1;
-            let give_up = attempts >= Session::ATTEMPTS || self.is_interrupted();
-            if record.lost_before() == 0 || give_up {
-                return Ok(record);
-            }
-            tracing::debug!("frames were lost before an event, which is repeated");
-        }
     }
 
     /// One trial, repeated while it is disturbed; `None` if it failed, with the reason in the deployment.

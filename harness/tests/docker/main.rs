@@ -9,7 +9,7 @@ use daemon::{Daemon, finished};
 use harness::record::{Purpose, Record, Run};
 use harness::registry;
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -19,8 +19,6 @@ const DATAPATHS: &str = "kernel-xdp,openflow";
 /// The image that is tested, and the base where no registry can be reached.
 const IMAGE: &str = "mizar-bench-test";
 const BASE: &str = "mizar-bench-base";
-/// How far the two runs may be apart: machines stall, and a smoke test is no measurement.
-const FACTOR: f64 = 10.0;
 
 fn main() {
     let names = std::env::var("BENCH_DOCKER_DATAPATHS");
@@ -95,6 +93,12 @@ fn bounce(names: &[String]) -> anyhow::Result<()> {
     finished(here.output()?).context("the same in namespaces")?;
     let here = Recorded::read(&out)?;
     ensure!(
+        here.events == in_containers.events && here.events.len() == 3 * here.verified.len(),
+        "events in namespaces: {:?}, in containers: {:?}",
+        here.events,
+        in_containers.events
+    );
+    ensure!(
         here.verified == in_containers.verified,
         "verified in namespaces: {:?}, in containers: {:?}",
         here.verified,
@@ -109,10 +113,8 @@ fn bounce(names: &[String]) -> anyhow::Result<()> {
             );
             let [here, there] = [&here, &in_containers].map(|run| run.most(&key));
             println!("{key:?}: {here:.0} a second in namespaces, {there:.0} in containers");
-            ensure!(
-                here < there * FACTOR && there < here * FACTOR,
-                "{key:?}: {here:.0} a second in namespaces, {there:.0} in containers"
-            );
+            // How far they are apart is the machine's doing as much, and no verdict.
+            ensure!(here > 0.0 && there > 0.0, "{key:?}: nothing arrived");
         }
     }
     Ok(())
@@ -206,6 +208,8 @@ struct Recorded {
     run: Run,
     /// Frames that passed, by datapath and scenario.
     verified: BTreeMap<(String, String), u64>,
+    /// What happened to it, by datapath and scenario.
+    events: BTreeSet<(String, String, String)>,
     /// What has a result.
     results: Vec<(String, String)>,
     /// The most frames a second that arrived in a trial of a search. A rate within a bound of loss would be that of the
@@ -218,6 +222,7 @@ impl Recorded {
     fn read(folder: &Path) -> anyhow::Result<Self> {
         let run: Run = serde_json::from_str(&std::fs::read_to_string(folder.join("run.json"))?)?;
         let (mut verified, mut results, mut most) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        let mut events = BTreeSet::new();
         for line in std::fs::read_to_string(folder.join("trials.jsonl"))?.lines() {
             match serde_json::from_str(line)? {
                 Record::Verification(it) => {
@@ -225,6 +230,9 @@ impl Recorded {
                     verified.insert((it.datapath, it.scenario), it.passed);
                 }
                 Record::Result(result) => results.push((result.datapath, result.scenario)),
+                Record::Event(event) => {
+                    events.insert((event.datapath, event.scenario, event.description));
+                }
                 Record::Failure(failure) => anyhow::bail!("{failure:?}"),
                 Record::Trial(trial) => {
                     ensure!(
@@ -246,6 +254,7 @@ impl Recorded {
         Ok(Self {
             run,
             verified,
+            events,
             results,
             most,
         })
