@@ -147,7 +147,14 @@ impl PacketSocket {
     /// # Errors
     /// Where anything else is wrong.
     pub fn offer(&self, frame: &[u8]) -> Result<bool, Error> {
-        const NOT_TAKEN: [i32; 4] = [libc::ENOBUFS, libc::EMSGSIZE, libc::ENETDOWN, libc::ENXIO];
+        const NOT_TAKEN: [i32; 5] = [
+            libc::ENOBUFS,
+            // As many as may wait are on their way.
+            libc::EAGAIN,
+            libc::EMSGSIZE,
+            libc::ENETDOWN,
+            libc::ENXIO,
+        ];
         match self.try_send(frame) {
             Ok(()) => Ok(true),
             Err(error)
