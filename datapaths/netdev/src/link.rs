@@ -4,7 +4,8 @@ use crate::namespace::Namespace;
 use crate::thread::{Cpu, Tid, Urgency};
 use crate::{Error, ethtool};
 use futures_util::TryStreamExt;
-use rtnetlink::packet_route::link::LinkMessage;
+use rtnetlink::packet_core::DefaultNla;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth};
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
@@ -35,11 +36,34 @@ impl Interface {
     }
 
     /// Gives the device a NAPI instance although it carries no XDP program in the driver: a veth has one only
-    /// for either such a program or generic receive offload, and takes redirected frames only with one.
+    /// for either such a program or generic receive offload, and takes redirected frames only with one. Frames stay as
+    /// they are on the wire: the offload joins none.
     ///
     /// # Errors
     /// Where the kernel refuses.
     pub fn enable_napi(&self) -> Result<(), Error> {
+        // `IFLA_GRO_MAX_SIZE` of include/uapi/linux/if_link.h, Linux 5.19; joined frames are longer than any such size.
+        const MOST_JOINED: (u16, u32) = (58, 1);
+        self.enable_gro()?;
+        self.namespace.run(|| {
+            on_netlink(async |handle| {
+                let (kind, most) = MOST_JOINED;
+                let bound = DefaultNla::new(kind, most.to_ne_bytes().to_vec());
+                let bounded = LinkUnspec::new_with_index(self.index)
+                    .append_extra_attribute(LinkAttribute::Other(bound))
+                    .build();
+                let doing = || format!("having {} join no frames", self.name);
+                change(&handle, bounded, doing).await
+            })
+        })?
+    }
+
+    /// Has the kernel join TCP segments that arrive at the device, as it does for a host (generic receive offload). A veth
+    /// has a NAPI instance then.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn enable_gro(&self) -> Result<(), Error> {
         self.namespace.run(|| ethtool::enable_gro(&self.name))?
     }
 
@@ -235,7 +259,9 @@ async fn find(handle: &Handle, name: &str) -> Result<u32, Error> {
 }
 
 /// Runs `work` with a netlink socket in the namespace of the calling thread.
-fn on_netlink<R>(work: impl AsyncFnOnce(Handle) -> Result<R, Error>) -> Result<R, Error> {
+fn on_netlink<R>(
+    work: impl AsyncFnOnce(Handle) -> Result<R, Error>,
+) -> Result<R, Error> {
     let doing = || "opening a netlink socket";
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
