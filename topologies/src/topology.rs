@@ -450,4 +450,14 @@ impl Topology {
             |(at, count): (Index, &u16)| (0..*count).map(move |port| (at, EndpointPort(port)));
         self.ports.iter().enumerate().flat_map(of_droplet).collect()
     }
+
+    /// The network at each of [`Topology::endpoint_ports`], in their order.
+    pub fn networks_at_ports(&self) -> Vec<Cidr> {
+        let of_droplet = |at: Index| {
+            let groups = self.groups.iter().enumerate();
+            let hosted = groups.filter(move |(number, _)| self.port_of(*number, at).is_some());
+            hosted.map(|(_, group)| self.networks[group.network].cidr)
+        };
+        (0..self.droplets.len()).flat_map(of_droplet).collect()
+    }
 }

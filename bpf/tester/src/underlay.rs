@@ -4,8 +4,8 @@ use aya_ebpf::bindings::xdp_action::XDP_DROP;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
-use mizar_wire::ethernet;
-use workload::underlay::{Crossing, DROPLETS, UnderlayPort, key};
+use mizar_wire::{ethernet, geneve, ipv4, udp};
+use workload::underlay::{BLANK_RETURN, Crossing, DROPLETS, UnderlayPort, key};
 
 /// By index of the device.
 #[map]
@@ -37,8 +37,28 @@ pub fn pass(ctx: &XdpContext) -> Option<u32> {
     if !port.reaches(droplet) {
         return count(port, Crossing::Cut);
     }
+    if port.blank_return != 0 {
+        blank_return(ctx);
+    }
     count(port, Crossing::To(droplet));
     TOWARDS.redirect(droplet, 0).ok()
+}
+
+/// Makes the first option of a packet one that says nothing, if it is return-to-sender. The outer UDP checksum is zero.
+#[inline(always)]
+fn blank_return(ctx: &XdpContext) {
+    const OPTION: usize = ethernet::LEN + ipv4::LEN + udp::LEN + geneve::LEN;
+    let [high, low] = geneve::CLASS.get().to_be_bytes();
+    if ctx.data() + OPTION + 3 > ctx.data_end() {
+        return;
+    }
+    let option = (ctx.data() + OPTION) as *mut [u8; 3];
+    // SAFETY: in bounds by the comparison above, valid for any bytes, and nobody else has the packet.
+    unsafe {
+        if *option == [high, low, geneve::RETURN_TO_SENDER] {
+            (*option)[2] = BLANK_RETURN;
+        }
+    }
 }
 
 /// Counts a packet that goes no further, as a rule.

@@ -7,6 +7,7 @@
 mod awake;
 mod ethtool;
 mod generic;
+mod host;
 mod hugepages;
 mod link;
 mod namespace;
@@ -18,6 +19,7 @@ mod worker;
 
 pub use awake::Awake;
 pub use generic::has_generic_netlink_family;
+pub use host::{add_route, move_to, set_mtu};
 pub use hugepages::Hugepages;
 pub use link::{
     Interface, add_neighbour, create_veth, device, set_hardware_address, set_up,

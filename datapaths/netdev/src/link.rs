@@ -235,12 +235,12 @@ fn prepare(namespace: &Arc<Namespace>, name: &str, mtu: u32) -> Result<Interface
     })
 }
 
-fn netlink(doing: String, source: rtnetlink::Error) -> Error {
+pub(crate) fn netlink(doing: String, source: rtnetlink::Error) -> Error {
     Error::Netlink { doing, source }
 }
 
 /// Changes a device.
-async fn change(
+pub(crate) async fn change(
     handle: &Handle,
     message: LinkMessage,
     doing: impl FnOnce() -> String,
@@ -259,7 +259,7 @@ async fn find(handle: &Handle, name: &str) -> Result<u32, Error> {
 }
 
 /// Runs `work` with a netlink socket in the namespace of the calling thread.
-fn on_netlink<R>(
+pub(crate) fn on_netlink<R>(
     work: impl AsyncFnOnce(Handle) -> Result<R, Error>,
 ) -> Result<R, Error> {
     let doing = || "opening a netlink socket";

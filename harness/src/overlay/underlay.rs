@@ -127,6 +127,18 @@ impl Underlay {
         Ok(())
     }
 
+    /// Takes the return-to-sender option off every packet from now on, so that nobody learns a direct path.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn blank_return(&mut self) -> Result<(), tester::Error> {
+        for (_, port) in &mut self.ports {
+            port.blank_return = 1;
+        }
+        let ports = self.ports.iter().map(|(at, port)| (at.index(), *port));
+        Ok(fill(&self.ebpf, "UNDERLAY", ports)?)
+    }
+
     /// What crossed so far.
     ///
     /// # Errors

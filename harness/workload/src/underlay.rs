@@ -4,6 +4,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// As many droplets as one underlay joins.
 pub const DROPLETS: u32 = 512;
+/// The type of an option in place of return-to-sender that says nothing, as stock switches write it.
+pub const BLANK_RETURN: u8 = 0x4e;
 /// Bits of a word.
 const BITS: u32 = u64::BITS;
 
@@ -18,7 +20,9 @@ pub struct UnderlayPort {
     /// The droplet's number.
     pub droplet: u32,
     /// Whether a droplet is here.
-    pub active: u32,
+    pub active: u16,
+    /// Whether packets from here lose their return-to-sender option, so that nobody learns a direct path from them.
+    pub blank_return: u16,
 }
 
 impl UnderlayPort {
