@@ -40,6 +40,14 @@ impl TesterEnds {
     }
 }
 
+/// The ends of a veth pair, each in a namespace of its own, with nothing between.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn joined() -> Result<[Interface; 2], netdev::Error> {
+    pair([&Arc::new(Namespace::new()?), &Arc::new(Namespace::new()?)])
+}
+
 /// A pair between two namespaces.
 fn pair(namespaces: [&Arc<Namespace>; 2]) -> Result<[Interface; 2], netdev::Error> {
     let id = unique();

@@ -13,5 +13,6 @@ pub mod remote;
 pub mod report;
 pub mod run;
 pub mod search;
+pub mod sockets;
 pub mod tester;
 pub mod verify;

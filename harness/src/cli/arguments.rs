@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 use crate::profile::Profile;
+use crate::sockets::mtu::Mtu;
 use crate::tester::FrameSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -40,6 +41,8 @@ pub enum Command {
     PerDatapath(Measure),
     /// Measure what datapaths do with flows that they have not seen before.
     FlowSetup(FlowSetup),
+    /// Measure what sockets at the endpoints of an overlay get: TCP streams, requests and responses, connections.
+    Sockets(Sockets),
     /// Check that datapaths forward as they must, without measuring.
     Verify(Verify),
     /// Send frames of a topology through a datapath, and print the flows that it has then, as ovs-dpctl does.
@@ -174,6 +177,38 @@ pub struct FlowSetup {
     /// Seed of everything random; a random one if not given, and recorded.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Folder of the run; results/<time> if not given.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Fail if this datapath cannot run here; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub require: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sockets {
+    /// Measure this datapath; may be given several times. All that are measured by default if not given.
+    #[arg(long = "datapath", value_name = "NAME")]
+    pub datapaths: Vec<String>,
+    /// Between the endpoints of this topology, by name or file: one without a droplet under test, such as direct, bounce
+    /// or inter-network.
+    #[arg(long, value_name = "NAME|FILE", default_value = "direct")]
+    pub topology: String,
+    /// How thoroughly to measure.
+    #[arg(long, value_enum, default_value_t = Profile::Quick)]
+    pub profile: Profile,
+    /// Measure overlays only with flows that have found their direct path, or only with those that have not.
+    #[arg(long, value_enum)]
+    pub direct_path: Option<DirectPathName>,
+    /// Streams that are measured together, beside one alone: 1 to 64.
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub streams: u16,
+    /// The longest IP packet of an endpoint.
+    #[arg(long, value_name = "BYTES", default_value_t = Mtu::ETHERNET)]
+    pub endpoint_mtu: Mtu,
+    /// The longest IP packet of the underlay: at least 114 bytes more.
+    #[arg(long, value_name = "BYTES", default_value_t = Mtu::UNDERLAY)]
+    pub underlay_mtu: Mtu,
     /// Folder of the run; results/<time> if not given.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -233,7 +233,10 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
 }
 
 /// The topology in each state of the direct path that it is measured in.
-fn in_states(topology: Topology, only: Option<DirectPathName>) -> anyhow::Result<Vec<Topology>> {
+pub fn in_states(
+    topology: Topology,
+    only: Option<DirectPathName>,
+) -> anyhow::Result<Vec<Topology>> {
     let Some(only) = only.map(DirectPathState::from) else {
         let states = topology.direct_path_states().iter();
         return Ok(states

@@ -12,6 +12,7 @@ mod flow_setup;
 mod list;
 mod measure;
 mod report;
+mod sockets;
 mod verify;
 
 use arguments::{Arguments, Command, Droplet};
@@ -58,6 +59,7 @@ pub fn main() -> ExitCode {
         arguments.command,
         Command::PerDatapath(_)
             | Command::FlowSetup(_)
+            | Command::Sockets(_)
             | Command::DumpFlows(_)
             | Command::Droplet(_)
     ) {
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::PerDatapath(arguments) => measure::run(&arguments, format),
         Command::FlowSetup(arguments) => flow_setup::run(&arguments, format),
+        Command::Sockets(arguments) => sockets::run(&arguments, format),
         Command::Verify(arguments) => verify::run(&arguments, format),
         Command::DumpFlows(arguments) => dump_flows::run(&arguments, format),
         Command::Compose { topology } => compose::run(&topology),

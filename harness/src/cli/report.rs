@@ -3,8 +3,8 @@
 use super::arguments::Format;
 use super::measure::RESULTS;
 use super::{Outcome, print_json};
-use crate::flow_setup;
 use crate::report::{self, RunFolder, Written};
+use crate::{flow_setup, sockets};
 use anyhow::{Context, bail};
 use std::fs;
 use std::path::Path;
@@ -17,13 +17,17 @@ pub fn run(folder: &Path, format: Format) -> anyhow::Result<Outcome> {
         print_flow_setup(folder, format)?;
         return Ok(Outcome::Good);
     }
+    if folder.join(sockets::record::FILE).is_file() {
+        print_sockets(folder, format)?;
+        return Ok(Outcome::Good);
+    }
     let written = report::write(folder).with_context(|| format!("reading {}", folder.display()))?;
     print(folder, &written, format)?;
     Ok(Outcome::Good)
 }
 
 /// One of these is in the folder of a run.
-const FILES: [&str; 2] = [report::RUN, flow_setup::record::FILE];
+const FILES: [&str; 3] = [report::RUN, flow_setup::record::FILE, sockets::record::FILE];
 
 /// Runs named in an advice at the most.
 const NAMED: usize = 5;
@@ -63,6 +67,19 @@ pub fn print_flow_setup(folder: &Path, format: Format) -> anyhow::Result<()> {
         Format::Text => {
             println!("{}", report::flow_setup::terminal_table(folder)?);
             println!("Report: {}", written.markdown.display());
+            Ok(())
+        }
+    }
+}
+
+/// Writes the report of a run of sockets and prints its figures.
+pub fn print_sockets(folder: &Path, format: Format) -> anyhow::Result<()> {
+    let written = report::sockets::write(folder).context("writing the report")?;
+    match format {
+        Format::Json => print_json(&report::sockets::summary_json(folder)?),
+        Format::Text => {
+            println!("{}", report::sockets::terminal_table(folder)?);
+            println!("Report: {}", written.html.display());
             Ok(())
         }
     }

@@ -22,6 +22,7 @@ mod latency;
 mod lead;
 mod markdown;
 mod plots;
+pub mod sockets;
 mod telling;
 mod terminal;
 pub(crate) mod text;

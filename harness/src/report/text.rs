@@ -162,7 +162,16 @@ pub(super) fn shorten(text: &str, columns: usize) -> String {
 
 /// A run's command with its seed, as it is typed to repeat the run.
 pub(super) fn repeat(command: &[String], seed: u64) -> String {
-    // The folder holds a run already, and no run is overwritten.
+    let mut words = without_folder(command);
+    let seeded = |word: &String| word == "--seed" || word.starts_with("--seed=");
+    if !words.is_empty() && !words.iter().any(seeded) {
+        words.extend(["--seed".to_owned(), seed.to_string()]);
+    }
+    shell(&words)
+}
+
+/// A run's command without its folder, which holds a run already: no run is overwritten.
+pub(super) fn without_folder(command: &[String]) -> Vec<String> {
     let mut words = Vec::new();
     let mut given = command.iter();
     while let Some(word) = given.next() {
@@ -172,11 +181,7 @@ pub(super) fn repeat(command: &[String], seed: u64) -> String {
             words.push(word.clone());
         }
     }
-    let seeded = |word: &String| word == "--seed" || word.starts_with("--seed=");
-    if !words.is_empty() && !words.iter().any(seeded) {
-        words.extend(["--seed".to_owned(), seed.to_string()]);
-    }
-    shell(&words)
+    words
 }
 
 /// Cleaned text broken at blanks into lines of at most `columns` columns; longer words are broken too.

@@ -4,7 +4,7 @@
 pub(super) const NONE: &str = "–";
 
 /// `value` with about four significant digits and at most `most` decimals.
-fn significant(value: f64, most: usize) -> String {
+pub(super) fn significant(value: f64, most: usize) -> String {
     let decimals = match value.abs() {
         v if v >= 1_000.0 => 0,
         v if v >= 100.0 => 1,

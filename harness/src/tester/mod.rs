@@ -169,7 +169,7 @@ fn add(total: &mut SinkState, port: &SinkState) {
 }
 
 /// Percentiles of a histogram: the smallest value of a bucket, and the count in it, ascending.
-fn summarise(histogram: Vec<(u64, u64)>) -> Latency {
+pub(crate) fn summarise(histogram: Vec<(u64, u64)>) -> Latency {
     let count: u64 = histogram.iter().map(|(_, count)| count).sum();
     // The smallest value that at least this share of the frames does not exceed.
     let percentile = |share: f64| {

@@ -258,7 +258,7 @@ fn count(between: &mut [Vec<u64>], way: &[usize]) {
 }
 
 /// Numbers of packets between droplets, with those of droplets that stand in for one another added up.
-fn merged(between: &[Vec<u64>], stand_ins: &[usize]) -> Vec<Vec<u64>> {
+pub(crate) fn merged(between: &[Vec<u64>], stand_ins: &[usize]) -> Vec<Vec<u64>> {
     let mut sums = vec![vec![0; stand_ins.len()]; stand_ins.len()];
     for (row, from) in between.iter().zip(stand_ins) {
         for (count, to) in row.iter().zip(stand_ins) {

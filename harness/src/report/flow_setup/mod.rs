@@ -5,7 +5,7 @@ mod document;
 mod figures;
 #[cfg(test)]
 mod tests;
-mod warnings;
+pub(super) mod warnings;
 
 use super::plots::{Picture, PlotError, flow_setup as picture};
 use super::{PLOTS, markdown, text, units};

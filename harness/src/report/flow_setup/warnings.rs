@@ -1,7 +1,7 @@
 //! When figures of flow setup should not be trusted, in words.
 
 use crate::flow_setup::record::{Cell, Header};
-use crate::record::Latency;
+use crate::record::{Environment, Latency};
 use crate::report::{text, units};
 
 /// A rate this near to the tester's ceiling is the tester's.
@@ -17,12 +17,16 @@ const FEW: u64 = 10;
 
 /// What is to be said of a run as a whole.
 pub(super) fn of_run(header: &Header) -> Vec<String> {
+    of_machine(&header.environment, &header.profile)
+}
+
+/// What is to be said of a run of this profile on this machine.
+pub(in crate::report) fn of_machine(environment: &Environment, profile: &str) -> Vec<String> {
     let mut out = Vec::new();
-    let environment = &header.environment;
     if environment.build != "optimised" && environment.build != "release" {
         out.push("the program was built with runtime checks: no figure is worth anything; start it by `cargo run --bin bench`".to_owned());
     }
-    if header.profile == "smoke" {
+    if profile == "smoke" {
         out.push(
             "profile smoke shows that everything works; no figure of it is worth quoting"
                 .to_owned(),

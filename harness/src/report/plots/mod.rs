@@ -10,6 +10,7 @@ mod legend;
 mod loss;
 mod overlay;
 mod palette;
+pub(super) mod sockets;
 
 use super::events::of as figures_of_events;
 use super::figures::{Cell, Figures, Group, ScenarioFigures};
