@@ -214,11 +214,13 @@ fn watch(
     let (began, before) = (Instant::now(), shared.count.load(Ordering::Relaxed));
     Shared::set(&shared.measuring, true);
     wait_for(span.window)?;
+    // A window in which nothing comes goes on until something does: that is its rate.
+    let count = || shared.count.load(Ordering::Relaxed).saturating_sub(before);
+    wait(&|_| count() > 0 || began.elapsed() > span.window + PATIENCE)?;
     Shared::set(&shared.measuring, false);
-    let (time, count) = (began.elapsed(), shared.count.load(Ordering::Relaxed));
+    let (time, count) = (began.elapsed(), count());
     let endpoints = times().saturating_sub(endpoints);
     let hops = setting.hops()?.into_iter().zip(&hops);
-    let count = count.saturating_sub(before);
     if count == 0 {
         return Err(Trouble::Stalled { doing: job.doing() });
     }

@@ -141,9 +141,12 @@ impl Setting {
     ) -> Result<Self, Trouble> {
         let ends = Ends::of(topology)?;
         let lab = OverlayLab::of(topology)?;
-        let uplinks = lab.droplets().iter().map(|droplet| &droplet.uplink);
-        for uplink in uplinks.chain(lab.wire()) {
+        let droplets = lab.droplets().iter();
+        for uplink in droplets.clone().map(|it| &it.uplink).chain(lab.wire()) {
             set_mtu(uplink, mtus.underlay().get().into())?;
+        }
+        for port in droplets.flat_map(|it| &it.endpoints) {
+            set_mtu(port, mtus.endpoint().get().into())?;
         }
         let far = &lab.tester().ends;
         let device = |port: EndpointPort| far.get(usize::from(port.0)).map(|(_, device)| device);

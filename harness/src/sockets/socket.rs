@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How often what waits looks whether it shall go on.
 const TICK: Duration = Duration::from_millis(100);
 /// How long nothing may come or go before a connection counts as dead: a machine may stall.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Set when those who wait for each other shall give up.
 #[derive(Debug, Default)]

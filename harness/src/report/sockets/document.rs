@@ -280,7 +280,7 @@ pub(super) fn remarks(row: &Row<'_>, job: Job) -> String {
     let cell = row.cells.iter().find(|cell| cell.job == job);
     if let Some(cell) = cell.filter(|cell| cell.disturbed > 0) {
         out.push(format!(
-            "{} of {} were disturbed by the hypervisor",
+            "disturbed by the hypervisor in {} of {}",
             cell.disturbed,
             text::count(cell.rounds as u64, "round", "rounds")
         ));
