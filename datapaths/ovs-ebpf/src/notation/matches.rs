@@ -236,8 +236,15 @@ impl Match {
     fn add_options(&mut self, text: &str) -> Result<(), Refusal> {
         let refused = || Refusal::of(text);
         let (mut value, mut mask) = (Vec::new(), Vec::new());
+        let mut is_open = false;
         for option in braces(text)? {
             let (options, bits) = one_option(option)?;
+            let counts = bits.iter().any(|bits| *bits != 0);
+            // Behind one of any length nobody knows where another begins.
+            if counts && is_open {
+                return Err(refused());
+            }
+            is_open |= !counts;
             value.extend(options);
             mask.extend(bits);
         }
@@ -279,8 +286,7 @@ pub fn one_option(text: &str) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
     let (class, class_mask) = class.ok_or_else(refused)?;
     let (kind, kind_mask) = kind.ok_or_else(refused)?;
     let (len, len_mask) = len.ok_or_else(refused)?;
-    // A length that does not count leaves open what follows.
-    if len_mask != 0xff || !len.is_multiple_of(4) || len > 0x1f * 4 {
+    if !len.is_multiple_of(4) || len > 0x1f * 4 {
         return Err(refused());
     }
     let (data, data_mask) = match data {
@@ -288,11 +294,16 @@ pub fn one_option(text: &str) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
         // Nothing is said of what does not count.
         None => (vec![0; len as usize], vec![0; len as usize]),
     };
+    let nothing_else = class_mask == 0 && kind_mask == 0 && data_mask.iter().all(|bits| *bits == 0);
+    // A length that does not count leaves open where the data ends.
+    if !(len_mask == 0xff || len_mask == 0 && nothing_else) {
+        return Err(refused());
+    }
     let header = |class: u64, kind: u64, len: u8| {
         let [upper, lower] = (class as u16).to_be_bytes();
         vec![upper, lower, kind as u8, len]
     };
     let value = [header(class, kind, len as u8 / 4), data].concat();
-    let mask = [header(class_mask, kind_mask, 0xff), data_mask].concat();
+    let mask = [header(class_mask, kind_mask, len_mask as u8), data_mask].concat();
     Ok((value, mask))
 }

@@ -111,6 +111,30 @@ fn what_is_not_understood_is_refused_with_its_text() {
     }
 }
 
+/// What a switch has for a packet to a droplet that learns nothing from it.
+#[test]
+fn options_that_do_not_count_are_not_asked_for() {
+    let options = "{class=0x1101/0,type=0x48/0,len=12/0,0xac1000010200ac10000100/0}\
+        {class=0x1101/0,type=0x49/0,len=28/0,0/0}{class=0x1101/0,type=0x50/0,len=4/0,0/0}";
+    let last = "{class=0x1101/0,type=0x51/0,len=4/0,0/0}";
+    let text = |options: &str| {
+        format!("in_port(4),eth_type(0x0800),tunnel(tun_id=0x1000,geneve({options}))")
+    };
+    let flow = matches(&text(&format!("{options}{last}"))).unwrap();
+    assert_eq!(
+        (flow.key.options_len, flow.mask.options_len),
+        (64, u16::MAX)
+    );
+    assert!(flow.mask.options.iter().all(|word| *word == 0));
+    assert!(flow.key.options.iter().all(|word| *word == 0));
+    // One that counts may be anywhere behind those.
+    let open = format!("{options}{}", "{class=0x1101,type=0x51,len=4}");
+    assert!(matches(&text(&open)).is_err());
+    // A type that counts, of any length.
+    let half = format!("{options}{}", "{class=0x1101/0,type=0x51,len=4/0,0/0}");
+    assert!(matches(&text(&half)).is_err());
+}
+
 #[test]
 fn what_is_done_to_a_copy_last_is_done_to_the_packet() {
     assert_eq!(
