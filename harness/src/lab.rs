@@ -192,6 +192,11 @@ impl OverlayLab {
         }
     }
 
+    /// Each droplet's ports.
+    pub fn droplets(&self) -> &[VethPorts] {
+        &self.droplets
+    }
+
     /// The other ends of the droplets' uplinks, in the same order.
     pub fn wire(&self) -> &[Interface] {
         &self.wire

@@ -25,6 +25,7 @@ pub mod socket;
 pub use setting::{Ends, Packets, Setting};
 
 use crate::environment::{Placement, steal};
+use crate::lab::OverlayLabError;
 use crate::lines::LogError;
 use crate::overlay::{self, Overlay};
 use crate::profile::Profile;
@@ -51,6 +52,9 @@ pub enum Trouble {
     /// The lab.
     #[error(transparent)]
     Device(#[from] netdev::Error),
+    /// The droplets' part of it.
+    #[error(transparent)]
+    Lab(#[from] OverlayLabError),
     /// The overlay.
     #[error(transparent)]
     Overlay(#[from] overlay::Error),

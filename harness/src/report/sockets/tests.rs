@@ -44,6 +44,8 @@ fn header(schema: u32) -> Header {
             clock_source: String::new(),
             clock_cost_ns: 1.0,
             notes: Vec::new(),
+            container: None,
+            droplets: Vec::new(),
         },
         datapaths: vec![
             datapath("fast", PortType::Veth),
