@@ -164,6 +164,8 @@ pub enum Record {
     Result(ResultRecord),
     /// What packets suffered while something happened to an overlay.
     Event(EventRecord),
+    /// How flows found their direct path.
+    Learning(LearningRecord),
     /// Something failed; the run went on.
     Failure(Failure),
 }
@@ -314,6 +316,27 @@ pub struct EventRecord {
     pub crossed_before: u64,
     /// and from then to the end.
     pub crossed_after: u64,
+}
+
+/// A trial in which flows that go both ways find their direct path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LearningRecord {
+    /// The datapath.
+    pub datapath: String,
+    /// The scenario.
+    pub scenario: String,
+    /// Frames per second, both ways together.
+    pub load: f64,
+    /// Frames sent.
+    pub offered: u64,
+    /// Frames that arrived.
+    pub received: u64,
+    /// Frames that left their host by another way than the direct one.
+    pub by_detour: u64,
+    /// Milliseconds from when the first frame was due until the last packet went by a way that is not the direct one.
+    pub until_ms: f64,
+    /// Milliseconds that were watched.
+    pub watched_ms: f64,
 }
 
 /// Something that is done in an event.

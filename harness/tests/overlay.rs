@@ -7,6 +7,7 @@ use harness::overlay::Overlay;
 use harness::record::EventKind;
 use harness::registry;
 use harness::run::event::Watched;
+use harness::run::learning;
 use harness::tester::{FrameSize, Workload};
 use harness::verify::{self, Report};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -53,6 +54,7 @@ fn main() {
     add("a_cut_way_loses_packets_until_it_is_mended", cut);
     add("what_goes_wrong_is_said_with_the_droplets_name", wrong);
     add("events_do_to_packets_what_they_must", events);
+    add("flows_that_go_both_ways_find_their_direct_path", learning);
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -158,6 +160,28 @@ fn events() -> Result<(), Failed> {
             if names != expected || event.kind == EventKind::Failure && !lost_while_dead {
                 return Err(told.into());
             }
+        }
+    }
+    Ok(())
+}
+
+/// The first frames go by bouncers, and those after them do not.
+fn learning() -> Result<(), Failed> {
+    let datapath = datapath("kernel-xdp")?;
+    for topology in ["bounce", "inter-network"] {
+        let topology = catalogue::find(topology, Parameters::default())?;
+        let watched = learning::Watched {
+            topology: &topology.in_state(DirectPathState::Cold),
+            size: FrameSize::Bytes(64),
+            seed: 1,
+            duration: Duration::from_millis(600),
+            carries: None,
+            meeting: None,
+        };
+        let record = watched.of(datapath.as_ref(), "learning", Placement::choose()?)?;
+        let is_found = record.by_detour > 0 && record.by_detour < record.offered / 2;
+        if !is_found || record.until_ms <= 0.0 {
+            return Err(format!("{record:?}").into());
         }
     }
     Ok(())

@@ -428,6 +428,20 @@ impl Topology {
         self
     }
 
+    /// The same topology with flows back from each destination to its source as well.
+    #[must_use]
+    pub fn both_ways(mut self) -> Self {
+        let back = |flows: &Flows| Flows {
+            name: format!("{}, back", flows.name),
+            from: flows.to,
+            to: flows.from,
+            transport: flows.transport,
+        };
+        let back: Vec<_> = self.flows.iter().map(back).collect();
+        self.flows.extend(back);
+        self
+    }
+
     /// The flows that cross the droplet under test, by direction; where none is, all flows from endpoint to endpoint, of
     /// whose ports [`Topology::endpoint_ports`] has the numbers.
     pub fn traffic(&self) -> Vec<Direction> {

@@ -1,6 +1,7 @@
 //! The underlay: a switch that knows every droplet's Ethernet address, and learns nothing.
 
 use aya_ebpf::bindings::xdp_action::XDP_DROP;
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
@@ -19,6 +20,10 @@ static TOWARDS: DevMap = DevMap::with_max_entries(DROPLETS, 0);
 /// By [`Crossing::place`].
 #[map]
 static CROSSED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Crossing::ALL, 0);
+
+/// When the last packet crossed, in nanoseconds of CLOCK_MONOTONIC, by the same place.
+#[map]
+static LAST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Crossing::ALL, 0);
 
 /// `None` for what no droplet sent.
 #[inline(always)]
@@ -41,6 +46,12 @@ pub fn pass(ctx: &XdpContext) -> Option<u32> {
         blank_return(ctx);
     }
     count(port, Crossing::To(droplet));
+    if port.timed != 0
+        && let Some(last) = LAST.get_ptr_mut(Crossing::To(droplet).place(port.droplet))
+    {
+        // SAFETY: a word of this processor's, and programs at XDP do not interrupt each other.
+        unsafe { *last = bpf_ktime_get_ns() };
+    }
     TOWARDS.redirect(droplet, 0).ok()
 }
 

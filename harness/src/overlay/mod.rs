@@ -22,8 +22,12 @@ use datapath_api::{
     Counters, Datapath, Difference, Error as DatapathError, Outcome, PortType, Running,
 };
 use netdev::{CpuTime, Tid};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use topologies::provision::{DirectPath, Port, Provision};
-use topologies::topology::Topology;
+use topologies::topology::{Droplet, Topology};
+
+/// Droplets that are installed at once.
+const AT_ONCE: usize = 4;
 
 /// Why an overlay is not there.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,9 @@ pub enum Error {
         /// What there is.
         source: UnknownDatapath,
     },
+    /// A defect of this program.
+    #[error("a thread that installs droplets panicked")]
+    Panicked,
     /// The underlay.
     #[error("the underlay: {0}")]
     Underlay(#[from] tester::Error),
@@ -56,6 +63,36 @@ struct Part {
     name: String,
     differences: &'static [Difference],
     running: Box<dyn Running>,
+}
+
+impl Part {
+    /// Installs a droplet of `topology`, with the datapath that it names, or else with `datapath`.
+    fn install(
+        datapath: &dyn Datapath,
+        topology: &Topology,
+        (number, droplet): (usize, &Droplet),
+        lab: &OverlayLab,
+        placement: Placement,
+    ) -> Result<Self, Error> {
+        let other = other_datapath(droplet.datapath.as_deref());
+        let other = other.map_err(|source| Error::Unknown {
+            droplet: droplet.name.clone(),
+            source,
+        })?;
+        let datapath = other.as_deref().unwrap_or(datapath);
+        let provision = topology.provision(droplet);
+        let running = lab.install(number, datapath, &provision, placement.datapath);
+        let running = running.map_err(|source| Error::Droplet {
+            droplet: droplet.name.clone(),
+            datapath: datapath.name(),
+            source: Box::new(source),
+        })?;
+        Ok(Self {
+            name: droplet.name.clone(),
+            differences: datapath.declared_differences(),
+            running,
+        })
+    }
 }
 
 /// An overlay that runs. Dropping it takes it down.
@@ -85,29 +122,42 @@ impl Overlay {
         let ends: Vec<_> = hosts.zip(lab.wire().iter().cloned()).collect();
         // First, since a device takes redirected frames only once its peer has a program.
         let underlay = Underlay::join(&ends, placement.sinks)?;
-        let mut droplets = Vec::new();
-        for (number, droplet) in topology.droplets().iter().enumerate() {
-            let other =
-                other_datapath(droplet.datapath.as_deref()).map_err(|source| Error::Unknown {
-                    droplet: droplet.name.clone(),
-                    source,
-                })?;
-            let datapath = other.as_deref().unwrap_or(datapath);
-            let provision = topology.provision(droplet);
-            let running = lab
-                .install(number, datapath, &provision, placement.datapath)
-                .map_err(|source| Error::Droplet {
-                    droplet: droplet.name.clone(),
-                    datapath: datapath.name(),
-                    source: Box::new(source),
-                })?;
-            droplets.push(Part {
-                name: droplet.name.clone(),
-                differences: datapath.declared_differences(),
-                running,
-            });
-        }
-        Ok(Self { droplets, underlay })
+        let count = topology.droplets().len();
+        let next = AtomicUsize::new(0);
+        // Much of what a droplet takes to start is waiting: for processes, and for the kernel.
+        let install_some = || {
+            let mut installed = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(droplet) = topology.droplets().get(number) else {
+                    return installed;
+                };
+                let part = Part::install(datapath, topology, (number, droplet), lab, placement);
+                if part.is_err() {
+                    // The others need not begin with more.
+                    next.store(count, Ordering::Relaxed);
+                }
+                installed.push((number, part));
+            }
+        };
+        let installed = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..AT_ONCE.min(count))
+                .map(|_| scope.spawn(install_some))
+                .collect();
+            let joined = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+            joined.collect::<Result<Vec<_>, _>>()
+        });
+        let mut parts = installed
+            .map_err(|_| Error::Panicked)?
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
+        parts.sort_by_key(|(number, _)| *number);
+        let parts = parts.into_iter().map(|(_, part)| part);
+        Ok(Self {
+            droplets: parts.collect::<Result<_, _>>()?,
+            underlay,
+        })
     }
 
     /// Whether a droplet's datapath declares to differ so.

@@ -127,16 +127,56 @@ impl Underlay {
         Ok(())
     }
 
+    /// Has it kept when the last packet went from each droplet to each other; see [`Self::last_crossings`].
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn time_crossings(&mut self) -> Result<(), tester::Error> {
+        self.set_all(|port| port.timed = 1)
+    }
+
+    /// When the last packet went from each droplet to each other, in nanoseconds of CLOCK_MONOTONIC; zero if none did, or it
+    /// was not kept.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn last_crossings(&self) -> Result<Vec<Vec<u64>>, tester::Error> {
+        let last = |values: &[u64]| values.iter().copied().max().unwrap_or(0);
+        let droplets = 0..self.ports.len() as u32;
+        let places = |from: u32| droplets.clone().map(move |to| Crossing::To(to).place(from));
+        let rows = droplets
+            .clone()
+            .map(|from| self.read("LAST", places(from), last));
+        rows.collect()
+    }
+
+    /// Changes what all ports are told.
+    fn set_all(&mut self, change: impl Fn(&mut UnderlayPort)) -> Result<(), tester::Error> {
+        self.ports.iter_mut().for_each(|(_, port)| change(port));
+        let ports = self.ports.iter().map(|(at, port)| (at.index(), *port));
+        Ok(fill(&self.ebpf, "UNDERLAY", ports)?)
+    }
+
+    /// Values of a map at these places, each of all processors together.
+    fn read(
+        &self,
+        map: &str,
+        places: impl Iterator<Item = u32>,
+        together: impl Fn(&[u64]) -> u64,
+    ) -> Result<Vec<u64>, tester::Error> {
+        let failed = |e: aya::maps::MapError| bpf_load::Error::failed(format!("reading {map}"), &e);
+        let array = PerCpuArray::<_, u64>::try_from(bpf_load::map(&self.ebpf, map)?);
+        let array = array.map_err(failed)?;
+        let value = |place: u32| Ok(together(&array.get(&place, 0).map_err(failed)?));
+        places.map(value).collect()
+    }
+
     /// Takes the return-to-sender option off every packet from now on, so that nobody learns a direct path.
     ///
     /// # Errors
     /// Where the kernel refuses.
     pub fn blank_return(&mut self) -> Result<(), tester::Error> {
-        for (_, port) in &mut self.ports {
-            port.blank_return = 1;
-        }
-        let ports = self.ports.iter().map(|(at, port)| (at.index(), *port));
-        Ok(fill(&self.ebpf, "UNDERLAY", ports)?)
+        self.set_all(|port| port.blank_return = 1)
     }
 
     /// What crossed so far.
@@ -144,22 +184,16 @@ impl Underlay {
     /// # Errors
     /// Where the kernel refuses.
     pub fn crossed(&self) -> Result<Crossed, tester::Error> {
-        let failed = |e: aya::maps::MapError| bpf_load::Error::failed("reading CROSSED", &e);
-        let map = bpf_load::map(&self.ebpf, "CROSSED")?;
-        let map = PerCpuArray::<_, u64>::try_from(map).map_err(failed)?;
-        let count = |place: u32| -> Result<u64, tester::Error> {
-            let values = map.get(&place, 0).map_err(failed)?;
-            Ok(values.iter().sum())
-        };
+        let sum = |values: &[u64]| values.iter().sum();
         let droplets = 0..self.ports.len() as u32;
         let mut crossed = Crossed::default();
         for from in droplets.clone() {
-            let row = droplets
-                .clone()
-                .map(|to| count(Crossing::To(to).place(from)));
-            crossed.between.push(row.collect::<Result<_, _>>()?);
-            crossed.to_nobody += count(Crossing::Nobody.place(from))?;
-            crossed.cut += count(Crossing::Cut.place(from))?;
+            let to_droplets = droplets.clone().map(Crossing::To);
+            let all = to_droplets.chain([Crossing::Nobody, Crossing::Cut]);
+            let mut counts = self.read("CROSSED", all.map(|it| it.place(from)), sum)?;
+            crossed.cut += counts.pop().unwrap_or(0);
+            crossed.to_nobody += counts.pop().unwrap_or(0);
+            crossed.between.push(counts);
         }
         Ok(crossed)
     }

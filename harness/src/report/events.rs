@@ -131,10 +131,17 @@ impl EventRecord {
 impl EventFigure<'_> {
     /// A figure of all its trials; `None` if one has none.
     pub(super) fn spread(&self, figure: impl Fn(&EventRecord) -> Option<f64>) -> Option<Spread> {
-        let figures: Option<Vec<f64>> = self.records.iter().map(|record| figure(record)).collect();
+        Spread::of(self.records.iter().map(|record| figure(record)))
+    }
+}
+
+impl Spread {
+    /// Of these figures; `None` if one is missing, or there is none.
+    pub(super) fn of(figures: impl Iterator<Item = Option<f64>>) -> Option<Self> {
+        let figures: Option<Vec<f64>> = figures.collect();
         let mut figures = figures?;
         figures.sort_by(f64::total_cmp);
-        Some(Spread {
+        Some(Self {
             median: *figures.get((figures.len().checked_sub(1)?) / 2)?,
             least: *figures.first()?,
             most: *figures.last()?,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::record::{
-    DatapathInfo, EventRecord, Failure, Fastest, PortType, Purpose, Rate, Record, ResultRecord,
-    Run, Scenario, TrialRecord,
+    DatapathInfo, EventRecord, Failure, Fastest, LearningRecord, PortType, Purpose, Rate, Record,
+    ResultRecord, Run, Scenario, TrialRecord,
 };
 
 use super::RunFolder;
@@ -119,6 +119,8 @@ pub(super) struct Cell<'a> {
     pub trials: Vec<&'a TrialRecord>,
     /// What happened to the overlay.
     pub events: Vec<&'a EventRecord>,
+    /// How flows found their direct path.
+    pub learning: Vec<&'a LearningRecord>,
 }
 
 impl<'a> Figures<'a> {
@@ -367,6 +369,7 @@ pub(super) fn place(record: &Record) -> (&str, &str) {
         Record::Result(it) => (&it.datapath, &it.scenario),
         Record::Failure(it) => (&it.datapath, &it.scenario),
         Record::Event(it) => (&it.datapath, &it.scenario),
+        Record::Learning(it) => (&it.datapath, &it.scenario),
     }
 }
 
@@ -445,6 +448,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
         repeated: 0,
         trials: Vec::new(),
         events: Vec::new(),
+        learning: Vec::new(),
     };
     let (mut passed, mut differing) = (0_u64, Vec::new());
     let mut by_share = BTreeMap::<u8, Vec<&TrialRecord>>::new();
@@ -458,6 +462,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
             }
             Record::Failure(failure) => cell.failures.push(failure),
             Record::Event(event) => cell.events.push(event),
+            Record::Learning(learning) => cell.learning.push(learning),
             Record::Result(result) => cell.result = Some(result),
             Record::Trial(trial) if trial.repeated => cell.repeated += 1,
             Record::Trial(trial) => match trial.purpose {

@@ -1,6 +1,7 @@
 //! The figures for a terminal: plain text, aligned, at most 100 columns.
 
 use super::compose::events::healed;
+use super::compose::learning::until;
 use super::compose::{null_forward, repeat};
 use super::events::{self, EventFigure};
 use super::figures::{Cell, Check, Figures, Group};
@@ -162,6 +163,13 @@ impl Output {
     /// What happened to an overlay, on a line.
     fn events(&mut self, cell: &Cell<'_>) {
         let events = events::of(cell);
+        if !cell.learning.is_empty() {
+            let found = format!("no detour any more after {} ms", until(cell));
+            self.wrapped(
+                &format!("  {}: direct path: ", clean(cell.datapath)),
+                &found,
+            );
+        }
         if events.is_empty() {
             return;
         }

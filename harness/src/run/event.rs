@@ -39,6 +39,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a trial lasts at the most.
 pub const LONGEST: Duration = Duration::from_millis(ROUNDS as u64);
 
+/// Frames per second for who carries so many: a whole number of frames a millisecond.
+pub(super) fn load(carries: Option<f64>) -> f64 {
+    let room = carries.map_or(LEAST, |carries| carries * SHARE);
+    (room.clamp(LEAST, MOST) / LEAST).floor() * LEAST
+}
+
 /// An event to be watched.
 pub struct Watched<'a> {
     /// The overlay before it.
@@ -56,12 +62,6 @@ pub struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    /// Frames per second: a whole number of frames a millisecond.
-    fn load(&self) -> f64 {
-        let room = self.carries.map_or(LEAST, |carries| carries * SHARE);
-        (room.clamp(LEAST, MOST) / LEAST).floor() * LEAST
-    }
-
     /// Deploys droplets, and watches what the event does to them.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Watched<'_> {
         let lab = OverlayLab::with(self.topology, self.meeting)?;
         let mut tester = VethTester::new(lab.tester(), &workload, false, placement.tester_cpus())?;
         let mut overlay = Overlay::install(datapath, self.topology, &lab, placement)?;
-        let load = self.load();
+        let load = load(self.carries);
         let rate =
             Pps::new(load).map_err(|error| crate::tester::Error::Workload(error.to_string()))?;
         let mut offer = Offer {

@@ -4,6 +4,7 @@ mod ceiling;
 mod cycles;
 pub(crate) mod deploy;
 pub mod event;
+pub mod learning;
 mod log;
 mod progress;
 mod session;
@@ -310,6 +311,7 @@ impl Runner<'_> {
                 self.latency(session, &workload)?;
             }
             if self.task.events {
+                summary.failures += self.learning(session)?;
                 summary.failures += self.events(session, &workload)?;
             }
             let scenario = &self.task.scenario.id;

@@ -20,9 +20,13 @@ pub struct UnderlayPort {
     /// The droplet's number.
     pub droplet: u32,
     /// Whether a droplet is here.
-    pub active: u16,
+    pub active: u8,
     /// Whether packets from here lose their return-to-sender option, so that nobody learns a direct path from them.
-    pub blank_return: u16,
+    pub blank_return: u8,
+    /// Whether it is kept when the last packet went from here to each droplet.
+    pub timed: u8,
+    /// Zero.
+    pub reserved: u8,
 }
 
 impl UnderlayPort {

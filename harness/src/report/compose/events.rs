@@ -107,7 +107,7 @@ fn control_plane(record: &EventRecord) -> f64 {
     record.steps.iter().map(|step| step.took_ms).sum()
 }
 
-fn text(spread: Option<Spread>, trials: usize, decimals: usize) -> String {
+pub(super) fn text(spread: Option<Spread>, trials: usize, decimals: usize) -> String {
     let Some(spread) = spread else {
         return units::NONE.to_owned();
     };

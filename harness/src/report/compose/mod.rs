@@ -6,6 +6,7 @@ mod cells;
 pub(super) mod events;
 mod hops;
 mod inside;
+pub(super) mod learning;
 mod scenario;
 
 use super::document::{Block, Span, plain};

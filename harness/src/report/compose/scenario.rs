@@ -6,7 +6,7 @@ use crate::report::figures::{Cell, Check, Figures, Group, ScenarioFigures};
 use crate::report::plots::{GroupPictures, Picture};
 use crate::report::{text, units};
 
-use super::{cells, events, hops, inside};
+use super::{cells, events, hops, inside, learning};
 
 /// Adds everything about `group`.
 pub(super) fn add_group<'a>(
@@ -109,6 +109,7 @@ fn add<'a>(
             "Frames go from endpoint to endpoint. All droplets share the datapath's processor here, so that a rate is that of all together; the time of a droplet is that of its own threads, which share the processor's caches with all others. What enters by an endpoint port was brought by no underlay.",
         )));
     }
+    learning::add(out, scenario);
     events::add(out, scenario);
     out.extend(strips.into_iter().map(Block::Figure));
     differences(out, scenario);

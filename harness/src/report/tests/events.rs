@@ -2,7 +2,7 @@
 
 use super::fixture::{self, SCENARIOS};
 use super::written;
-use crate::record::{EventKind, EventRecord, EventStep, Record};
+use crate::record::{EventKind, EventRecord, EventStep, LearningRecord, Record};
 use crate::report::{RunFolder, summary_json, terminal_table};
 
 /// 400 rounds of ten frames. The event comes in the hundredth, and these rounds lose as many frames.
@@ -75,6 +75,36 @@ fn records_that_make_no_sense_are_told_without_a_panic() {
     assert_eq!(odd.healed_after_ms(), None);
     let (html, ..) = written(&with(vec![odd]));
     assert!(html.contains("migration of something"), "{html}");
+}
+
+#[test]
+fn direct_paths_that_are_found_and_not_are_told() {
+    let learning = |until_ms| {
+        Record::Learning(LearningRecord {
+            datapath: "kernel-xdp".to_owned(),
+            scenario: SCENARIOS[0].to_owned(),
+            load: 10_000.0,
+            offered: 20_000,
+            received: 19_998,
+            by_detour: 17,
+            until_ms,
+            watched_ms: 2_000.0,
+        })
+    };
+    for (until_ms, told) in [(1.3, "1.3"), (1_999.0, "not in 2000")] {
+        let mut folder = fixture::run();
+        folder.records.push(learning(until_ms));
+        let (html, markdown, _) = written(&folder);
+        let row = markdown
+            .lines()
+            .find(|line| line.contains("| 17 | 20,000 |"));
+        let row = row.unwrap_or_else(|| panic!("{markdown}"));
+        assert!(row.contains(&format!("| {told} | 2 |")), "{row}");
+        assert!(html.contains("take the direct path"));
+        let terminal = terminal_table(&folder);
+        let told = format!("direct path: no detour any more after {told} ms");
+        assert!(terminal.contains(&told), "{terminal}");
+    }
 }
 
 #[test]

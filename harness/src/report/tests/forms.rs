@@ -231,6 +231,7 @@ fn names_are_whole_in_the_terminal_and_figures_keep_their_columns() {
             | Record::Trial(crate::record::TrialRecord { datapath, .. })
             | Record::Failure(Failure { datapath, .. })
             | Record::Event(crate::record::EventRecord { datapath, .. })
+            | Record::Learning(crate::record::LearningRecord { datapath, .. })
             | Record::Verification(crate::record::Verification { datapath, .. })) = record;
             if datapath == "kernel-xdp" {
                 *datapath = name.to_owned();
@@ -351,6 +352,7 @@ fn many_scenarios_make_several_pictures() {
             | Record::Trial(crate::record::TrialRecord { scenario, .. })
             | Record::Failure(Failure { scenario, .. })
             | Record::Event(crate::record::EventRecord { scenario, .. })
+            | Record::Learning(crate::record::LearningRecord { scenario, .. })
             | Record::Verification(crate::record::Verification { scenario, .. })) = &mut record;
             scenario.push_str(&format!("/{copy}"));
             folder.records.push(record);

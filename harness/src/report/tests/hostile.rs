@@ -31,6 +31,10 @@ fn run() -> RunFolder {
                 evil(&mut it.scenario);
                 it.rates[0].irregular = Some(HOSTILE.to_owned());
             }
+            Record::Learning(it) => {
+                evil(&mut it.datapath);
+                evil(&mut it.scenario);
+            }
             Record::Event(it) => {
                 evil(&mut it.datapath);
                 evil(&mut it.scenario);
