@@ -1,0 +1,168 @@
+//! Events: what is wrong in one is said, and what a topology is after one.
+
+use topologies::catalogue;
+use topologies::frame::FrameLen;
+use topologies::oracle::{End, OverlayOracle};
+use topologies::provision::Port;
+use topologies::topology::{DirectPathState, EventKind, Parameters, Topology};
+
+/// The built-in topology `bounce` with one place changed.
+fn changed(from: &str, to: &str) -> Result<Topology, String> {
+    let bounce = catalogue::OVERLAYS
+        .iter()
+        .find(|it| it.name == "bounce")
+        .unwrap();
+    assert!(bounce.text.contains(from), "{from}");
+    let text = bounce.text.replacen(from, to, 1);
+    Topology::parse("wrong.toml", &text, Parameters::default()).map_err(|it| it.to_string())
+}
+
+#[test]
+fn what_is_wrong_in_an_event_is_said() {
+    let migration = "kind = \"migration\"\nendpoints = \"servers\"\nto = \"bouncer\"";
+    let deletion = "kind = \"deletion\"\nendpoints = \"servers\"";
+    let failure = "kind = \"failure\"\ndroplet = \"right\"\nto = \"bouncer\"";
+    for (from, to, says) in [
+        (
+            migration,
+            "kind = \"eviction\"",
+            "unknown variant `eviction`",
+        ),
+        (
+            migration,
+            "kind = \"migration\"\nendpoints = \"servers\"",
+            "a migration lacks `endpoints` and `to`",
+        ),
+        (
+            migration,
+            "kind = \"migration\"\nendpoints = \"nobody\"\nto = \"bouncer\"",
+            "endpoint \"nobody\" is not defined",
+        ),
+        (
+            migration,
+            "kind = \"migration\"\nendpoints = \"servers\"\nto = \"nowhere\"",
+            "droplet \"nowhere\" is not defined",
+        ),
+        (
+            deletion,
+            "kind = \"deletion\"",
+            "a deletion lacks `endpoints`",
+        ),
+        (
+            deletion,
+            "kind = \"deletion\"\nendpoints = \"servers\"\nto = \"bouncer\"",
+            "to means nothing for endpoints that are deleted",
+        ),
+        (
+            deletion,
+            "kind = \"deletion\"\nendpoints = \"servers\"\ndroplet = \"right\"",
+            "droplet means nothing for endpoints",
+        ),
+        (
+            failure,
+            "kind = \"failure\"\ndroplet = \"right\"",
+            "a failure lacks `droplet` and `to`",
+        ),
+        (
+            failure,
+            "kind = \"failure\"\ndroplet = \"right\"\nto = \"bouncer\"\nendpoints = \"servers\"",
+            "endpoints means nothing for a droplet that fails",
+        ),
+        (
+            "mac = \"02:00:ac:10:00:01\"",
+            "mac = \"02:00:ac:10:00:01\"\nunder_test = true",
+            "means nothing for a droplet alone",
+        ),
+    ] {
+        let message = changed(from, to).unwrap_err();
+        assert!(message.contains(says), "{message}");
+        assert!(message.starts_with("wrong.toml:"), "{message}");
+    }
+    // The client would stay on its port, but behind the servers there is another.
+    let other = "[[endpoints]]\nname = \"client\"";
+    let before = "[[endpoints]]\nname = \"idle\"\nnetwork = \"green\"\nip = \"10.1.0.1\"\nmac = \"02:00:0a:01:00:01\"\ndroplet = \"right\"\n\n";
+    let moved = changed(other, &format!("{before}{other}")).unwrap();
+    assert_eq!(moved.events().len(), 3);
+    let to_left = "kind = \"migration\"\nendpoints = \"idle\"\nto = \"left\"";
+    let text = catalogue::OVERLAYS
+        .iter()
+        .find(|it| it.name == "bounce")
+        .unwrap()
+        .text;
+    let text = text
+        .replacen(other, &format!("{before}{other}"), 1)
+        .replacen(migration, to_left, 1);
+    let error = Topology::parse("wrong.toml", &text, Parameters::default()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("\"client\" would come to another port"),
+        "{message}"
+    );
+}
+
+#[test]
+fn frames_go_where_endpoints_are_after_an_event() {
+    for name in ["bounce", "inter-network"] {
+        let topology = catalogue::find(name, Parameters::new(8, 8).unwrap()).unwrap();
+        let topology = topology.in_state(DirectPathState::Cold);
+        let kinds: Vec<_> = topology.events().iter().map(|event| event.kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                EventKind::Migration,
+                EventKind::Deletion,
+                EventKind::Failure
+            ]
+        );
+        let direction = topology.traffic().remove(0);
+        let Port::Endpoint(ingress) = direction.ingress else {
+            panic!("an overlay's flows begin at endpoints");
+        };
+        for event in topology.events() {
+            let after = topology.after(event);
+            assert_eq!(after.endpoint_ports(), topology.endpoint_ports());
+            let mut oracle = OverlayOracle::new(&topology);
+            for flow in 0..8 {
+                let frame = direction.frame(flow, FrameLen::MIN);
+                let End::Delivered { port, .. } = oracle.inject(ingress, &frame).end else {
+                    panic!("{name}: nothing was delivered before an event");
+                };
+                assert_eq!(Port::Endpoint(port), direction.egress);
+            }
+            oracle.update(&after);
+            for flow in 0..8 {
+                let journey = oracle.inject(ingress, &direction.frame(flow, FrameLen::MIN));
+                let told = format!("{name}, {}: {journey:?}", topology.describe(event));
+                match (event.kind, journey.end) {
+                    (EventKind::Deletion, End::Delivered { .. }) => panic!("{told}"),
+                    (EventKind::Deletion, _) => {}
+                    (_, End::Delivered { port, .. }) => {
+                        let egress = after.traffic().remove(0).egress;
+                        assert_eq!(Port::Endpoint(port), egress, "{told}");
+                        assert_ne!(egress, direction.egress, "{told}");
+                    }
+                    _ => panic!("{told}"),
+                }
+            }
+        }
+    }
+}
+
+/// What Mizar does with a direct path to a host that knows the endpoint no more. Between networks the packet goes in circles
+/// between the divider and that host: the reason why `bench` counts what the underlay carries.
+#[test]
+fn a_stale_direct_path_leads_nowhere() {
+    for (name, hops) in [("bounce", 2), ("inter-network", 40)] {
+        let topology = catalogue::find(name, Parameters::default()).unwrap();
+        let topology = topology.in_state(DirectPathState::Warm);
+        let direction = topology.traffic().remove(0);
+        let Port::Endpoint(ingress) = direction.ingress else {
+            panic!("an overlay's flows begin at endpoints");
+        };
+        let mut oracle = OverlayOracle::new(&topology);
+        oracle.update(&topology.after(&topology.events()[0]));
+        let journey = oracle.inject(ingress, &direction.frame(0, FrameLen::MIN));
+        assert!(!matches!(journey.end, End::Delivered { .. }), "{journey:?}");
+        assert!(journey.way.len() >= hops, "{name}: {:?}", journey.way);
+    }
+}
