@@ -80,6 +80,18 @@ pub fn make_folder(folder: &Path) -> Result<(), LogError> {
     create_dir_all(folder).map_err(|error| LogError::new("making", folder, error))
 }
 
+/// An error if a run's file is there already, as it would be when it is made.
+///
+/// # Errors
+/// See above.
+pub fn refuse_run(path: &Path) -> Result<(), LogError> {
+    if path.exists() {
+        let error = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(LogError::new("making", path, error));
+    }
+    Ok(())
+}
+
 /// A file of records cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

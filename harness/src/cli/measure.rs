@@ -7,8 +7,9 @@ use crate::environment::container;
 use crate::overlay::{self, Overlay};
 use crate::record::Scenario;
 use crate::remote::{Meeting, PATIENCE};
+use crate::report::RUN;
 use crate::run::{self, Plan, Progress, Silent, Task, rfc3339};
-use crate::{registry, report};
+use crate::{lines, registry, report};
 use anyhow::{Context, bail};
 use datapath_api::Datapath;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -25,6 +26,9 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     if let Some(outcome) = check_required(&arguments.require)? {
         return Ok(outcome);
     }
+    let folder = arguments.out.clone().unwrap_or_else(default_folder);
+    // Before anything is announced, or measured for nothing.
+    lines::refuse_run(&folder.join(RUN))?;
     if format == Format::Text {
         announce(&datapaths);
     }
@@ -35,7 +39,6 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
         bail!("none of the datapaths asked for can run here; `bench doctor` says what is missing");
     }
     leave_out(&datapaths, &scenarios, format)?;
-    let folder = arguments.out.clone().unwrap_or_else(default_folder);
     let interrupted = interrupted()?;
     let meeting = arguments.droplets.as_deref();
     let meeting = meeting.map(|folder| meet(folder, &scenarios, &interrupted));

@@ -232,7 +232,17 @@ impl Runner<'_> {
                     meeting: self.plan.meeting.as_ref(),
                 };
                 match self.undisturbed(&watched, datapath) {
-                    Ok(record) => self.log.append(&Record::Event(record))?,
+                    Ok(record) => {
+                        let wrong = record.corrupted + record.foreign;
+                        self.log.append(&Record::Event(record))?;
+                        if wrong > 0 {
+                            let what = topology.describe(event);
+                            let reason =
+                                format!("{what}: {wrong} frames came back that were not sent so");
+                            self.fail(datapath.name(), &reason)?;
+                            failures += 1;
+                        }
+                    }
                     Err(error) => {
                         let what = topology.describe(event);
                         self.fail(datapath.name(), &format!("{what}: {error}"))?;
