@@ -3,6 +3,8 @@
 //! Each line is written in one write, with its line break, as soon as something is known. So a line is there as a whole
 //! or is the last one, and a failure later loses nothing.
 
+pub mod headed;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{File, OpenOptions, create_dir_all};

@@ -6,11 +6,10 @@
 
 use super::flows::Traffic;
 use super::learning::Learning;
-use crate::lines::{self, Damage, Lines, LogError};
+use crate::lines::headed;
 use crate::record::{DatapathInfo, Environment, Failure, Latency, PortType, Rate, Verification};
 use datapath_api::SwitchCounters;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
 
 /// Version of the file's schema; grows with every change that older readers would misread.
 pub const SCHEMA: u32 = 1;
@@ -186,81 +185,20 @@ pub struct Cell {
 }
 
 /// Appends to `flow-setup.jsonl`.
-#[derive(Debug)]
-pub struct Log(Lines);
-
-impl Log {
-    /// Makes the file in `folder`, which is made as well. A file that is there already is refused.
-    ///
-    /// # Errors
-    /// Where either cannot be made.
-    pub fn create(folder: &Path) -> Result<Self, LogError> {
-        lines::make_folder(folder)?;
-        Lines::create(folder.join(FILE), true).map(Self)
-    }
-
-    /// Appends one line.
-    ///
-    /// # Errors
-    /// Where it cannot be written, as on a full disk.
-    pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
-        self.0.append(record)
-    }
-}
-
-/// What was recorded cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The file cannot be read.
-    #[error("{0}; give the folder of a run of `bench flow-setup`")]
-    Lines(#[from] lines::ReadError),
-    /// There is no such file.
-    #[error("{} is not there; give the folder of a run of `bench flow-setup`", path.display())]
-    Absent {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It does not begin with a header of this version.
-    #[error(
-        "{} does not begin with a header of schema {SCHEMA}; read it with the version of bench that wrote it",
-        path.display()
-    )]
-    Header {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
+pub type Log = headed::Log<Record>;
 /// What a run left behind.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recorded {
-    /// The first line.
-    pub header: Header,
-    /// The readable ones of the others, in their order.
-    pub records: Vec<Record>,
-    /// What could not be read.
-    pub damage: Damage,
-}
+pub type Recorded = headed::Recorded<Header, Record>;
 
-impl Recorded {
-    /// Reads the file in a run's folder. Lines that cannot be read are skipped and noted.
-    ///
-    /// # Errors
-    /// Where there is no such file, or its version is another.
-    pub fn read(folder: &Path) -> Result<Self, ReadError> {
-        let path = folder.join(FILE);
-        let (records, damage) = lines::read(&path)?;
-        if damage.absent {
-            return Err(ReadError::Absent { path });
-        }
-        let mut records = records.into_iter();
-        match records.next() {
-            Some(Record::Header(header)) if header.schema == SCHEMA => Ok(Self {
-                header: *header,
-                records: records.collect(),
-                damage,
-            }),
-            _ => Err(ReadError::Header { path }),
+impl headed::Headed for Record {
+    type Header = Header;
+    const SCHEMA: u32 = SCHEMA;
+    const FILE: &'static str = FILE;
+    const COMMAND: &'static str = "bench flow-setup";
+
+    fn into_header(self) -> Option<(u32, Header)> {
+        match self {
+            Self::Header(header) => Some((header.schema, *header)),
+            _ => None,
         }
     }
 }

@@ -9,7 +9,8 @@ pub(super) mod warnings;
 
 use super::plots::{Picture, PlotError, flow_setup as picture};
 use super::{PLOTS, markdown, text, units};
-use crate::flow_setup::record::{ReadError, Recorded};
+use crate::flow_setup::record::Recorded;
+use crate::lines::headed::ReadError;
 use figures::{Figures, Group};
 use std::fs;
 use std::io;

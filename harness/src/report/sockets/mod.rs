@@ -8,7 +8,8 @@ mod tests;
 
 use super::plots::{Picture, PlotError, sockets as picture};
 use super::{PLOTS, html, markdown, text, units};
-use crate::sockets::record::{Job, ReadError, Recorded};
+use crate::lines::headed::ReadError;
+use crate::sockets::record::{Job, Recorded};
 use figures::{Cell, Figures};
 use std::fs;
 use std::io;
