@@ -88,7 +88,7 @@ pub fn make_folder(folder: &Path) -> Result<(), LogError> {
 /// See above.
 pub fn refuse_run(path: &Path) -> Result<(), LogError> {
     if path.exists() {
-        let error = io::Error::from(io::ErrorKind::AlreadyExists);
+        let error = io::Error::from_raw_os_error(libc::EEXIST);
         return Err(LogError::new("making", path, error));
     }
     Ok(())

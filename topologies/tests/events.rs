@@ -8,10 +8,9 @@ use topologies::topology::{DirectPathState, EventKind, Parameters, Topology};
 
 /// The built-in topology `bounce` with one place changed.
 fn changed(from: &str, to: &str) -> Result<Topology, String> {
-    let bounce = catalogue::OVERLAYS
-        .iter()
-        .find(|it| it.name == "bounce")
-        .unwrap();
+    let mut overlays = catalogue::OVERLAYS.iter();
+    let bounce = overlays.find(|it| it.name == "bounce");
+    let bounce = bounce.ok_or("there is no such topology")?;
     assert!(bounce.text.contains(from), "{from}");
     let text = bounce.text.replacen(from, to, 1);
     Topology::parse("wrong.toml", &text, Parameters::default()).map_err(|it| it.to_string())
