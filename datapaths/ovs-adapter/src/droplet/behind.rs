@@ -18,7 +18,6 @@ use topologies::provision::{DirectPath, Provision};
 
 /// See the module's documentation.
 pub struct Behind {
-    provision: Provision,
     switch: Switch,
     uplink: String,
     endpoints: Vec<String>,
@@ -49,7 +48,6 @@ impl Behind {
         let marker = cpu.is_none().then(send_back);
         let switch = Switch::start(&plan, &ports, &program, cpu, marker)?;
         Ok(Self {
-            provision: provision.clone(),
             switch,
             uplink: ports.uplink.name,
             endpoints: ports.endpoints.into_iter().map(|port| port.name).collect(),
@@ -114,19 +112,9 @@ impl Behind {
     /// # Errors
     /// Where it is gone, or refuses something, with its reason.
     pub fn update(&mut self, provision: &Provision) -> Result<(), datapath_api::Error> {
-        let provision = Provision {
-            // Rules that stay.
-            direct_paths: self.provision.direct_paths.clone(),
-            ..provision.clone()
-        };
-        let program = |provision: &Provision| {
-            let program = Program::proactive(provision);
-            program.map_err(|error| datapath_api::Error::Capacity(error.to_string()))
-        };
-        let (before, after) = (program(&self.provision)?, program(&provision)?);
-        self.switch.update(&before, &after)?;
-        self.provision = provision;
-        Ok(())
+        let program = Program::proactive(provision)
+            .map_err(|error| datapath_api::Error::Capacity(error.to_string()))?;
+        Ok(self.switch.update(program)?)
     }
 
     /// Empties its cache of flows.

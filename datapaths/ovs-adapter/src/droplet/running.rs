@@ -27,7 +27,6 @@ pub struct Plan<'a> {
 
 /// A droplet that an Open vSwitch forwards for.
 pub struct Droplet {
-    provision: Provision,
     // In the order of being dropped: who talks to the switch, the switch, the devices it has its ports on.
     controller: Option<Controller>,
     switch: Switch,
@@ -41,7 +40,6 @@ impl Droplet {
         let enclosure = Enclosure::new(plan.provision, 1)?;
         let (switch, controller) = start(plan, &Ports::on_veth(io, &enclosure.ports), None)?;
         Ok(Self {
-            provision: plan.provision.clone(),
             controller,
             switch,
             injector: Some(Injector::new(enclosure, plan.provision)?),
@@ -83,7 +81,6 @@ impl Droplet {
             thread.prioritise(Urgency::Busy)?;
         }
         Ok(Self {
-            provision: plan.provision.clone(),
             controller,
             switch,
             injector: None,
@@ -162,31 +159,22 @@ impl Running for Droplet {
     }
 
     fn update(&mut self, provision: &Provision) -> Result<(), Error> {
-        let provision = Provision {
-            // Rules that stay.
-            direct_paths: self.provision.direct_paths.clone(),
-            ..provision.clone()
+        let program = match self.controller {
+            None => Program::proactive(provision),
+            Some(_) => reactive::program(provision),
         };
-        let program = |provision: &Provision| {
-            match self.controller {
-                None => Program::proactive(provision),
-                Some(_) => reactive::program(provision),
-            }
-            .map_err(|error| Error::Capacity(error.to_string()))
-        };
-        self.switch
-            .update(&program(&self.provision)?, &program(&provision)?)?;
+        let program = program.map_err(|error| Error::Capacity(error.to_string()))?;
+        self.switch.update(program)?;
         if let Some(controller) = &self.controller {
-            let entries = Entries::encode(&provision);
+            let entries = Entries::encode(provision);
             let entries = entries.map_err(|error| Error::Capacity(error.to_string()))?;
             controller.update(entries)?;
         }
         if let Some(injector) = &mut self.injector {
-            injector.update(&provision);
+            injector.update(provision);
             // Single frames come too soon for a switch that looks after its cache in the background.
             self.switch.forget_flows()?;
         }
-        self.provision = provision;
         Ok(())
     }
 

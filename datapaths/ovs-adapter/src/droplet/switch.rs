@@ -37,7 +37,10 @@ pub struct Switch {
     pub underlay: Connection,
     /// What threads and caches counted, where the userspace datapath forwards.
     pub tally: Option<Tally>,
+    /// Those that it is told, again and again.
     neighbours: Vec<Host>,
+    /// What it has, but for what it learned.
+    program: Program,
     told: Instant,
 }
 
@@ -103,26 +106,33 @@ impl Switch {
                 Io::Kernel => Vec::new(),
                 _ => program.neighbours.clone(),
             },
+            program: program.clone(),
             told: Instant::now(),
         };
         switch.tell_neighbours()?;
         Ok(switch)
     }
 
-    /// Changes the rules of the program `before` to those of `after`, at once.
-    pub fn update(&mut self, before: &Program, after: &Program) -> Result<(), Error> {
-        if before.tunnels != after.tunnels {
+    /// Changes the rules of its program to those of `after`, at once. Direct paths that it had from the start stay.
+    pub fn update(&mut self, after: Program) -> Result<(), Error> {
+        if self.program.tunnels != after.tunnels {
             return Err(Error::OpenFlow {
                 doing: "updating rules".to_owned(),
                 reason: "other classes of service need other tunnel ports".to_owned(),
             });
         }
-        let changes = program::changes(&before.overlay, &after.overlay);
+        let changes = program::changes(&self.program.overlay, &after.overlay);
         self.overlay.change_atomically(&changes)?;
-        if before.neighbours != after.neighbours {
-            self.neighbours.clone_from(&after.neighbours);
+        let new = after
+            .neighbours
+            .iter()
+            .filter(|it| !self.program.neighbours.contains(it));
+        let new: Vec<Host> = new.copied().collect();
+        if !new.is_empty() {
+            self.neighbours.extend(new);
             self.tell_neighbours()?;
         }
+        self.program = after;
         Ok(())
     }
 

@@ -474,20 +474,21 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// What makes the rules `before` those `after`.
+/// What makes the rules `before` those `after`. Direct paths that are given are for a droplet that begins, and stay.
 pub fn changes(before: &[Rule], after: &[Rule]) -> Vec<Change> {
+    let changes = |rule: &&Rule| rule.cookie != cookie::GIVEN_PATH;
     let place = |rule: &Rule| (rule.table, rule.priority, rule.matches.clone());
-    let old: HashMap<_, &Rule> = before.iter().map(|rule| (place(rule), rule)).collect();
-    let new: HashSet<_> = after.iter().map(place).collect();
-    let gone = before.iter().filter(|rule| !new.contains(&place(rule)));
+    let before = || before.iter().filter(changes);
+    let after = || after.iter().filter(changes);
+    let old: HashMap<_, &Rule> = before().map(|rule| (place(rule), rule)).collect();
+    let new: HashSet<_> = after().map(place).collect();
+    let gone = before().filter(|rule| !new.contains(&place(rule)));
     let gone = gone.map(|rule| Change::DeleteStrict {
         table: rule.table,
         priority: rule.priority,
         matches: rule.matches.clone(),
     });
-    let others = after
-        .iter()
-        .filter(|rule| old.get(&place(rule)) != Some(rule));
+    let others = after().filter(|rule| old.get(&place(rule)) != Some(rule));
     gone.chain(others.cloned().map(Change::Add)).collect()
 }
 
