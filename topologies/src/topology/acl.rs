@@ -2,8 +2,9 @@
 
 use super::load::{cidr, too_many};
 use super::names::{Loaded, find, names_differ};
-use super::{Index, Parameters, Problem, Topology, Transport, file};
+use super::{Flows, Index, Parameters, Problem, Topology, Transport, file};
 use crate::provision::{self, Access, AclRule, Cidr, PortRange, Service};
+use crate::traffic::FlowSpace;
 use mizar_wire::{Ipv4, ipv4};
 use std::collections::BTreeSet;
 use toml::Spanned;
@@ -167,20 +168,17 @@ impl Topology {
         }
     }
 
-    /// Flows that an access list forbids, by their number, and the list's network: none of their packets would come through.
-    pub(super) fn forbidden(&self) -> Option<(usize, Index)> {
-        self.flows.iter().enumerate().find_map(|(number, flows)| {
-            let (from, to) = (&self.groups[flows.from], &self.groups[flows.to]);
-            let acl = self.acls.iter().find(|acl| acl.network == to.network)?;
-            let list = self.provided(acl);
-            let first = crate::traffic::FlowSpace::new(from.range, to.range, flows.transport, 1);
-            let flow = first.flow(0);
-            let protocol = match flow.transport {
-                Transport::Udp => ipv4::UDP,
-                Transport::Tcp => ipv4::TCP,
-            };
-            let access = list.access(flow.src_ip, flow.dst_ip, protocol, flow.dst_port);
-            (access == Access::Deny).then_some((number, acl.network))
-        })
+    /// The network whose access list forbids these flows, if one does: none of their packets would come through.
+    pub(super) fn forbids(&self, flows: &Flows) -> Option<Index> {
+        let (from, to) = (&self.groups[flows.from], &self.groups[flows.to]);
+        let acl = self.acls.iter().find(|acl| acl.network == to.network)?;
+        let flow = FlowSpace::new(from.range, to.range, flows.transport, 1).flow(0);
+        let protocol = match flow.transport {
+            Transport::Udp => ipv4::UDP,
+            Transport::Tcp => ipv4::TCP,
+        };
+        let list = self.provided(acl);
+        let access = list.access(flow.src_ip, flow.dst_ip, protocol, flow.dst_port);
+        (access == Access::Deny).then_some(acl.network)
     }
 }

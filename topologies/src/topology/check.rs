@@ -76,8 +76,7 @@ impl Topology {
     }
 
     fn check_flows(&self, file: &file::File) -> Checked {
-        for (at_number, (flows, written)) in self.flows.iter().zip(file.flows.get_ref()).enumerate()
-        {
+        for (flows, written) in self.flows.iter().zip(file.flows.get_ref()) {
             let (from, to) = (&self.groups[flows.from], &self.groups[flows.to]);
             if self.vni_of(from) != self.vni_of(to) {
                 let (from, to) = (from.name.clone(), to.name.clone());
@@ -109,8 +108,7 @@ impl Topology {
                 };
                 return Err((file.vpcs[vpc].name.span(), problem));
             }
-            if let Some((_, network)) = self.forbidden().filter(|(number, _)| *number == at_number)
-            {
+            if let Some(network) = self.forbids(flows) {
                 let network = file.networks[network].name.get_ref().clone();
                 return Err((written.from.span(), Problem::Forbidden { network }));
             }
