@@ -23,8 +23,8 @@ use topologies::provision::Provision;
 use topologies::topology::{Event, Topology};
 use workload::ROUNDS;
 
-/// After how long a control plane notices that a host is dead: the shortest detection time that is in common use, three
-/// times the 50 ms of BFD (RFC 5880 section 6.8.4), and a little to act on it.
+/// After how long a control plane notices that a host is dead. A choice, the same for all: three packets of BFD at 50 ms
+/// that do not come (how a detection time is made: RFC 5880 section 6.8.4), and as long as one more to act on it.
 const NOTICE: Duration = Duration::from_millis(200);
 /// The highest load: what every datapath carries with room to spare, so that loss is the event's.
 const MOST: f64 = 10_000.0;

@@ -38,7 +38,7 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
     }
     out.push(Block::Table(table));
     out.push(Block::Paragraph(plain(
-        "Droplets that have learned nothing, and a flow in each direction: a droplet learns where an endpoint is hosted from what that sends. A detour is any way from droplet to droplet that is no step of the direct way. Between networks the direct way still crosses the divider.",
+        "Droplets that have learned nothing, and a flow in each direction: a droplet learns where an endpoint is hosted from what that sends. A detour is any way from droplet to droplet that is no step of the direct way. Between networks the direct way still crosses the divider. With several trials: median [least, most]; a figure alone is that of one trial.",
     )));
 }
 
