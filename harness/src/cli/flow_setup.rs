@@ -34,11 +34,5 @@ pub fn run(arguments: &FlowSetup, format: Format) -> anyhow::Result<Outcome> {
     let summary = flow_setup::run(&plan, &folder, bar.as_ref(), &interrupted)
         .with_context(|| format!("measuring into {}", folder.display()))?;
     super::report::print_flow_setup(&folder, format)?;
-    Ok(if summary.interrupted {
-        Outcome::Interrupted
-    } else if summary.failures > 0 {
-        Outcome::Failed
-    } else {
-        Outcome::Good
-    })
+    Ok(summary.into())
 }

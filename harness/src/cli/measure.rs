@@ -56,13 +56,7 @@ pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
         .with_context(|| format!("measuring into {}", folder.display()))?;
     let written = report::write(&folder).context("writing the report")?;
     super::report::print(&folder, &written, format)?;
-    Ok(if summary.interrupted {
-        Outcome::Interrupted
-    } else if summary.failures > 0 {
-        Outcome::Failed
-    } else {
-        Outcome::Good
-    })
+    Ok(summary.into())
 }
 
 /// Waits for the droplets of these overlays.

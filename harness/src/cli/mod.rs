@@ -15,6 +15,7 @@ mod report;
 mod sockets;
 mod verify;
 
+use crate::run::Summary;
 use arguments::{Arguments, Command, Droplet};
 use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
@@ -27,6 +28,18 @@ enum Outcome {
     Failed,
     RequiredMissing,
     Interrupted,
+}
+
+impl From<Summary> for Outcome {
+    fn from(summary: Summary) -> Self {
+        if summary.interrupted {
+            Self::Interrupted
+        } else if summary.failures > 0 {
+            Self::Failed
+        } else {
+            Self::Good
+        }
+    }
 }
 
 impl From<Outcome> for ExitCode {

@@ -54,13 +54,7 @@ pub fn run(arguments: &Sockets, format: Format) -> anyhow::Result<Outcome> {
     let summary = sockets::run(&plan, &folder, bar.as_ref(), &interrupted)
         .with_context(|| format!("measuring into {}", folder.display()))?;
     super::report::print_sockets(&folder, format)?;
-    Ok(if summary.interrupted {
-        Outcome::Interrupted
-    } else if summary.failures > 0 {
-        Outcome::Failed
-    } else {
-        Outcome::Good
-    })
+    Ok(summary.into())
 }
 
 /// The topology, in the states that it is to be measured in.

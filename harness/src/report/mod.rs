@@ -22,6 +22,7 @@ mod latency;
 mod lead;
 mod markdown;
 mod plots;
+mod saved;
 pub mod sockets;
 mod telling;
 mod terminal;
@@ -32,7 +33,6 @@ mod warnings;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,7 @@ pub use folder::{RUN, ReadError, RunFolder};
 pub use plots::PlotError;
 
 use figures::Figures;
+use saved::{Unsaved, save, save_plots};
 
 /// Name of the folder of pictures.
 const PLOTS: &str = "plots";
@@ -66,6 +67,12 @@ pub enum Error {
     },
 }
 
+impl From<Unsaved> for Error {
+    fn from(Unsaved { path, source }: Unsaved) -> Self {
+        Self::Write { path, source }
+    }
+}
+
 /// The files a report consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -85,25 +92,8 @@ pub fn write(dir: &Path) -> Result<Written, Error> {
     let document = compose::document(&figures, &pictures);
     let html = html::page(&compose::title(&figures), &document)?;
     let markdown = markdown::page(&document)?;
-    let plots_dir = dir.join(PLOTS);
-    fs::create_dir_all(&plots_dir).map_err(|source| Error::Write {
-        path: plots_dir.clone(),
-        source,
-    })?;
-    let save = |path: PathBuf, content: &str| match fs::write(&path, content) {
-        Ok(()) => Ok(path),
-        Err(source) => Err(Error::Write { path, source }),
-    };
-    let plots = pictures
-        .iter()
-        .flat_map(plots::GroupPictures::all)
-        .map(|picture| {
-            save(
-                plots_dir.join(format!("{}.svg", picture.file)),
-                &picture.svg,
-            )
-        })
-        .collect::<Result<_, _>>()?;
+    let all = pictures.iter().flat_map(plots::GroupPictures::all);
+    let plots = save_plots(dir, all)?;
     Ok(Written {
         html: save(dir.join("report.html"), &html)?,
         markdown: save(dir.join("report.md"), &markdown)?,

@@ -72,7 +72,7 @@ pub(super) fn table(figures: &Figures<'_>) -> String {
 
 /// What was written so far.
 #[derive(Default)]
-struct Output(String);
+pub(super) struct Output(pub(super) String);
 
 impl Output {
     /// A line.
@@ -82,7 +82,7 @@ impl Output {
     }
 
     /// Words behind `lead`, further lines indented as far.
-    fn wrapped(&mut self, lead: &str, words: &str) {
+    pub(super) fn wrapped(&mut self, lead: &str, words: &str) {
         let indent = " ".repeat(width(lead));
         for (number, line) in wrap(words, COLUMNS - width(lead)).iter().enumerate() {
             let start = if number == 0 { lead } else { &indent };

@@ -8,40 +8,16 @@ mod tests;
 pub(super) mod warnings;
 
 use super::plots::{Picture, PlotError, flow_setup as picture};
-use super::{PLOTS, markdown, text, units};
+pub use super::saved::Error;
+use super::saved::{save, save_plots};
+use super::terminal::Output;
+use super::{markdown, text, units};
 use crate::flow_setup::record::Recorded;
-use crate::lines::headed::ReadError;
 use figures::{Figures, Group};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-/// Columns of a terminal.
-const COLUMNS: usize = 100;
 /// Columns of a datapath's name at the most; none that there is has so many.
 const LONGEST_NAME: usize = 40;
-
-/// A report on flow setup cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// What was recorded cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A picture cannot be drawn.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
-    /// The document cannot be put together.
-    #[error("cannot put the report together")]
-    Format(#[from] std::fmt::Error),
-    /// A file cannot be written.
-    #[error("cannot write {}: {source}; free some space, or make the folder writable", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
 
 /// The files of a report on flow setup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,23 +41,7 @@ pub fn write(folder: &Path) -> Result<Written, Error> {
         .map(|group| draw(&figures, group))
         .collect::<Result<Vec<_>, _>>()?;
     let page = markdown::page(&document::document(&figures, &pictures))?;
-    let save = |path: PathBuf, content: &str| match fs::write(&path, content) {
-        Ok(()) => Ok(path),
-        Err(source) => Err(Error::Write { path, source }),
-    };
-    let folder_of_plots = folder.join(PLOTS);
-    fs::create_dir_all(&folder_of_plots).map_err(|source| Error::Write {
-        path: folder_of_plots.clone(),
-        source,
-    })?;
-    let plots = pictures
-        .iter()
-        .flatten()
-        .map(|picture| {
-            let path = folder_of_plots.join(format!("{}.svg", picture.file));
-            save(path, &picture.svg)
-        })
-        .collect::<Result<_, _>>()?;
+    let plots = save_plots(folder, pictures.iter().flatten())?;
     Ok(Written {
         markdown: save(folder.join("flow-setup.md"), &page)?,
         plots,
@@ -125,16 +85,8 @@ pub fn summary_json(folder: &Path) -> Result<serde_json::Value, Error> {
 }
 
 fn terminal(figures: &Figures<'_>) -> String {
-    let mut out = String::new();
-    let mut wrapped = |lead: &str, words: &str| {
-        let indent = " ".repeat(text::width(lead));
-        let lines = text::wrap(words, COLUMNS - text::width(lead));
-        for (number, line) in lines.iter().enumerate() {
-            out.push_str(if number == 0 { lead } else { &indent });
-            out.push_str(line);
-            out.push('\n');
-        }
-    };
+    let mut out = Output::default();
+    let mut wrapped = |lead: &str, words: &str| out.wrapped(lead, words);
     for warning in &figures.warnings {
         wrapped("warning: ", warning);
     }
@@ -182,7 +134,7 @@ fn terminal(figures: &Figures<'_>) -> String {
         "",
         "Latency: p50 / p90 / p99 / max, from the intended send time.",
     );
-    out
+    out.0
 }
 
 /// The picture of a group; `None` if it has no figure at all.

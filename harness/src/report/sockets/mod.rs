@@ -7,38 +7,13 @@ mod figures;
 mod tests;
 
 use super::plots::{Picture, PlotError, sockets as picture};
-use super::{PLOTS, html, markdown, text, units};
-use crate::lines::headed::ReadError;
+pub use super::saved::Error;
+use super::saved::{save, save_plots};
+use super::terminal::Output;
+use super::{html, markdown, text, units};
 use crate::sockets::record::{Job, Recorded};
 use figures::{Cell, Figures};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-
-/// Columns of a terminal.
-const COLUMNS: usize = 100;
-
-/// A report on sockets cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// What was recorded cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The picture cannot be drawn.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
-    /// The document cannot be put together.
-    #[error("cannot put the report together")]
-    Format(#[from] std::fmt::Error),
-    /// A file cannot be written.
-    #[error("cannot write {}: {source}; free some space, or make the folder writable", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
 
 /// The files of a report on sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,24 +37,11 @@ pub fn write(folder: &Path) -> Result<Written, Error> {
     let document = document::document(&figures, picture.as_ref());
     let page = html::page(&document::title(&figures), &document)?;
     let text = markdown::page(&document)?;
-    let failed = |path: &Path, source| Error::Write {
-        path: path.to_owned(),
-        source,
-    };
-    let save = |path: PathBuf, content: &str| match fs::write(&path, content) {
-        Ok(()) => Ok(path),
-        Err(source) => Err(failed(&path, source)),
-    };
-    let plots = folder.join(PLOTS);
-    fs::create_dir_all(&plots).map_err(|source| failed(&plots, source))?;
-    let plot = picture.as_ref().map(|picture| {
-        let path = plots.join(format!("{}.svg", picture.file));
-        save(path, &picture.svg)
-    });
+    let plot = save_plots(folder, picture.iter())?.pop();
     Ok(Written {
         html: save(folder.join("sockets.html"), &page)?,
         markdown: save(folder.join("sockets.md"), &text)?,
-        plot: plot.transpose()?,
+        plot,
     })
 }
 
@@ -135,16 +97,8 @@ pub fn summary_json(folder: &Path) -> Result<serde_json::Value, Error> {
 }
 
 fn terminal(figures: &Figures<'_>) -> String {
-    let mut out = String::new();
-    let mut wrapped = |lead: &str, words: &str| {
-        let indent = " ".repeat(text::width(lead));
-        let lines = text::wrap(words, COLUMNS - text::width(lead));
-        for (number, line) in lines.iter().enumerate() {
-            out.push_str(if number == 0 { lead } else { &indent });
-            out.push_str(line);
-            out.push('\n');
-        }
-    };
+    let mut out = Output::default();
+    let mut wrapped = |lead: &str, words: &str| out.wrapped(lead, words);
     for warning in &figures.warnings {
         wrapped("warning: ", warning);
     }
@@ -177,7 +131,7 @@ fn terminal(figures: &Figures<'_>) -> String {
         "",
         "Median [least, most] of the rounds; × is to no overlay, in the same round.",
     );
-    out
+    out.0
 }
 
 /// A cell's rate for a terminal.
