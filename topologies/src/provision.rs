@@ -306,6 +306,15 @@ impl Rules {
     }
 }
 
+/// What a droplet does that Mizar designed and has not built; nothing by default. `INVALIDATION.md` at the top of the
+/// repository has the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Extensions {
+    /// Packets that find nobody at the end of a direct path go back, and who sent them forgets it.
+    pub invalidation: bool,
+}
+
 /// Everything one droplet must know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provision {
@@ -330,6 +339,9 @@ pub struct Provision {
     /// Endpoint ports that there are at least, though nothing may be attached to the last ones yet.
     #[serde(default)]
     pub ports: u16,
+    /// What it does that Mizar designed and has not built.
+    #[serde(default)]
+    pub extensions: Extensions,
     /// Access lists of networks, which what arrives at the uplink must pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acls: Vec<Acl>,
@@ -349,6 +361,7 @@ impl Provision {
             ingress: Rules::default(),
             egress: Rules::default(),
             ports: 0,
+            extensions: Extensions::default(),
             acls: Vec::new(),
         }
     }

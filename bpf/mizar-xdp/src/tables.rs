@@ -11,7 +11,7 @@ use mizar_core::established::{ENTRIES, Established};
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::reason::Reason;
 use mizar_core::tables::{
-    Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Group, Host, LabelKey, PortKey,
+    Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Extensions, Group, Host, LabelKey, PortKey,
 };
 use mizar_wire::Vni;
 use mizar_wire::geneve::FlowTarget;
@@ -24,6 +24,7 @@ pub struct Config {
     pub policies: u16,
     /// Non-zero if any network has an access list: without, no packet needs to look.
     pub acls: u16,
+    pub extensions: Extensions,
 }
 
 /// Counters behind those of the reasons.
@@ -154,6 +155,13 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn extensions(&self) -> Extensions {
+        self.config()
+            .map(|config| config.extensions)
+            .unwrap_or_default()
+    }
+
+    #[inline(always)]
     fn endpoint(&self, key: &EndpointKey) -> Option<Endpoint> {
         copied!(ENDPOINTS, key)
     }
@@ -181,6 +189,11 @@ impl Tables for Maps {
     #[inline(always)]
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
         let _ = DIRECT_PATHS.insert(key, host, 0);
+    }
+
+    #[inline(always)]
+    fn forget_direct_path(&mut self, key: &EndpointKey) {
+        let _ = DIRECT_PATHS.remove(key);
     }
 
     #[inline(always)]

@@ -75,7 +75,8 @@ fn try_decide<F: Frame, T: Tables>(
         Some(host) => host,
         None => bouncer(attachment, tables, hash)?,
     };
-    let encapsulate = encapsulate(frame, attachment, tables, &next, hash, ttl, changes)?;
+    let mut encapsulate = encapsulate(frame, attachment, tables, &next, hash, ttl, changes)?;
+    encapsulate.is_direct = direct.is_some() && tables.extensions().has_invalidation();
     if let (Some(flow), Some(_), None) = (flow, direct, changes.flow) {
         established::remember_egress(tables, &flow, &next, epoch);
     }
@@ -113,6 +114,7 @@ pub(crate) fn encapsulate<F: Frame, T: Tables>(
         pod_label: attachment.pod_label,
         namespace_label: attachment.namespace_label,
         inner_len: inner_len as u16,
+        is_direct: false,
         inner: changes,
         via,
     })

@@ -6,8 +6,11 @@
 
 use crate::frame::Frame;
 use crate::tables::Host;
-use crate::transit::{IP_AT, RETURN_TO_SENDER_AT, SCALED_ENDPOINT_AT};
-use crate::verdict::{Changes, Encapsulate, FlowRewrite, Inner, ScaledEndpoint, Transport};
+use crate::transit::{GENEVE_AT, IP_AT, RETURN_TO_SENDER_AT, SCALED_ENDPOINT_AT};
+use crate::verdict::{
+    Changes, DirectPathFlag, Encapsulate, FlowRewrite, Inner, Invalidation, ReturnToSender,
+    ScaledEndpoint, Transport,
+};
 use mizar_wire::checksum::Change;
 use mizar_wire::geneve::{self, ENCAPSULATION_LEN, Encapsulation, FlowTarget, Label};
 use mizar_wire::{Be16, Be32, Ipv4, arp, ethernet, ipv4, tcp, udp};
@@ -51,6 +54,9 @@ pub fn encapsulate<F: Frame>(frame: &mut F, droplet: &Host, plan: &Encapsulate) 
         vni_reserved: Be32::new(plan.vni.get() << 8),
     };
     outer.options.return_to_sender = geneve::ReturnToSender::new(droplet.ip(), droplet.mac());
+    if plan.is_direct {
+        outer.options.return_to_sender.flags = geneve::DIRECT_PATH;
+    }
     outer.options.scaled_endpoint = geneve::ScaledEndpoint::absent();
     outer.options.pod = Label::new(geneve::POD_LABEL, plan.pod_label);
     outer.options.namespace = Label::new(geneve::NAMESPACE_LABEL, plan.namespace_label);
@@ -62,16 +68,7 @@ pub fn encapsulate<F: Frame>(frame: &mut F, droplet: &Host, plan: &Encapsulate) 
 pub fn forward<F: Frame>(frame: &mut F, next: &Host, changes: &Changes) -> Option<()> {
     change_inner(frame, changes.inner_at, &changes.inner)?;
 
-    let return_to_sender: &mut geneve::ReturnToSender = frame.get_mut(RETURN_TO_SENDER_AT)?;
-    if changes.return_to_sender.clear {
-        // The class stays as it came.
-        let class = return_to_sender.header.class;
-        *return_to_sender = geneve::ReturnToSender::absent();
-        return_to_sender.header.class = class;
-    }
-    if let Some(host) = changes.return_to_sender.host {
-        return_to_sender.set_host(host.ip(), host.mac());
-    }
+    change_return_to_sender(frame, &changes.return_to_sender)?;
 
     match changes.scaled_endpoint {
         ScaledEndpoint::Keep => {}
@@ -94,6 +91,38 @@ pub fn forward<F: Frame>(frame: &mut F, next: &Host, changes: &Changes) -> Optio
     ip.src = ip.dst;
     ip.dst = next.ip();
     ip.checksum = ip.expected_checksum();
+    Some(())
+}
+
+#[inline(always)]
+fn change_return_to_sender<F: Frame>(frame: &mut F, changes: &ReturnToSender) -> Option<()> {
+    let option: &mut geneve::ReturnToSender = frame.get_mut(RETURN_TO_SENDER_AT)?;
+    if changes.clear {
+        // The class stays as it came.
+        let class = option.header.class;
+        *option = geneve::ReturnToSender::absent();
+        option.header.class = class;
+    }
+    if let Some(host) = changes.host {
+        if changes.clear || changes.invalidation == Invalidation::None {
+            option.set_host(host.ip(), host.mac());
+        } else {
+            *option = geneve::ReturnToSender::new(host.ip(), host.mac());
+        }
+    }
+    match changes.direct_path {
+        DirectPathFlag::Keep => {}
+        DirectPathFlag::Clear => option.flags &= !geneve::DIRECT_PATH,
+        DirectPathFlag::Set => option.flags |= geneve::DIRECT_PATH,
+    }
+    if changes.invalidation == Invalidation::Return {
+        option.header.kind = geneve::RETURNED;
+        let header: &mut geneve::Header = frame.get_mut(GENEVE_AT)?;
+        header.flags |= geneve::CRITICAL;
+    } else if changes.invalidation == Invalidation::Resume {
+        let header: &mut geneve::Header = frame.get_mut(GENEVE_AT)?;
+        header.flags &= !geneve::CRITICAL;
+    }
     Some(())
 }
 

@@ -16,7 +16,7 @@ use crate::reason::Reason;
 use crate::tables::{Attachment, Host, Tables};
 use crate::transit::{Outer, RETURN_TO_SENDER_AT, read_labels, read_outer};
 use crate::verdict::{Changes, Encapsulate, Inner, Transit, Via};
-use crate::{agent, hash};
+use crate::{agent, hash, invalidation};
 use mizar_wire::{Mac, Vni, mix};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -98,7 +98,7 @@ pub fn transit<F: Frame, T: Tables>(
 ) -> Option<Transit> {
     let epoch = tables.epoch()?;
     let outer = read_outer(frame, tables).ok()??;
-    if outer.modify {
+    if outer.modify || outer.stale.is_some() {
         return None;
     }
     let inner_at = RETURN_TO_SENDER_AT + outer.options_len;
@@ -129,6 +129,7 @@ pub fn transit<F: Frame, T: Tables>(
     };
     changes.inner_at = inner_at;
     changes.inner.dst_mac = Some(mac);
+    invalidation::note(tables, changes, false);
     Some(verdict)
 }
 
@@ -203,7 +204,11 @@ pub fn agent<F: Frame, T: Tables>(
     tables.looked_for_established(true);
     let hash = hash::pair(ip.flow.src().raw(), ip.flow.dst().raw());
     let changes = Inner::default();
-    agent::encapsulate(frame, attachment, tables, &next, hash, ip.ttl, changes).ok()
+    let mut encapsulate =
+        agent::encapsulate(frame, attachment, tables, &next, hash, ip.ttl, changes).ok()?;
+    // None but such flows are in the cache.
+    encapsulate.is_direct = tables.extensions().has_invalidation();
+    Some(encapsulate)
 }
 
 /// Remembers that, by the tables as they were in `epoch`, `flow`, which leaves an endpoint, goes straight to `next`.

@@ -17,6 +17,7 @@ pub mod established;
 pub mod flow;
 pub mod hash;
 pub mod inner;
+pub mod invalidation;
 pub mod policy;
 pub mod reason;
 mod scaled;

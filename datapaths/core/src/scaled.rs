@@ -29,7 +29,7 @@ pub(crate) fn bounce<T: Tables>(
     changes.inner.dst_mac = Some(endpoint.mac());
     // Mizar hashes the source address and port; the destination is the same for every packet here.
     let hash = hash::pair(ip.flow.src().raw(), u32::from(ip.flow.src_port().raw()));
-    let index = endpoint.backends().pick(hash).ok_or(Reason::NoBackend)?;
+    let index = endpoint.group().pick(hash).ok_or(Reason::NoBackend)?;
     let backend = tables.member(index).ok_or(Reason::NoBackend)?.ip();
     if outer.src.ip() == outer.ip {
         let target = FlowTarget {
@@ -43,7 +43,7 @@ pub(crate) fn bounce<T: Tables>(
         return rewrite_here(tables, outer, ip, endpoint.mac(), &target, changes);
     }
     outer.check_ttl()?;
-    changes.return_to_sender.clear = true;
+    changes.return_to_sender.clear();
     changes.scaled_endpoint = ScaledEndpoint::Modify(backend);
     Ok(Transit::Forward {
         next: outer.src,
@@ -76,7 +76,7 @@ fn rewrite_here<T: Tables>(
     changes: &mut Changes,
 ) -> Result<Transit, Reason> {
     remember(tables, ip, dst_mac, target);
-    changes.return_to_sender.clear = true;
+    changes.return_to_sender.clear();
     changes.scaled_endpoint = ScaledEndpoint::Clear;
     changes.inner.flow = Some(FlowRewrite::to(target, ip.transport));
     let key = EndpointKey::new(outer.vni, target.dst);

@@ -142,7 +142,8 @@ pub struct Endpoint {
     port: u32,
     host: Host,
     has_host: u32,
-    backends: Group,
+    /// Bouncers of its network if it is hosted here, else backends.
+    group: Group,
 }
 
 impl Endpoint {
@@ -159,22 +160,34 @@ impl Endpoint {
             port: 0,
             host,
             has_host,
-            backends: Group { first: 0, count: 0 },
+            group: Group { first: 0, count: 0 },
         }
     }
 
     /// The same endpoint with backends.
     pub const fn with_backends(self, backends: Group) -> Self {
-        Self { backends, ..self }
+        self.with_group(backends)
     }
 
-    /// The same endpoint, hosted here on the endpoint port with this number.
-    pub const fn hosted_on(self, port: u32) -> Self {
+    /// The same endpoint, hosted here on the endpoint port with this number; its network has these bouncers.
+    pub const fn hosted_on(self, port: u32, bouncers: Group) -> Self {
         Self {
             hosted: 1,
             port,
             ..self
         }
+        .with_group(bouncers)
+    }
+
+    /// The same endpoint with another group of whatever it has one of.
+    pub const fn with_group(self, group: Group) -> Self {
+        Self { group, ..self }
+    }
+
+    /// Its group: bouncers of its network if it is hosted here, else backends.
+    #[inline(always)]
+    pub const fn group(&self) -> Group {
+        self.group
     }
 
     /// Its Ethernet address.
@@ -211,12 +224,6 @@ impl Endpoint {
         } else {
             None
         }
-    }
-
-    /// Its backends.
-    #[inline(always)]
-    pub const fn backends(&self) -> Group {
-        self.backends
     }
 }
 
@@ -350,10 +357,34 @@ impl Enforced {
     }
 }
 
+/// What a droplet does that Mizar designed and has not built. Nothing by default.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct Extensions(u32);
+
+impl Extensions {
+    const INVALIDATION: u32 = 1;
+
+    /// The same with [`crate::invalidation`].
+    pub const fn with_invalidation(self) -> Self {
+        Self(self.0 | Self::INVALIDATION)
+    }
+
+    /// Whether there is [`crate::invalidation`].
+    #[inline(always)]
+    pub const fn has_invalidation(self) -> bool {
+        self.0 & Self::INVALIDATION != 0
+    }
+}
+
 /// The tables of one droplet. Caches evict what was not used for long when they are full.
 pub trait Tables {
     /// This droplet.
     fn droplet(&self) -> Host;
+    /// What it does beyond what Mizar does.
+    fn extensions(&self) -> Extensions;
     /// The endpoint with this address.
     fn endpoint(&self, key: &EndpointKey) -> Option<Endpoint>;
     /// The member of the pool at this index.
@@ -366,6 +397,8 @@ pub trait Tables {
     fn direct_path(&mut self, key: &EndpointKey) -> Option<Host>;
     /// Enters a host into the direct-path cache.
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host);
+    /// Takes what it says of this endpoint out of the direct-path cache.
+    fn forget_direct_path(&mut self, key: &EndpointKey);
     /// What is remembered of a connection.
     fn connection(&mut self, key: &ConnectionKey) -> Option<Connection>;
     /// Remembers a connection.

@@ -11,8 +11,8 @@ use crate::inner::{self, Arp, Ip, Packet};
 use crate::policy::{self, Labels};
 use crate::reason::Reason;
 use crate::tables::{Direction, Endpoint, EndpointKey, EndpointKind, Host, Tables};
-use crate::verdict::{Changes, FlowRewrite, ScaledEndpoint, Transit, Via};
-use crate::{acl, established, hash, scaled};
+use crate::verdict::{Changes, FlowRewrite, Invalidation, ScaledEndpoint, Transit, Via};
+use crate::{acl, established, hash, invalidation, scaled};
 use mizar_wire::geneve::{self, FlowTarget};
 use mizar_wire::{Ipv4, Mac, Vni, ethernet, ipv4, udp};
 
@@ -21,7 +21,7 @@ pub(crate) const IP_AT: usize = ethernet::LEN;
 /// Where the outer UDP header starts.
 const UDP_AT: usize = IP_AT + ipv4::LEN;
 /// Where the Geneve header starts.
-const GENEVE_AT: usize = UDP_AT + udp::LEN;
+pub(crate) const GENEVE_AT: usize = UDP_AT + udp::LEN;
 /// Where the return-to-sender option starts.
 pub(crate) const RETURN_TO_SENDER_AT: usize = GENEVE_AT + geneve::LEN;
 /// Where the scaled-endpoint option starts.
@@ -50,10 +50,20 @@ pub(crate) struct Outer {
     pub options_len: usize,
     /// The host that return-to-sender names.
     pub sender: Option<Host>,
+    /// Whether the packet came by a direct path of that host.
+    pub is_direct: bool,
+    /// The host from which the packet came back.
+    pub stale: Option<Host>,
     pub modify: bool,
 }
 
 impl Outer {
+    /// This droplet, by the address on the wire that the packet came by.
+    #[inline(always)]
+    pub fn here(&self) -> Host {
+        Host::new(self.ip, self.mac)
+    }
+
     /// Refuses a packet whose time to live would reach zero.
     #[inline(always)]
     pub fn check_ttl(&self) -> Result<(), Reason> {
@@ -161,11 +171,11 @@ pub(crate) fn read_outer<F: Frame, T: Tables>(
     {
         return Err(Reason::OptionClass);
     }
-    let sender = if return_to_sender.is_present() {
-        Some(Host::new(return_to_sender.ip(), return_to_sender.mac()))
-    } else {
-        None
-    };
+    let named = Host::new(return_to_sender.ip(), return_to_sender.mac());
+    let sender = return_to_sender.is_present().then_some(named);
+    let has_invalidation = tables.extensions().has_invalidation();
+    let stale = (has_invalidation && return_to_sender.is_returned()).then_some(named);
+    let is_direct = has_invalidation && return_to_sender.is_direct();
     Ok(Some(Outer {
         mac,
         src: Host::new(src, src_mac),
@@ -175,6 +185,8 @@ pub(crate) fn read_outer<F: Frame, T: Tables>(
         low_priority: tos & LOW_PRIORITY != 0,
         options_len,
         sender,
+        is_direct,
+        stale,
         modify: scaled_endpoint.is_modify(),
     }))
 }
@@ -229,6 +241,9 @@ fn decide_ip<F: Frame, T: Tables>(
     // Before the tables are read: another processor may change them meanwhile.
     let epoch = tables.epoch();
     let (mut src, mut dst) = (original_src, ip.flow.dst());
+    if let Some(stale) = outer.stale {
+        invalidation::came_back(tables, outer, dst, &stale, changes);
+    }
     if let Some(target) = tables.reverse_flow(&ip.flow) {
         changes.inner.flow = Some(FlowRewrite::to(&target, ip.transport));
         changes.inner.src_mac = Some(target.src_mac);
@@ -260,7 +275,7 @@ fn modify_at_source<T: Tables>(
     // As Mizar: what the message says is remembered even if the packet itself ends here.
     scaled::remember(tables, ip, ip.dst_mac, target);
     outer.check_ttl()?;
-    changes.return_to_sender.clear = true;
+    changes.return_to_sender.clear();
     changes.scaled_endpoint = ScaledEndpoint::Clear;
     changes.inner.flow = Some(FlowRewrite::to(target, ip.transport));
     Ok(Transit::Forward {
@@ -277,10 +292,14 @@ fn decide_arp<T: Tables>(
     changes: &mut Changes,
 ) -> Result<Transit, Reason> {
     let (mut src, mut dst) = (arp.sender, arp.target);
+    if let Some(stale) = outer.stale {
+        invalidation::came_back(tables, outer, dst, &stale, changes);
+    }
     let mut endpoint = tables.endpoint(&EndpointKey::new(outer.vni, dst));
     if let Some(known) = endpoint
         && known.port().is_none()
         && arp.is_request
+        && outer.stale.is_none()
     {
         // The bouncer answers for the endpoint, and tells where it is hosted.
         changes.inner.arp_reply = true;
@@ -292,7 +311,7 @@ fn decide_arp<T: Tables>(
             }
             changes.return_to_sender.host = Some(host);
         } else {
-            changes.return_to_sender.clear = true;
+            changes.return_to_sender.clear();
         }
         (src, dst) = (arp.target, arp.sender);
         endpoint = tables.endpoint(&EndpointKey::new(outer.vni, dst));
@@ -322,6 +341,7 @@ pub(crate) fn switch<T: Tables>(
         return Ok(Transit::Deliver { port });
     }
     let host = endpoint.host().ok_or(Reason::EndpointWithoutHost)?;
+    invalidation::note(tables, changes, false);
     send(outer, &host)
 }
 
@@ -344,11 +364,23 @@ pub(crate) fn route<T: Tables>(
     };
     let key = EndpointKey::new(outer.vni, dst);
     let network = tables.network(&key);
+    if outer.is_direct && network.is_none() && !changes.inner.arp_reply {
+        // The direct path is stale: it ends at a droplet that knows neither endpoint nor network.
+        if let Some(verdict) = invalidation::give_back(tables, outer, dst, changes)? {
+            return Ok(verdict);
+        }
+    }
+    let bouncers = if changes.return_to_sender.invalidation == Invalidation::Resume {
+        Some(invalidation::bouncers(tables, outer, src, network)?)
+    } else {
+        network
+    };
     let direct = tables.direct_path(&key);
     if network.is_some() {
         learn(tables, outer, changes, src);
-        changes.return_to_sender.host = Some(Host::new(outer.ip, outer.mac));
+        changes.return_to_sender.host = Some(outer.here());
     }
+    invalidation::note(tables, changes, direct.is_some());
     if let Some(host) = direct {
         outer.check_ttl()?;
         return Ok(Transit::Forward {
@@ -357,7 +389,7 @@ pub(crate) fn route<T: Tables>(
         });
     }
     let hash = hash::pair(src.raw(), dst.raw());
-    let index = match network {
+    let index = match bouncers {
         Some(bouncers) => bouncers.pick(hash).ok_or(Reason::NoBouncer)?,
         None => {
             let dividers = tables.vpc(outer.vni).ok_or(Reason::UnknownVpc)?;
@@ -385,7 +417,9 @@ fn send(outer: &Outer, next: &Host) -> Result<Transit, Reason> {
 #[inline(always)]
 fn learn<T: Tables>(tables: &mut T, outer: &Outer, changes: &Changes, src: Ipv4) {
     let Some(mut host) = outer.sender else { return };
-    if changes.return_to_sender.clear {
+    if changes.return_to_sender.clear
+        || changes.return_to_sender.invalidation == Invalidation::Resume
+    {
         return;
     }
     if let Some(replaced) = changes.return_to_sender.host {

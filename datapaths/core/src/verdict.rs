@@ -65,6 +65,8 @@ pub struct Encapsulate {
     pub namespace_label: u32,
     /// Bytes of the inner frame.
     pub inner_len: u16,
+    /// Whether return-to-sender says that the packet goes by a direct path: see [`crate::invalidation`].
+    pub is_direct: bool,
     /// Changes inside; offsets count from the start of the inner frame.
     pub inner: Inner,
     /// Where it goes then.
@@ -94,6 +96,43 @@ pub struct ReturnToSender {
     pub clear: bool,
     /// A host to write.
     pub host: Option<Host>,
+    /// Whether the packet goes back, or came back.
+    pub invalidation: Invalidation,
+    /// What becomes of the flag that says whether the packet goes by a direct path.
+    pub direct_path: DirectPathFlag,
+}
+
+impl ReturnToSender {
+    /// Lets the option say nothing.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.clear = true;
+        self.host = None;
+    }
+}
+
+/// What a packet on its way back from the end of a direct path becomes: see [`crate::invalidation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Invalidation {
+    /// It is on no such way.
+    #[default]
+    None,
+    /// It begins the way back.
+    Return,
+    /// It begins again.
+    Resume,
+}
+
+/// Change of the flag in return-to-sender that says that a packet goes by a direct path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DirectPathFlag {
+    /// Left alone.
+    #[default]
+    Keep,
+    /// Cleared.
+    Clear,
+    /// Set.
+    Set,
 }
 
 /// Change of the scaled-endpoint option.

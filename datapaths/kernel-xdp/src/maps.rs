@@ -7,7 +7,7 @@ use bpf_load::chain;
 use datapath_api::{Counters, Error};
 use mizar_core::acl::{AclKey, RuleSet};
 use mizar_core::reason::Reason;
-use mizar_core::tables::{Attachment, CidrKey, EndpointKey, Group, Host};
+use mizar_core::tables::{Attachment, CidrKey, EndpointKey, Extensions, Group, Host};
 use mizar_tables::Entries;
 use mizar_wire::Vni;
 use topologies::provision::{self, Cidr, DirectPath};
@@ -20,6 +20,7 @@ struct Config {
     droplet: Host,
     policies: u16,
     acls: u16,
+    extensions: Extensions,
 }
 
 /// A key of the trie of networks: `struct bpf_lpm_trie_key`.
@@ -107,6 +108,7 @@ fn config(entries: &Entries) -> Config {
         droplet: entries.droplet,
         policies: u16::from(!entries.enforced.is_empty()),
         acls: u16::from(!entries.acls.is_empty()),
+        extensions: entries.extensions,
     }
 }
 

@@ -133,6 +133,20 @@ impl Instance {
         self.check().err().unwrap_or(error)
     }
 
+    /// With what the switch logged, where it could not open an interface: the database has less of the reason.
+    pub fn with_log(&self, error: Error) -> Error {
+        match error {
+            Error::Interface { name, reason } => Error::Interface {
+                name,
+                reason: format!(
+                    "{reason}; the last it logged:\n{}",
+                    self.vswitchd.last_logged()
+                ),
+            },
+            other => other,
+        }
+    }
+
     /// Process id of `ovs-vswitchd`.
     pub fn pid(&self) -> u32 {
         self.vswitchd.pid

@@ -415,7 +415,7 @@ fn packets() -> Result<(), Failed> {
         (Field::TunnelSrc, Value::from(0xac1f_0001u32)),
         (Field::TunnelDst, Value::from(0xac1f_0002u32)),
         (Field::Option(0), Value::ones(90)),
-        (Field::Option(2), Value::ones(224) >> 3),
+        (Field::Option(3), Value::ones(224) >> 3),
         (Field::Register(3), Value::from(3u8)),
         (Field::PacketMark, Value::from(5u8)),
     ];

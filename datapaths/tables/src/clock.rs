@@ -66,6 +66,22 @@ impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
         self.slots.insert(*key, Slot { value, at });
     }
 
+    pub fn remove(&mut self, key: &K) {
+        let Some(slot) = self.slots.remove(key) else {
+            return;
+        };
+        let at = slot.at as usize;
+        self.ring.swap_remove(at);
+        self.referenced.swap_remove(at);
+        // The last one took its place.
+        if let Some(slot) = self.ring.get(at).and_then(|key| self.slots.get_mut(key)) {
+            slot.at = at as u32;
+        }
+        if self.hand >= self.ring.len() {
+            self.hand = 0;
+        }
+    }
+
     /// Takes out one entry and returns its place in the ring.
     fn evict(&mut self) -> usize {
         loop {
@@ -91,6 +107,27 @@ impl<K: Copy + Eq + Hash, V: Copy> Clock<K, V> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_removed_makes_room_and_harms_no_other() {
+        let mut cache = Clock::new(3);
+        (0..3).for_each(|key| cache.set(&key, key * 10));
+        cache.remove(&0);
+        cache.remove(&7);
+        assert_eq!(
+            (cache.get(&0), cache.get(&1), cache.get(&2)),
+            (None, Some(10), Some(20))
+        );
+        cache.set(&3, 30);
+        assert_eq!(
+            (cache.get(&1), cache.get(&2), cache.get(&3)),
+            (Some(10), Some(20), Some(30))
+        );
+        (1..4).for_each(|key| cache.remove(&key));
+        assert!(cache.is_empty());
+        cache.set(&4, 40);
+        assert_eq!(cache.get(&4), Some(40));
+    }
 
     #[test]
     fn what_is_used_survives_what_is_not() {

@@ -3,8 +3,8 @@
 use crate::acl;
 use mizar_core::acl::{Acl, AclKey, RuleSet};
 use mizar_core::tables::{
-    Attachment, CidrKey, CidrSet, Direction, Endpoint, EndpointKey, EndpointKind, Enforced, Group,
-    Host, LabelKey, PortKey,
+    Attachment, CidrKey, CidrSet, Direction, Endpoint, EndpointKey, EndpointKind, Enforced,
+    Extensions, Group, Host, LabelKey, PortKey,
 };
 use mizar_wire::{Be16, Ipv4, Vni};
 use std::collections::HashMap;
@@ -37,6 +37,8 @@ fn check(what: &'static str, count: usize, capacity: usize) -> Result<(), Capaci
 pub struct Entries {
     /// The droplet itself.
     pub droplet: Host,
+    /// What it does beyond what Mizar does.
+    pub extensions: Extensions,
     /// Attachments by number of the endpoint port.
     pub attachments: Vec<(u32, Attachment)>,
     /// Endpoints.
@@ -90,6 +92,7 @@ impl Entries {
                     (EndpointKey::new(path.vni, path.ip), host)
                 })
                 .collect(),
+            extensions: extensions(provision.extensions),
             ..Self::empty(droplet)
         };
         for attachment in &provision.attachments {
@@ -99,7 +102,12 @@ impl Entries {
                 .push((u32::from(attachment.port.0), attach(attachment, bouncers)));
         }
         for endpoint in &provision.endpoints {
-            let encoded = pool.endpoint(endpoint)?;
+            let bouncers = endpoint.port.and_then(|port| {
+                let attached = entries.attachments.iter();
+                let mut attached = attached.filter(|(at, _)| *at == u32::from(port.0));
+                attached.next().map(|(_, attachment)| attachment.bouncers)
+            });
+            let encoded = pool.endpoint(endpoint, bouncers.unwrap_or_default())?;
             entries
                 .endpoints
                 .push((EndpointKey::new(endpoint.vni, endpoint.ip), encoded));
@@ -150,6 +158,7 @@ impl Entries {
     pub fn empty(droplet: Host) -> Self {
         Self {
             droplet,
+            extensions: Extensions::default(),
             attachments: Vec::new(),
             endpoints: Vec::new(),
             members: Vec::new(),
@@ -174,9 +183,9 @@ impl Entries {
             moved(&mut attachment.bouncers);
         }
         for (_, endpoint) in &mut self.endpoints {
-            let mut backends = endpoint.backends();
-            moved(&mut backends);
-            *endpoint = endpoint.with_backends(backends);
+            let mut group = endpoint.group();
+            moved(&mut group);
+            *endpoint = endpoint.with_group(group);
         }
         self.networks
             .iter_mut()
@@ -239,6 +248,14 @@ fn attach(attachment: &provision::Attachment, bouncers: Group) -> Attachment {
     }
 }
 
+fn extensions(extensions: provision::Extensions) -> Extensions {
+    if extensions.invalidation {
+        Extensions::default().with_invalidation()
+    } else {
+        Extensions::default()
+    }
+}
+
 /// DSCP, and whether the stack shapes the class. Mizar forgot best effort with medium priority, which
 /// therefore falls to its default, premium with high priority.
 pub fn class_of_service(class: (Class, Priority)) -> (u8, bool) {
@@ -297,7 +314,11 @@ impl Pool {
         Ok(group)
     }
 
-    fn endpoint(&mut self, endpoint: &provision::Endpoint) -> Result<Endpoint, CapacityError> {
+    fn endpoint(
+        &mut self,
+        endpoint: &provision::Endpoint,
+        bouncers: Group,
+    ) -> Result<Endpoint, CapacityError> {
         let kind = match endpoint.kind {
             provision::EndpointKind::Simple => EndpointKind::Simple,
             provision::EndpointKind::Scaled => EndpointKind::Scaled,
@@ -309,7 +330,7 @@ impl Pool {
             encoded = encoded.with_backends(self.group("backends", &endpoint.hosts)?);
         }
         if let Some(port) = endpoint.port {
-            encoded = encoded.hosted_on(u32::from(port.0));
+            encoded = encoded.hosted_on(u32::from(port.0), bouncers);
         }
         Ok(encoded)
     }

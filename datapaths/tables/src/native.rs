@@ -8,7 +8,8 @@ use mizar_core::acl::{Acl, AclKey, RuleSet};
 use mizar_core::established::{ENTRIES, Established};
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::tables::{
-    Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Group, Host, LabelKey, PortKey, Tables,
+    Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Extensions, Group, Host, LabelKey,
+    PortKey, Tables,
 };
 use mizar_wire::geneve::FlowTarget;
 use mizar_wire::{Ipv4, Vni};
@@ -22,6 +23,7 @@ type Table<K, V> = HashMap<K, V, FxBuildHasher>;
 #[derive(Debug, Clone)]
 pub struct Native {
     droplet: Host,
+    extensions: Extensions,
     attachments: Vec<Attachment>,
     endpoints: Table<EndpointKey, Endpoint>,
     members: Vec<Host>,
@@ -77,6 +79,7 @@ impl Native {
         }
         Self {
             droplet: entries.droplet,
+            extensions: entries.extensions,
             attachments,
             endpoints: entries.endpoints.iter().copied().collect(),
             members: entries.members.clone(),
@@ -143,6 +146,11 @@ impl Tables for Native {
     }
 
     #[inline(always)]
+    fn extensions(&self) -> Extensions {
+        self.extensions
+    }
+
+    #[inline(always)]
     fn endpoint(&self, key: &EndpointKey) -> Option<Endpoint> {
         self.endpoints.get(key).copied()
     }
@@ -169,6 +177,10 @@ impl Tables for Native {
 
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
         self.direct_paths.set(key, *host);
+    }
+
+    fn forget_direct_path(&mut self, key: &EndpointKey) {
+        self.direct_paths.remove(key);
     }
 
     #[inline(always)]

@@ -22,6 +22,13 @@ pub const CLASS: Be16 = Be16::new(0x1101);
 
 /// Option type: return to sender.
 pub const RETURN_TO_SENDER: u8 = 0x48;
+/// Option type: return to sender of a packet that came back, since it found nobody at the end of a direct path. The
+/// highest bit makes the option critical (RFC 8926 section 3.5): who does not know it drops the packet.
+pub const RETURNED: u8 = RETURN_TO_SENDER | 0x80;
+/// Flag of a return-to-sender option: the packet goes by a direct path of the host that the option names.
+pub const DIRECT_PATH: u8 = 0x01;
+/// Flag of the header: there is a critical option (RFC 8926 section 3.4).
+pub const CRITICAL: u8 = 0x40;
 /// Option type: scaled endpoint.
 pub const SCALED_ENDPOINT: u8 = 0x49;
 /// Option type: pod label.
@@ -81,9 +88,10 @@ pub struct OptionHeader {
 )]
 #[repr(C)]
 pub struct ReturnToSender {
-    /// Class, type 0x48 or 0, length 3 or 0.
+    /// Class, type 0x48, 0xc8 or 0, length 3 or 0.
     pub header: OptionHeader,
-    flags: u8,
+    /// [`DIRECT_PATH`] or nothing; Mizar writes nothing.
+    pub flags: u8,
     ip: [u8; 4],
     mac: [u8; 6],
     pad: u8,
@@ -126,6 +134,18 @@ impl ReturnToSender {
     #[inline(always)]
     pub const fn is_present(&self) -> bool {
         self.header.kind == RETURN_TO_SENDER
+    }
+
+    /// Whether the option names the host from which the packet came back.
+    #[inline(always)]
+    pub const fn is_returned(&self) -> bool {
+        self.header.kind == RETURNED
+    }
+
+    /// Whether the packet goes by a direct path of the host that the option names.
+    #[inline(always)]
+    pub const fn is_direct(&self) -> bool {
+        self.is_present() && self.flags & DIRECT_PATH != 0
     }
 
     /// Underlay address of the host.

@@ -40,6 +40,7 @@ impl Oracle {
                 (ip.tuple.src, ip.tuple.dst, ip.ttl)
             }
         };
+        let is_direct = self.direct_paths.contains_key(&(from.vni, dst));
         let next = self.next_host(&from, src, dst)?;
         let (dscp, to_uplink) = traffic_class(from.class);
         let frame = encapsulate(
@@ -53,6 +54,7 @@ impl Oracle {
                 dscp,
                 pod_label: from.pod_label,
                 namespace_label: from.namespace_label,
+                says_direct: is_direct && self.tables.extensions.invalidation,
             },
         )?;
         if next.ip == self.host().ip {

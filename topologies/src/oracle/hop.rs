@@ -4,7 +4,7 @@ use super::jhash::bouncer_index;
 use super::outer::Outer;
 use super::transit::Journey;
 use super::{Oracle, Outcome, Step, drop_frame};
-use crate::provision::{Host, Network, Port};
+use crate::provision::{Network, Port};
 use mizar_wire::{Ipv4, Vni};
 
 impl Oracle {
@@ -17,19 +17,25 @@ impl Oracle {
             (journey.src, journey.dst)
         };
         let network = self.network(outer.vni, dst).cloned();
+        if network.is_none() && self.ends_here(&outer) {
+            return self.give_back(outer, dst, journey);
+        }
+        // A packet that came back goes on as it would have without the direct path.
+        let again = if outer.resumed {
+            Some(self.bouncers_again(outer.vni, src, network.as_ref())?)
+        } else {
+            None
+        };
         // Looked up before this packet teaches anything: an endpoint may talk to itself.
         let direct_path = self.direct_paths.get(&(outer.vni, dst)).copied();
         if network.is_some() {
             // A divider learns the source that it routes by, not the one before a rewrite.
             self.learn(&outer, src);
             // Replies between networks cross the divider, so it names itself as the way back.
-            let here = Host {
-                ip: outer.dst(),
-                mac: outer.dst_mac(),
-            };
-            outer.set_return_host(here);
+            outer.set_return_host(outer.here());
         }
         if let Some(host) = direct_path {
+            self.say_direct(&mut outer, true);
             let src_mac = outer.dst_mac();
             outer.send_to(self.host().ip, host.ip, src_mac, host.mac)?;
             return Ok(Outcome::Forward {
@@ -37,9 +43,10 @@ impl Oracle {
                 frame: outer.frame,
             });
         }
-        let (middle, nothing) = match network {
-            Some(network) => (network.bouncers, "the network has no bouncer"),
-            None => (self.dividers(outer.vni), "the VPC has no divider"),
+        let (middle, nothing) = match (again, network) {
+            (Some(bouncers), _) => (bouncers, "the network has no bouncer"),
+            (None, Some(network)) => (network.bouncers, "the network has no bouncer"),
+            (None, None) => (self.dividers(outer.vni), "the VPC has no divider"),
         };
         match bouncer_index(src, dst, middle.len()).and_then(|index| middle.get(index)) {
             Some(&host) => self.send_on(outer, host),
@@ -54,6 +61,7 @@ impl Oracle {
                 "the next droplet's Ethernet address is not known",
             ));
         };
+        self.say_direct(&mut outer, false);
         let src_mac = outer.dst_mac();
         outer.send_to(self.host().ip, host, src_mac, mac)?;
         Ok(if outer.is_low_priority() {

@@ -10,6 +10,7 @@
 //! | `agent` | frames that enter from an endpoint |
 //! | `transit` | frames that enter from the uplink: parsing, delivery |
 //! | `hop` | the way onwards: bouncers, dividers, direct paths |
+//! | `invalidation` | direct paths that have become stale |
 //! | `scaled` | scaled endpoints and their modify messages |
 //! | `acl` | access lists of networks |
 //! | `policy` | network policy and connection tracking |
@@ -25,6 +26,7 @@ mod agent;
 mod bytes;
 mod hop;
 mod inner;
+mod invalidation;
 mod jhash;
 mod outer;
 mod overlay;

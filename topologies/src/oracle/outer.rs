@@ -27,6 +27,10 @@ const DST: usize = IPV4 + 16;
 const CLASS: u16 = 0x1101;
 const PORT: u16 = 6081;
 const ETHERNET: u16 = 0x6558;
+/// Flag of return-to-sender.
+const DIRECT_PATH: u8 = 0x01;
+/// Flag of the Geneve header: it has a critical option.
+const CRITICAL: u8 = 0x40;
 /// `IPTOS_MINCOST`: low priority.
 const LOW_PRIORITY: u8 = 0x02;
 
@@ -37,6 +41,12 @@ pub struct Outer {
     pub vni: Vni,
     /// Where the inner Ethernet header lies.
     pub inner: usize,
+    /// The host by whose direct path the packet came.
+    pub direct_from: Option<Host>,
+    /// The host from which the packet came back.
+    pub back_from: Option<Host>,
+    /// Whether a packet that came back begins again.
+    pub resumed: bool,
 }
 
 impl Outer {
@@ -86,10 +96,18 @@ impl Outer {
         let identifier =
             u32::from(u16_at(&frame, GENEVE + 4)) << 8 | u32::from(u8_at(&frame, GENEVE + 6));
         let vni = Vni::new(identifier).unwrap_or_default();
+        let named = Host {
+            ip: ip_at(&frame, OPTIONS + 5),
+            mac: mac_at(&frame, OPTIONS + 9),
+        };
+        let (kind, flags) = (u8_at(&frame, OPTIONS + 2), u8_at(&frame, OPTIONS + 4));
         Ok(Self {
             frame,
             vni,
             inner: OPTIONS + option_words * 4,
+            direct_from: (kind == 0x48 && flags & DIRECT_PATH != 0).then_some(named),
+            back_from: (kind == 0xc8).then_some(named),
+            resumed: false,
         })
     }
 
@@ -104,6 +122,14 @@ impl Outer {
     /// The Ethernet address to which the frame came.
     pub fn dst_mac(&self) -> Mac {
         mac_at(&self.frame, 0)
+    }
+
+    /// The droplet that the frame came to, by the address it came to.
+    pub fn here(&self) -> Host {
+        Host {
+            ip: self.dst(),
+            mac: self.dst_mac(),
+        }
     }
 
     pub fn is_low_priority(&self) -> bool {
@@ -122,6 +148,34 @@ impl Outer {
     pub fn set_return_host(&mut self, host: Host) {
         put_ip(&mut self.frame, OPTIONS + 5, host.ip);
         put_mac(&mut self.frame, OPTIONS + 9, host.mac);
+    }
+
+    /// Says in return-to-sender whether the packet goes by a direct path.
+    pub fn set_direct(&mut self, is_direct: bool) {
+        let flags = u8_at(&self.frame, OPTIONS + 4) & !DIRECT_PATH;
+        let flag = if is_direct { DIRECT_PATH } else { 0 };
+        put(&mut self.frame, OPTIONS + 4, &[flags | flag]);
+    }
+
+    /// Makes return-to-sender say that the packet comes back from `host`.
+    pub fn mark_returned(&mut self, host: Host) {
+        self.write_return_to_sender(0xc8, host);
+        let flags = u8_at(&self.frame, GENEVE + 1);
+        put(&mut self.frame, GENEVE + 1, &[flags | CRITICAL]);
+    }
+
+    /// Makes return-to-sender say that the packet comes from `host`, as if it had never come back.
+    pub fn resume(&mut self, host: Host) {
+        self.resumed = true;
+        self.write_return_to_sender(0x48, host);
+        let flags = u8_at(&self.frame, GENEVE + 1);
+        put(&mut self.frame, GENEVE + 1, &[flags & !CRITICAL]);
+    }
+
+    fn write_return_to_sender(&mut self, kind: u8, host: Host) {
+        put(&mut self.frame, OPTIONS + 2, &[kind, 3, 0]);
+        self.set_return_host(host);
+        put(&mut self.frame, OPTIONS + 15, &[0]);
     }
 
     /// Clears type, length and data of the return-to-sender option; its class stays.
@@ -209,6 +263,8 @@ pub struct Encapsulate {
     pub dscp: u8,
     pub pod_label: u32,
     pub namespace_label: u32,
+    /// Whether return-to-sender says that the packet goes by a direct path.
+    pub says_direct: bool,
 }
 
 /// Puts outer headers in front of an inner frame.
@@ -238,7 +294,8 @@ pub fn encapsulate(inner: &[u8], fields: &Encapsulate) -> Step<Vec<u8>> {
     frame.extend(ETHERNET.to_be_bytes());
     frame.extend((fields.vni.get() << 8).to_be_bytes());
     // Return to sender
-    frame.extend([0x11, 0x01, 0x48, 3, 0]);
+    let flags = if fields.says_direct { DIRECT_PATH } else { 0 };
+    frame.extend([0x11, 0x01, 0x48, 3, flags]);
     frame.extend(fields.src.ip.octets());
     frame.extend(fields.src.mac.octets());
     frame.push(0);

@@ -37,6 +37,9 @@ impl Oracle {
         if source_is_here && let Some(target) = outer.modify_message() {
             return self.modify_at_source(outer, ip, target);
         }
+        if let Some(from) = self.stale_end(&outer) {
+            self.came_back(&mut outer, ip.tuple.dst, from);
+        }
         if let Some(target) = self.reverse_flows.get(&(outer.vni, ip.tuple)) {
             ip.rewrite(&mut outer.frame, target);
             ip.set_src_mac(&mut outer.frame, target.src_mac);
@@ -54,7 +57,11 @@ impl Oracle {
     }
 
     fn transit_arp(&mut self, mut outer: Outer, arp: Arp) -> Step<Outcome> {
-        if arp.is_request {
+        if let Some(from) = self.stale_end(&outer) {
+            let (_, target) = arp.addresses(&outer.frame);
+            self.came_back(&mut outer, target, from);
+        }
+        if arp.is_request && !outer.resumed {
             self.answer_arp(&mut outer, arp)?;
         }
         let (src, dst) = arp.addresses(&outer.frame);
@@ -90,6 +97,8 @@ impl Oracle {
         } else {
             outer.clear_return_to_sender();
         }
+        // The answer is this droplet's own.
+        outer.direct_from = None;
         let frame = &mut outer.frame;
         let sender_mac = mac_at(frame, arp.sender_mac);
         put_u16(frame, arp.operation, 2);
@@ -135,7 +144,8 @@ impl Oracle {
 
     /// Learns where the source endpoint is hosted, if the packet says so and no table does.
     pub(super) fn learn(&mut self, outer: &Outer, source: Ipv4) {
-        if let Some(host) = outer.return_to_sender()
+        if !outer.resumed
+            && let Some(host) = outer.return_to_sender()
             && self.endpoint(outer.vni, source).is_none()
         {
             self.direct_paths.insert((outer.vni, source), host);

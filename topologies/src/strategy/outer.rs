@@ -44,7 +44,10 @@ pub(super) fn outer<S: Strategy<Value = Vec<u8>>>(
             let udp = [40_000, dst_port, payload as u16, 0]
                 .map(u16::to_be_bytes)
                 .concat();
-            let header = [&[words, 0][..], &protocol.to_be_bytes(), &vni].concat();
+            // RFC 8926 section 3.4: with a critical option.
+            let is_critical = options.get(2) == Some(&geneve::RETURNED);
+            let flags = if is_critical { geneve::CRITICAL } else { 0 };
+            let header = [&[words, flags][..], &protocol.to_be_bytes(), &vni].concat();
             [ethernet, ip, udp, header, options, inner].concat()
         })
 }
@@ -155,7 +158,16 @@ fn return_to_sender(pool: &Pool) -> impl Strategy<Value = geneve::ReturnToSender
         option.header.kind = 0;
         option
     });
-    prop_oneof![10 => present, 2 => Just(geneve::ReturnToSender::absent()), 1 => untyped]
+    // By a direct path, and back from the end of one.
+    let direct = present.clone().prop_map(|mut option| {
+        option.flags = geneve::DIRECT_PATH;
+        option
+    });
+    let returned = present.clone().prop_map(|mut option| {
+        option.header.kind = geneve::RETURNED;
+        option
+    });
+    prop_oneof![10 => present, 5 => direct, 3 => returned, 2 => Just(geneve::ReturnToSender::absent()), 1 => untyped]
 }
 
 fn scaled_endpoint(pool: &Pool) -> impl Strategy<Value = geneve::ScaledEndpoint> + use<> {

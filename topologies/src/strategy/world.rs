@@ -2,8 +2,8 @@
 
 use crate::provision::{
     Access, Acl, AclRule, Attachment, Cidr, CidrRule, Class, DirectPath, Endpoint, EndpointKind,
-    EndpointPort, Host, LabelRule, Network, PolicySet, PortRange, PortRule, Priority, Provision,
-    Rules, Service, Vpc,
+    EndpointPort, Extensions, Host, LabelRule, Network, PolicySet, PortRange, PortRule, Priority,
+    Provision, Rules, Service, Vpc,
 };
 use mizar_wire::{Ipv4, Mac, Vni};
 use proptest::collection::vec;
@@ -356,6 +356,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
         rules(),
         rules(),
         acls(),
+        any::<bool>(),
     )
         .prop_map(
             move |(
@@ -367,6 +368,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                 ingress,
                 egress,
                 acls,
+                invalidation,
             )| {
                 let host = droplet.unwrap_or(Host {
                     ip: Ipv4::from_octets([0; 4]),
@@ -388,6 +390,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                     ingress,
                     egress,
                     ports: 0,
+                    extensions: Extensions { invalidation },
                     acls,
                 }
             },

@@ -26,7 +26,8 @@ pub fn for_arrived<'a>(provision: &'a Provision, port: Port, frame: &[u8]) -> Ve
         let route = packet::is_overlay(provision, frame)
             .then(|| encapsulated(frame))
             .flatten();
-        return route.and_then(at_hop).into_iter().collect();
+        let again = route.and_then(|route| again(provision, route));
+        return route.and_then(at_hop).into_iter().chain(again).collect();
     }
     let Some(attachment) = packet::attachment(provision, port) else {
         return Vec::new();
@@ -38,31 +39,49 @@ pub fn for_arrived<'a>(provision: &'a Provision, port: Port, frame: &[u8]) -> Ve
         Some(host) => (Vec::new(), host == own),
         None => {
             let bouncers = attachment.bouncers.as_slice();
-            (vec![bouncers], bouncers.contains(&own))
+            let mut paths = provision.direct_paths.iter();
+            let turns_back = bouncers.contains(&own) || paths.any(|path| path.host.ip == own);
+            (vec![bouncers], turns_back)
         }
     };
     if turns_back {
         groups.extend(at_hop(route));
+        groups.extend(again(provision, route));
     }
     groups
 }
 
-/// The group from which the next droplet was picked for `frame`, which arrived at `port` and leaves with outer headers;
+/// The groups from which the next droplet may have been picked for `frame`, which arrived at `port` and leaves with outer headers;
 /// by the droplet as a hop if `is_hop`.
 pub fn for_sent<'a>(
     provision: &'a Provision,
     port: Port,
     is_hop: bool,
     frame: &[u8],
-) -> Option<&'a [Ipv4]> {
-    let route = encapsulated(frame)?;
+) -> Vec<&'a [Ipv4]> {
+    let Some(route) = encapsulated(frame) else {
+        return Vec::new();
+    };
     if is_hop {
-        return by_hop(provision, route);
+        let usual = by_hop(provision, route);
+        return usual.into_iter().chain(again(provision, route)).collect();
     }
-    let attachment = packet::attachment(provision, port)?;
-    direct_path(provision, route)
-        .is_none()
-        .then_some(&attachment.bouncers)
+    let attachment = packet::attachment(provision, port);
+    let attachment = attachment.filter(|_| direct_path(provision, route).is_none());
+    attachment
+        .map(|attachment| attachment.bouncers.as_slice())
+        .into_iter()
+        .collect()
+}
+
+/// The group that a hop picks from for a packet that came back, if it hosts the source: what the source's agent picks from.
+fn again(provision: &Provision, route: Route) -> Option<&[Ipv4]> {
+    let mut endpoints = provision.endpoints.iter();
+    let source = endpoints
+        .find(|endpoint| (endpoint.vni, endpoint.ip) == (route.vni, route.src))
+        .filter(|_| provision.extensions.invalidation)?;
+    let attachment = packet::attachment(provision, Port::Endpoint(source.port?))?;
+    Some(&attachment.bouncers)
 }
 
 impl Route {
@@ -144,8 +163,11 @@ fn by_hop(provision: &Provision, route: Route) -> Option<&[Ipv4]> {
     }
 }
 
-/// The droplet that the tables say hosts the destination.
+/// The droplet that the tables say hosts the destination, if that cannot have been forgotten.
 fn direct_path(provision: &Provision, route: Route) -> Option<Ipv4> {
+    if provision.extensions.invalidation {
+        return None;
+    }
     let mut paths = provision.direct_paths.iter();
     paths
         .find(|path| (path.vni, path.ip) == (route.vni, route.dst))

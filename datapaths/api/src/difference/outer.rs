@@ -1,7 +1,7 @@
 //! Bytes of outer headers that may be others.
 
 use super::{Difference, choice};
-use mizar_wire::Ipv4;
+use mizar_wire::{Ipv4, geneve};
 use topologies::provision::{Host, Port, Provision};
 
 const IP: usize = 14;
@@ -86,7 +86,9 @@ pub fn allow(
                 put(&mut wanted, ID, &[0, 0]);
                 put(&mut wanted, FRAGMENT, &[0, 0]);
                 put(&mut wanted, UDP_CHECKSUM, &[0, 0]);
-                put(&mut wanted, GENEVE_FLAGS, &[0]);
+                let is_critical = byte(&wanted, RETURN + 2) == geneve::RETURNED;
+                let flags = if is_critical { geneve::CRITICAL } else { 0 };
+                put(&mut wanted, GENEVE_FLAGS, &[flags]);
                 put(&mut wanted, GENEVE_RESERVED, &[0]);
             }
             Difference::EmptyOptions => {
@@ -97,10 +99,9 @@ pub fn allow(
                 }
             }
             Difference::BouncerChoice => {
-                let group = choice::for_sent(provision, port, is_hop, &wanted);
-                if let Some(host) =
-                    group.and_then(|group| other_choice(provision, group, &wanted, got))
-                {
+                let groups = choice::for_sent(provision, port, is_hop, &wanted);
+                let other = |group: &[Ipv4]| other_choice(provision, group, &wanted, got);
+                if let Some(host) = groups.into_iter().find_map(other) {
                     put(&mut wanted, DST, &host.ip.octets());
                     put(&mut wanted, 0, &host.mac.octets());
                 }

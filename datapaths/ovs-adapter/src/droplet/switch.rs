@@ -61,7 +61,7 @@ impl Switch {
             _ => other_config(cpu, io.hugepages()),
         };
         let instance = Instance::start(&plan.installation, &ports.namespace, cpu, &other_config)?;
-        add_bridges(&instance, ports, host, program)?;
+        add_bridges(&instance, ports, host, program).map_err(|e| instance.with_log(e))?;
         if io == Io::Internal {
             // Before the address, which is waited for: when the switch has noticed that, it has noticed these, and no
             // longer judges its flows anew for them while packets come.

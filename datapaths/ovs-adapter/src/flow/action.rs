@@ -63,6 +63,14 @@ impl Action {
         }
     }
 
+    /// Writes `value` into these bits.
+    pub fn set_slice(to: Slice, value: impl Into<Value>) -> Self {
+        Self::Set {
+            to,
+            value: value.into(),
+        }
+    }
+
     /// Copies one whole field to another.
     pub fn copy(from: Field, to: Field) -> Self {
         Self::Move {

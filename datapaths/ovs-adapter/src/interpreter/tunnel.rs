@@ -79,9 +79,13 @@ pub fn put_together(
         .iter()
         .find(|neighbour| neighbour.ip == next && next != host.ip)?;
     let mut options = Vec::new();
+    let mut flags = 0;
     for known in program::options() {
         let field = Field::Option(known.index);
         if packet.has(field) {
+            if known.kind & 0x80 != 0 {
+                flags = geneve::CRITICAL;
+            }
             let header = OptionHeader {
                 class: Be16::new(known.class),
                 kind: known.kind,
@@ -128,7 +132,7 @@ pub fn put_together(
     };
     let geneve = geneve::Header {
         version_options: (options.len() / 4) as u8,
-        flags: 0,
+        flags,
         protocol: geneve::ETHERNET,
         vni_reserved: Be32::new((read(Field::TunnelId) as u32) << 8),
     };

@@ -170,9 +170,9 @@ fn options() {
         &rule(Match::all().with_present(Field::Option(1)), vec![]),
         &format!("{PLAIN} 0001 0008 00015300"),
     );
-    // ip,tun_metadata2=0x1/0xff,nw_ttl=64,nw_tos=8,ip_frag=no,nw_src=10.0.0.0/8,nw_dst=10.0.0.2,actions=drop
+    // ip,tun_metadata3=0x1/0xff,nw_ttl=64,nw_tos=8,ip_frag=no,nw_src=10.0.0.0/8,nw_dst=10.0.0.2,actions=drop
     let matches = ip()
-        .with_slice(Field::Option(2).slice(0, 8), 1u32)
+        .with_slice(Field::Option(3).slice(0, 8), 1u32)
         .with(Field::IpTtl, 64u32)
         .with(Field::IpDscp, 2u32)
         .with(Field::IpFragment, 0u32)
@@ -182,7 +182,7 @@ fn options() {
         &rule(matches, vec![]),
         &format!(
             "{PLAIN} 0001 0033 80000a02 0800 80001708 0a000000 ff000000 80001804 0a000002 00013401 00
-             80001001 02 00013a01 40 00015502 01 ff 0000000000"
+             80001001 02 00013a01 40 00015702 01 ff 0000000000"
         ),
     );
 }
@@ -272,19 +272,19 @@ fn sets() {
              ffff 0018 00002320 0007 081f 80010208 0000000000000012"
         ),
     );
-    // actions=load:0xac1f0003->tun_metadata0[56..87],set_field:0x1/0xff->tun_metadata2
+    // actions=load:0xac1f0003->tun_metadata0[56..87],set_field:0x1/0xff->tun_metadata3
     //
     // ovs-ofctl leaves out leading zeros of options.
     let actions = vec![
         load(Field::Option(0).slice(56, 32), 0xac1f_0003),
-        load(Field::Option(2).slice(0, 8), 1),
+        load(Field::Option(3).slice(0, 8), 1),
     ];
     check_read(
         &rule(Match::all(), actions),
         &format!(
             "{PLAIN} {ANY} 0004 0040 00000000
              ffff 0028 00002320 0021 000151 16 ac1f000300000000000000 ffffffff00000000000000 00000000
-             ffff 0010 00002320 0021 000155 02 01 ff"
+             ffff 0010 00002320 0021 000157 02 01 ff"
         ),
     );
 }
@@ -292,7 +292,7 @@ fn sets() {
 #[test]
 fn moves() {
     // actions=move:tun_metadata0[56..87]->tun_dst,move:reg0->xreg1[0..31],move:in_port->reg3[0..15],resubmit(,4),
-    // delete_field:tun_metadata2
+    // delete_field:tun_metadata3
     let actions = vec![
         Action::Move {
             from: Field::Option(0).slice(56, 32),
@@ -307,7 +307,7 @@ fn moves() {
             to: Field::Register(3).slice(0, 16),
         },
         Action::Resubmit(Table(4)),
-        Action::Delete(Field::Option(2)),
+        Action::Delete(Field::Option(3)),
     ];
     check(
         &rule(Match::all(), actions),
@@ -317,7 +317,7 @@ fn moves() {
              ffff 0018 00002320 0006 0020 0000 0000 00010004 80010208
              ffff 0018 00002320 0006 0010 0000 0000 00000002 00010604
              ffff 0010 00002320 000e fff8 04 000000
-             ffff 0018 00002320 0032 0001547c 00000000000000000000"
+             ffff 0018 00002320 0032 0001567c 00000000000000000000"
         ),
     );
 }

@@ -15,7 +15,7 @@ use topologies::provision::{Access, Acl, AclRule, Cidr, PortRange, Service};
 const FIRST: u16 = 2_000;
 
 pub(super) fn add(builder: &mut Builder<'_>) {
-    let on = vec![resubmit(table::ENDPOINT)];
+    let on = vec![resubmit(builder.judged())];
     builder.add(table::ACL, priority::MISS, Match::all(), on);
     for (number, acl) in (1u32..).zip(&builder.provision.acls) {
         choose(builder, number, acl);
@@ -38,7 +38,7 @@ fn choose(builder: &mut Builder<'_>, number: u32, acl: &Acl) {
     let entering = within(entering, register::DST, acl.network);
     let inside = within(entering.clone(), register::SRC, acl.network);
     let before = |more: u16| Priority(priority::prefix(0).0 + 2 * length + more);
-    let on = vec![resubmit(table::ENDPOINT)];
+    let on = vec![resubmit(builder.judged())];
     builder.add(table::ACL, before(1), inside, on);
     let judge = vec![
         Action::set(register::ACL, number),
@@ -76,7 +76,7 @@ fn asks(number: u32, rule: &AclRule) -> Vec<Match> {
 
 fn sentence(builder: &mut Builder<'_>, priority: Priority, matches: Match, access: Access) {
     let (cookie, actions) = match access {
-        Access::Allow => (Cookie::default(), vec![resubmit(table::ENDPOINT)]),
+        Access::Allow => (Cookie::default(), vec![resubmit(builder.judged())]),
         Access::Deny => (cookie::DENIED, Vec::new()),
     };
     builder.add_counted(table::ACL_RULES, priority, cookie, matches, actions);

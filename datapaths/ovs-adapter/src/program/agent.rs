@@ -16,16 +16,10 @@ pub(super) fn add(builder: &mut Builder<'_>) {
             .with(register::FOUND, 1u8)
             .with(register::TOS, tos)
     };
-    builder.add(
-        table::AGENT,
-        priority::GENERAL,
-        Match::all(),
-        vec![
-            resubmit(table::DIRECT),
-            resubmit(table::PICK),
-            resubmit(table::AGENT_SEND),
-        ],
-    );
+    let mut actions = vec![resubmit(table::DIRECT)];
+    actions.extend(builder.say_direct());
+    actions.extend([resubmit(table::PICK), resubmit(table::AGENT_SEND)]);
+    builder.add(table::AGENT, priority::GENERAL, Match::all(), actions);
     let classes: BTreeSet<u8> = builder
         .provision
         .attachments
@@ -50,13 +44,15 @@ pub(super) fn add(builder: &mut Builder<'_>) {
         Match::all()
             .with(register::FOUND, 1u8)
             .with(Field::TunnelDst, own),
-        vec![
+        [
             Action::set(Field::TunnelSrc, own),
             Action::set(Field::InPort, 0u8),
             Action::set(register::FOUND, 0u8),
-            resubmit(table::ARP),
-            resubmit(table::INGRESS),
-        ],
+        ]
+        .into_iter()
+        .chain(builder.note_direct())
+        .chain([resubmit(table::ARP), resubmit(table::INGRESS)])
+        .collect(),
     );
 }
 

@@ -1,10 +1,15 @@
 //! Answers ARP requests for endpoints that are known here and hosted elsewhere.
 
-use super::{Action, Builder, Field, in_vpc, mac, name_host, priority, register, table};
+use super::{Action, Builder, Field, Match, in_vpc, mac, name_host, priority, register, table};
 use mizar_wire::Mac;
 use topologies::provision::{Endpoint, EndpointKind, Host};
 
 pub(super) fn add(builder: &mut Builder<'_>) {
+    if builder.provision.extensions.invalidation {
+        // What came back begins again instead.
+        let came_back = Match::all().with_present(super::RETURNED);
+        builder.add(table::ARP, priority::SPECIAL, came_back, Vec::new());
+    }
     for endpoint in &builder.provision.endpoints {
         if endpoint.port.is_none() {
             answer(builder, endpoint);
@@ -26,9 +31,14 @@ fn answer(builder: &mut Builder<'_>, endpoint: &Endpoint) {
             builder.add(table::ENDPOINT, priority::SPECIAL, request, Vec::new());
             return;
         }
-        _ => vec![Action::Delete(super::RETURN)],
+        _ => vec![
+            Action::Delete(super::RETURN),
+            Action::Delete(super::RETURNED),
+        ],
     };
     actions.extend(reply(endpoint.mac));
+    // The answer is this droplet's own.
+    actions.push(Action::set_slice(register::STATE, 0u8));
     builder.add(table::ARP, priority::GENERAL, request, actions);
 }
 

@@ -42,6 +42,7 @@
 mod acl;
 mod agent;
 mod arp;
+mod invalidation;
 mod learning;
 mod policy;
 mod route;
@@ -97,6 +98,8 @@ pub mod table {
     pub const ACL: Table = Table(25);
     /// The rules of access lists.
     pub const ACL_RULES: Table = Table(26);
+    /// Behind all judgement of what arrives: whether it came back.
+    pub const JUDGED: Table = Table(27);
     /// Behind egress policy: where to.
     pub const AGENT: Table = Table(30);
     /// Out of the tunnel port of the class.
@@ -113,6 +116,14 @@ pub mod table {
     pub const DIRECT: Table = Table(50);
     /// Learns one.
     pub const LEARN: Table = Table(51);
+    /// Forgets one, if it leads to where a packet came back from.
+    pub const FORGET: Table = Table(54);
+    /// Says in return-to-sender whether the packet goes by one.
+    pub const SAY_DIRECT: Table = Table(55);
+    /// What is for an endpoint that is not known here.
+    pub const UNKNOWN: Table = Table(44);
+    /// The way onwards of what came back.
+    pub const AGAIN: Table = Table(45);
     /// Picks a member of a group.
     pub const PICK: Table = Table(52);
     /// The member of a group with a number.
@@ -151,6 +162,8 @@ pub mod priority {
 /// What registers hold.
 pub mod register {
     use crate::flow::{Field, Slice};
+    /// 1 if a packet came by a direct path, 2 once one that came back begins again.
+    pub const STATE: Slice = Field::Register(0).slice(18, 2);
     /// Zone of connection tracking.
     pub const ZONE: Slice = Field::Register(0).slice(0, 16);
     /// Overlay address of the source: of IPv4, or ARP's sender.
@@ -209,12 +222,14 @@ pub mod cookie {
 pub const BLANK: Field = Field::Option(0);
 /// Return-to-sender.
 pub const RETURN: Field = Field::Option(1);
+/// Return-to-sender of a packet that came back, in the same place: `mizar_core::invalidation`.
+pub const RETURNED: Field = Field::Option(2);
 /// Scaled endpoint.
-pub const SCALED: Field = Field::Option(2);
+pub const SCALED: Field = Field::Option(3);
 /// Label of the pod.
-pub const POD: Field = Field::Option(3);
+pub const POD: Field = Field::Option(4);
 /// Label of the namespace.
-pub const NAMESPACE: Field = Field::Option(4);
+pub const NAMESPACE: Field = Field::Option(5);
 
 /// Type of [`BLANK`].
 pub const BLANK_TYPE: u8 = 0x4e;
@@ -238,6 +253,7 @@ pub fn options() -> Vec<TlvMapping> {
     let types = [
         BLANK_TYPE,
         mizar_wire::geneve::RETURN_TO_SENDER,
+        mizar_wire::geneve::RETURNED,
         mizar_wire::geneve::SCALED_ENDPOINT,
         mizar_wire::geneve::POD_LABEL,
         mizar_wire::geneve::NAMESPACE_LABEL,
@@ -355,6 +371,7 @@ impl Program {
         arp::add(&mut builder);
         route::add(&mut builder);
         learning::add(&mut builder);
+        invalidation::add(&mut builder);
         policy::add(&mut builder);
         acl::add(&mut builder);
         // Endpoints may come to a port later, by a change of rules alone.
@@ -456,6 +473,21 @@ impl<'a> Builder<'a> {
         });
     }
 
+    /// Where what arrives goes when all judgement allows it.
+    fn judged(&self) -> Table {
+        if self.provision.extensions.invalidation {
+            table::JUDGED
+        } else {
+            table::ENDPOINT
+        }
+    }
+
+    /// What says whether a packet that is sent on goes by a direct path, where droplets say so.
+    fn say_direct(&self) -> Option<Action> {
+        let says = self.provision.extensions.invalidation;
+        says.then_some(Action::Resubmit(table::SAY_DIRECT))
+    }
+
     /// Whether the Ethernet address of the droplet with this underlay address is known.
     fn is_resolved(&self, ip: Ipv4) -> bool {
         self.substrate.contains_key(&ip.to_bits())
@@ -496,20 +528,23 @@ pub fn changes(before: &[Rule], after: &[Rule]) -> Vec<Change> {
 pub fn direct_paths<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> Vec<DirectPath> {
     let mut in_force = HashMap::new();
     for rule in rules {
-        let Some(path) = direct_path(rule) else {
+        let Some((vni, ip, host)) = direct_path(rule) else {
             continue;
         };
-        let known = in_force
-            .entry((path.vni, path.ip))
-            .or_insert((rule.priority, path));
+        let known = in_force.entry((vni, ip)).or_insert((rule.priority, host));
         if known.0 < rule.priority {
-            *known = (rule.priority, path);
+            *known = (rule.priority, host);
         }
     }
-    in_force.into_values().map(|(_, path)| path).collect()
+    let paths = in_force.into_iter();
+    let path = |((vni, ip), (_, host)): (_, (_, Option<Host>))| {
+        host.map(|host| DirectPath { vni, ip, host })
+    };
+    paths.filter_map(path).collect()
 }
 
-fn direct_path(rule: &Rule) -> Option<DirectPath> {
+/// What a rule says about the way to an endpoint: nothing where the path there was forgotten.
+fn direct_path(rule: &Rule) -> Option<(Vni, Ipv4, Option<Host>)> {
     let asked = |field: Field| rule.matches.get(field).map(|masked| masked.value.low_u64());
     let written = |to: Slice| {
         rule.actions.iter().find_map(|action| match action {
@@ -518,14 +553,17 @@ fn direct_path(rule: &Rule) -> Option<DirectPath> {
         })
     };
     let address = |bits: u64| Ipv4::from_octets((bits as u32).to_be_bytes());
-    Some(DirectPath {
-        vni: Vni::new(asked(Field::TunnelId)? as u32)?,
-        ip: address(asked(register::DST)?),
-        host: Host {
+    let host = || {
+        Some(Host {
             ip: address(written(Field::TunnelDst.whole())?.low_u64()),
             mac: Mac::new(written(register::HOST_MAC)?.bytes()),
-        },
-    })
+        })
+    };
+    Some((
+        Vni::new(asked(Field::TunnelId)? as u32)?,
+        address(asked(register::DST)?),
+        host(),
+    ))
 }
 
 /// An address within a VPC, of which one is in a register.
@@ -550,7 +588,7 @@ fn mac(mac: Mac) -> Value {
 
 /// Looks at all options without another table.
 pub(crate) fn look_at_all() -> Vec<Action> {
-    let look = [RETURN, SCALED, POD, NAMESPACE]
+    let look = [RETURN, RETURNED, SCALED, POD, NAMESPACE]
         .into_iter()
         .flat_map(route::look_at);
     look.chain([Action::set(register::SCRATCH, 0u8)]).collect()

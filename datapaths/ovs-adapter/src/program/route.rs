@@ -2,8 +2,8 @@
 //! divider of the VPC; and how it leaves.
 
 use super::{
-    Action, BLANK, Builder, Field, Match, NAMESPACE, POD, RETURN, RETURN_IP, RETURN_MAC, SCALED,
-    Tunnel, Value, cookie, look_at_options, name_host, priority, register, resubmit, table,
+    Action, BLANK, Builder, Field, Match, NAMESPACE, POD, RETURN, RETURN_IP, RETURN_MAC, RETURNED,
+    SCALED, Tunnel, Value, cookie, look_at_options, name_host, priority, register, resubmit, table,
 };
 use crate::flow::{Multipath, Slice};
 use mizar_wire::Ipv4;
@@ -19,27 +19,23 @@ pub(super) fn add(builder: &mut Builder<'_>) {
         // Replies between networks cross the divider, so it names itself as the way back.
         let mut actions = vec![Action::set(register::GROUP, group), resubmit(table::LEARN)];
         actions.extend(name_host(provision.host));
+        actions.extend(builder.say_direct());
         actions.extend([resubmit(table::PICK), resubmit(table::SEND)]);
         let priority = priority::prefix(network.cidr.length());
         builder.add(table::ROUTE, priority, inside, actions);
     }
     for vpc in &provision.vpcs {
         let group = builder.group(&vpc.dividers);
-        let actions = vec![
-            Action::set(register::GROUP, group),
-            resubmit(table::PICK),
-            resubmit(table::SEND),
-        ];
+        let mut actions = vec![Action::set(register::GROUP, group)];
+        actions.extend(builder.say_direct());
+        actions.extend([resubmit(table::PICK), resubmit(table::SEND)]);
         let matches = Match::all().with(Field::TunnelId, vpc.vni.get());
         builder.add(table::ROUTE, priority::GENERAL, matches, actions);
     }
     // An unknown VPC may still have a direct path.
-    builder.add(
-        table::ROUTE,
-        priority::MISS,
-        Match::all(),
-        vec![resubmit(table::SEND)],
-    );
+    let mut actions: Vec<Action> = builder.say_direct().into_iter().collect();
+    actions.push(resubmit(table::SEND));
+    builder.add(table::ROUTE, priority::MISS, Match::all(), actions);
     return_to(builder);
     send(builder);
 }
@@ -62,8 +58,10 @@ fn return_to(builder: &mut Builder<'_>) {
             },
         ]
     };
-    let present = Match::all().with_present(RETURN);
-    builder.add(table::RETURN_TO, priority::GENERAL, present, write(RETURN));
+    for option in [RETURN, RETURNED] {
+        let present = Match::all().with_present(option);
+        builder.add(table::RETURN_TO, priority::GENERAL, present, write(option));
+    }
     builder.add(table::RETURN_TO, priority::MISS, Match::all(), write(BLANK));
 }
 
@@ -137,6 +135,9 @@ fn send(builder: &mut Builder<'_>) {
             }
         }
     }
+    let came_back = Match::all().with_present(RETURNED);
+    let look = look_at(RETURNED);
+    builder.add(table::LOOK_RETURN, priority::GENERAL, came_back, look);
 }
 
 /// Copies an option to where nobody reads it.

@@ -8,14 +8,17 @@ use topologies::provision::{Endpoint, EndpointKind};
 
 pub(super) fn add(builder: &mut Builder<'_>) {
     let tunnel = Match::all().with(Field::InPort, Tunnel::TRANSIT.number.0);
+    let note = builder.note_direct();
     let metadata = |src: Field, dst: Field, next| {
-        vec![
+        let mut actions = vec![
             // A switch sends no packet out of the port by which it came; transit does.
             Action::set(Field::InPort, 0u8),
             Action::copy(src, register::SRC),
             Action::copy(dst, register::DST),
-            resubmit(next),
-        ]
+        ];
+        actions.extend(note.clone());
+        actions.push(resubmit(next));
+        actions
     };
     builder.add(
         table::CLASSIFY,
@@ -43,7 +46,7 @@ pub(super) fn add(builder: &mut Builder<'_>) {
         table::ENDPOINT,
         priority::MISS,
         Match::all(),
-        vec![resubmit(table::DIRECT), resubmit(table::ROUTE)],
+        builder.unknown(),
     );
 }
 
@@ -72,12 +75,14 @@ fn known(builder: &mut Builder<'_>, endpoint: &Endpoint) {
         .first()
         .filter(|ip| endpoint.kind != EndpointKind::Scaled && builder.is_resolved(**ip));
     let actions = host.map_or_else(Vec::new, |host| {
-        vec![
-            address,
+        let mut actions = vec![address];
+        actions.extend(builder.say_direct());
+        actions.extend([
             Action::set(Field::TunnelDst, host.to_bits()),
             Action::set(register::FOUND, 1u8),
             resubmit(table::SEND),
-        ]
+        ]);
+        actions
     });
     builder.add(table::ENDPOINT, priority::GENERAL, to_endpoint, actions);
 }

@@ -6,7 +6,7 @@ use super::{Kind, SENT, frame, is_denial, reason};
 use crate::flow::packet::Packet;
 use crate::flow::{Action, Cookie, Field, Match, PortNumber, Table};
 use crate::openflow::{Change, Filter, PacketIn};
-use crate::program::{IPV4, RETURN, SCALED, Tunnel, endpoint_at, endpoint_port};
+use crate::program::{IPV4, RETURN, RETURNED, SCALED, Tunnel, endpoint_at, endpoint_port};
 use mizar_core::reason::{Reason, Refusal};
 use mizar_tables::{Entries, Native};
 use mizar_wire::{Ipv4, Vni, ethernet, ipv4};
@@ -192,12 +192,14 @@ impl Core {
             *count += 1;
         }
         let is_modified = is_modify_message(input) || carries_modify_message(&became);
+        // The next one may come back from elsewhere, or its path may be forgotten by then.
+        let came_back = input.metadata.get(RETURNED).is_some();
         let destination = destination(&became.packet);
         // What this very packet taught: the next one of its flow is decided about in another way.
         let flow = addresses(&input.frame);
         let is_old = destination.is_some_and(|ip| news.changed.contains(&(vni, ip)))
             || flow.is_some_and(|flow| news.rewritten.contains(&flow));
-        if !is_modified && !is_old && !self.was_sent(table, input) {
+        if !is_modified && !came_back && !is_old && !self.was_sent(table, input) {
             let cookie = destination
                 .map(|ip| key(became.kind, vni, ip))
                 .unwrap_or_default();

@@ -3,7 +3,7 @@
 use crate::flow::packet::Packet;
 use crate::flow::{Field, Value};
 use crate::openflow::PacketIn;
-use crate::program::{BLANK, NAMESPACE, POD, RETURN, SCALED};
+use crate::program::{BLANK, NAMESPACE, POD, RETURN, RETURNED, SCALED};
 use mizar_wire::geneve::{self, ENCAPSULATION_LEN, OptionHeader};
 use mizar_wire::{Be16, Be32, Ipv4, Mac, ethernet, ipv4, udp};
 use topologies::provision::Host;
@@ -59,9 +59,10 @@ pub fn with_outer_headers(packet: &PacketIn, host: Host) -> Vec<u8> {
         length: Be16::new(udp_length),
         checksum: Be16::new(0),
     };
+    let came_back = packet.metadata.get(RETURNED).is_some();
     let header = geneve::Header {
         version_options: (geneve::OPTIONS_LEN / 4) as u8,
-        flags: 0,
+        flags: if came_back { geneve::CRITICAL } else { 0 },
         protocol: geneve::ETHERNET,
         vni_reserved: Be32::new(number(Field::TunnelId) << 8),
     };
@@ -73,6 +74,10 @@ pub fn with_outer_headers(packet: &PacketIn, host: Host) -> Vec<u8> {
     ]
     .concat();
     for (_, field, kind) in LAYOUT {
+        let (field, kind) = match field {
+            RETURN if came_back => (RETURNED, geneve::RETURNED),
+            _ => (field, kind),
+        };
         let present = packet.metadata.get(field);
         let len = usize::from(field.bits() / 8);
         let header = OptionHeader {
@@ -104,11 +109,11 @@ pub fn leaving(frame: &[u8]) -> Option<Packet> {
         let option: OptionHeader = at(frame, OPTIONS + offset)?;
         let from = OPTIONS + offset + size_of::<OptionHeader>();
         let data = Value::from_bytes(frame.get(from..from + len)?);
-        // What says nothing keeps its place.
-        let field = if option.kind != kind && field == RETURN {
-            BLANK
-        } else {
-            field
+        let field = match field {
+            RETURN if option.kind == geneve::RETURNED => RETURNED,
+            // What says nothing keeps its place.
+            RETURN if option.kind != kind => BLANK,
+            _ => field,
         };
         packet.write(field.whole(), data);
     }

@@ -37,7 +37,9 @@ mod rules;
 mod tables;
 
 use crate::flow::{Action, Cookie, Field, Match, PortNumber, Priority, Rule, Table};
-use crate::program::{self, Program, RETURN, SCALED, Tunnel, Unsupported, endpoint_port, priority};
+use crate::program::{
+    self, Program, RETURN, RETURNED, SCALED, Tunnel, Unsupported, endpoint_port, priority,
+};
 use mizar_core::reason::Reason;
 use topologies::provision::Provision;
 
@@ -110,12 +112,17 @@ pub fn program(provision: &Provision) -> Result<Program, Unsupported> {
         userdata: vec![why],
     };
     let modify = SCALED.slice(216, 8);
-    let mut overlay = vec![rule(
-        Table(0),
-        priority::prefix(0),
+    // Packets that each say something to this droplet.
+    let messages = [
         tunnel().with_slice(modify, mizar_wire::geneve::MODIFY),
-        vec![to_controller(reason::ARRIVED)],
-    )];
+        tunnel().with_present(RETURNED),
+    ];
+    let message = |matches| {
+        let actions = program::look_at_all().into_iter();
+        let actions = actions.chain([to_controller(reason::ARRIVED)]).collect();
+        rule(Table(0), priority::prefix(0), matches, actions)
+    };
+    let mut overlay: Vec<Rule> = messages.into_iter().map(message).collect();
     for ethertype in [program::IPV4, program::ARP] {
         let of_type = |matches: Match| matches.with(Field::EthType, ethertype);
         // A switch sends no packet out of the port by which it came; transit does.

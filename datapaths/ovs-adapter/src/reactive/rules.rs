@@ -4,7 +4,7 @@ use super::Kind;
 use crate::flow::packet::Packet;
 use crate::flow::{Action, Cookie, Field, Match, PortNumber, Rule, Table, Value, fragment};
 use crate::openflow::PacketIn;
-use crate::program::{BLANK, IPV4, NAMESPACE, POD, RETURN, SCALED, priority};
+use crate::program::{BLANK, IPV4, NAMESPACE, POD, RETURN, RETURNED, SCALED, priority};
 
 const TCP: u64 = 6;
 const UDP: u64 = 17;
@@ -27,7 +27,7 @@ const CHANGEABLE: [Field; 14] = [
     Field::TunnelId,
 ];
 
-const OPTIONS: [Field; 5] = [BLANK, RETURN, SCALED, POD, NAMESPACE];
+const OPTIONS: [Field; 6] = [BLANK, RETURN, RETURNED, SCALED, POD, NAMESPACE];
 
 /// What a packet became.
 pub struct Became {

@@ -6,7 +6,7 @@ use mizar_core::acl::{Acl, AclKey, RuleSet};
 use mizar_core::established::Established;
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::tables::{
-    CidrKey, Endpoint, EndpointKey, Enforced, Group, Host, LabelKey, PortKey,
+    CidrKey, Endpoint, EndpointKey, Enforced, Extensions, Group, Host, LabelKey, PortKey,
 };
 use mizar_tables::Native;
 use mizar_wire::Vni;
@@ -43,6 +43,17 @@ impl Tables for Watched<'_> {
     fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
         self.note(flow);
         self.tables.set_reverse_flow(flow, target);
+    }
+
+    fn forget_direct_path(&mut self, key: &EndpointKey) {
+        if let Some(vni) = Vni::new(key.vni()) {
+            self.news.changed.push((vni, key.ip()));
+        }
+        self.tables.forget_direct_path(key);
+    }
+
+    fn extensions(&self) -> Extensions {
+        self.tables.extensions()
     }
 
     fn droplet(&self) -> Host {

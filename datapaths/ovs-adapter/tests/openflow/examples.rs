@@ -48,8 +48,8 @@ pub fn matches() -> Vec<(Match, &'static str)> {
             ",tun_metadata0=0x3ffffffffffffffffffffff",
         ),
         (
-            all().with_slice(Field::Option(2).slice(200, 16), 0xabcdu32),
-            ",tun_metadata2=0xabcd00000000000000000000000000000000000000000000000000\
+            all().with_slice(Field::Option(3).slice(200, 16), 0xabcdu32),
+            ",tun_metadata3=0xabcd00000000000000000000000000000000000000000000000000\
              /0xffff00000000000000000000000000000000000000000000000000",
         ),
         (
@@ -137,8 +137,8 @@ pub fn actions() -> Vec<(Action, &'static str)> {
         (Action::Queue(3), "set_queue:3"),
         (Action::Resubmit(Table(4)), "resubmit(,4)"),
         (
-            Action::Delete(Field::Option(2)),
-            "delete_field:tun_metadata2",
+            Action::Delete(Field::Option(3)),
+            "delete_field:tun_metadata3",
         ),
         (
             load(Field::Register(1).slice(4, 4), 3),

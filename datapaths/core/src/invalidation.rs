@@ -1,0 +1,103 @@
+//! Invalidation of direct paths: what Mizar designed, and has not built, for endpoints that moved or are gone.
+//!
+//! A direct path is learned, and nobody tells who learned it that the endpoint moved. Mizar's packets go on to the old
+//! host, which sends them to a divider, whose own direct path may lead to the old host: they go in circles until their
+//! time to live ends. With this extension
+//!
+//! 1. who sends a packet by a direct path (agent or divider) says so by a flag in return-to-sender, which names it;
+//!    who sends one in another way clears the flag;
+//! 2. a droplet that gets a packet with the flag for an endpoint and a network that it does not know sends it back to
+//!    the host that return-to-sender names: the option then has the critical type, and names this droplet;
+//! 3. who gets a packet back forgets its direct path, if that leads to the droplet that is named, and sends the packet
+//!    on by a bouncer, so that none is lost.
+//!
+//! `INVALIDATION.md` at the top of the repository has the bytes and the states. Mizar's own droplets write zero for the
+//! flags and look at none of them, so they never get a packet back; they deliver packets with the flag as before.
+
+use crate::reason::Reason;
+use crate::tables::{EndpointKey, Group, Host, Tables};
+use crate::transit::Outer;
+use crate::verdict::{Changes, DirectPathFlag, Invalidation, ReturnToSender, Transit, Via};
+use mizar_wire::Ipv4;
+
+/// Whether a packet that is sent on goes by a direct path: what its flag will say.
+#[inline(always)]
+pub(crate) fn note<T: Tables>(tables: &T, changes: &mut Changes, is_direct: bool) {
+    if tables.extensions().has_invalidation() {
+        changes.return_to_sender.direct_path = if is_direct {
+            DirectPathFlag::Set
+        } else {
+            DirectPathFlag::Clear
+        };
+    }
+}
+
+/// A packet to `dst` came back from `stale`: forgets the direct path there, and lets the packet begin again.
+#[inline(always)]
+pub(crate) fn came_back<T: Tables>(
+    tables: &mut T,
+    outer: &Outer,
+    dst: Ipv4,
+    stale: &Host,
+    changes: &mut Changes,
+) {
+    let key = EndpointKey::new(outer.vni, dst);
+    // A path to another host was learned since the packet was sent.
+    if tables
+        .direct_path(&key)
+        .is_some_and(|host| host.ip() == stale.ip())
+    {
+        tables.forget_direct_path(&key);
+        tables.begin_epoch();
+    }
+    changes.return_to_sender = ReturnToSender {
+        host: Some(outer.here()),
+        invalidation: Invalidation::Resume,
+        ..ReturnToSender::default()
+    };
+}
+
+/// Sends a packet back that came by a direct path for an endpoint `dst` that is not known here. `None` if this droplet
+/// itself sent it: then it begins again.
+#[inline(always)]
+pub(crate) fn give_back<T: Tables>(
+    tables: &mut T,
+    outer: &Outer,
+    dst: Ipv4,
+    changes: &mut Changes,
+) -> Result<Option<Transit>, Reason> {
+    let Some(sender) = outer.sender else {
+        return Ok(None);
+    };
+    let here = outer.here();
+    if sender.ip() == outer.ip {
+        came_back(tables, outer, dst, &here, changes);
+        return Ok(None);
+    }
+    outer.check_ttl()?;
+    changes.return_to_sender = ReturnToSender {
+        host: Some(here),
+        invalidation: Invalidation::Return,
+        ..ReturnToSender::default()
+    };
+    Ok(Some(Transit::Forward {
+        next: sender,
+        via: Via::Uplink,
+    }))
+}
+
+/// The bouncers by which a packet from `src` that came back goes on: those of the source's network, which its agent
+/// would have taken, or of the destination's, as a divider would.
+#[inline(always)]
+pub(crate) fn bouncers<T: Tables>(
+    tables: &T,
+    outer: &Outer,
+    src: Ipv4,
+    network: Option<Group>,
+) -> Result<Group, Reason> {
+    let source = tables.endpoint(&EndpointKey::new(outer.vni, src));
+    match source {
+        Some(source) if source.port().is_some() => Ok(source.group()),
+        _ => network.ok_or(Reason::NotSentHere),
+    }
+}

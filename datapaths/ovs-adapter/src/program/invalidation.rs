@@ -1,0 +1,213 @@
+//! Direct paths that became stale, where droplets have the extension: see `mizar_core::invalidation`.
+//!
+//! ```text
+//!   JUDGED ── came back ──► FORGET ──► begins again, ENDPOINT      ENDPOINT ── unknown ──► UNKNOWN
+//!      │                                                                                     │
+//!      └── else ──► ENDPOINT          by a direct path, no network known ──► back ◄──────────┤
+//!                                     begins again ──► AGAIN: by a bouncer  ◄────────────────┤
+//!                                     else ──► DIRECT, ROUTE                ◄────────────────┘
+//! ```
+//!
+//! A switch cannot compare two fields, so FORGET has a rule for each droplet that is a neighbour. And it cannot delete a
+//! learned rule: it learns one in its place that says nothing.
+
+use super::{
+    Action, BLANK, Builder, Field, IDLE_TIMEOUT, Match, RETURN, RETURN_IP, RETURNED, cookie,
+    in_vpc, neighbours, prefix_mask, priority, register, resubmit, return_to, table,
+};
+use crate::flow::{Learn, LearnSource, LearnSpec, Slice};
+
+/// The flag in return-to-sender that says that a packet goes by a direct path.
+const DIRECT_PATH: u16 = RETURN.bits() - 8;
+/// What [`register::STATE`] says.
+const CAME_DIRECT: u8 = 1;
+const BEGAN_AGAIN: u8 = 2;
+
+impl Builder<'_> {
+    /// Notes whether what arrives came by a direct path.
+    pub(super) fn note_direct(&self) -> Option<Action> {
+        self.provision.extensions.invalidation.then(|| {
+            let flag = RETURN.slice(DIRECT_PATH, 1);
+            let to = Slice {
+                bits: 1,
+                ..register::STATE
+            };
+            Action::Move { from: flag, to }
+        })
+    }
+
+    /// Where packets for endpoints go that are not known here.
+    pub(super) fn unknown(&self) -> Vec<Action> {
+        if self.provision.extensions.invalidation {
+            vec![resubmit(table::UNKNOWN)]
+        } else {
+            on()
+        }
+    }
+}
+
+/// The way onwards of Mizar.
+fn on() -> Vec<Action> {
+    vec![resubmit(table::DIRECT), resubmit(table::ROUTE)]
+}
+
+pub(super) fn add(builder: &mut Builder<'_>) {
+    if !builder.provision.extensions.invalidation {
+        return;
+    }
+    say_direct(builder);
+    came_back(builder);
+    unknown(builder);
+    again(builder);
+    let began_again = Match::all().with_slice(register::STATE, BEGAN_AGAIN);
+    builder.add(table::LEARN, priority::FIRST, began_again, Vec::new());
+}
+
+/// Sets the flag, in the option or in what stands in its place, if the next host is known by now: by a direct path.
+fn say_direct(builder: &mut Builder<'_>) {
+    let found = |is_found: u8| Match::all().with(register::FOUND, is_found);
+    for is_direct in [1u8, 0] {
+        for option in [RETURN, BLANK] {
+            let matches = found(is_direct).with_present(option);
+            let flag = Action::set_slice(option.slice(DIRECT_PATH, 1), is_direct);
+            builder.add(table::SAY_DIRECT, priority::SPECIAL, matches, vec![flag]);
+        }
+    }
+    let flag = Action::set_slice(BLANK.slice(DIRECT_PATH, 1), 1u8);
+    builder.add(table::SAY_DIRECT, priority::GENERAL, found(1), vec![flag]);
+}
+
+/// What came back begins again, and the path that it took is forgotten.
+fn came_back(builder: &mut Builder<'_>) {
+    let on = vec![resubmit(table::ENDPOINT)];
+    builder.add(table::JUDGED, priority::MISS, Match::all(), on);
+    let mut actions = vec![resubmit(table::DIRECT), resubmit(table::FORGET)];
+    actions.extend(begin_again(builder));
+    actions.push(resubmit(table::ENDPOINT));
+    let came_back = Match::all().with_present(RETURNED);
+    builder.add(table::JUDGED, priority::GENERAL, came_back, actions);
+    for host in neighbours(builder.provision) {
+        let ip = host.ip.to_bits();
+        let leads_there = Match::all()
+            .with(register::FOUND, 1u8)
+            .with(Field::TunnelDst, ip)
+            .with_slice(in_option(RETURNED), ip);
+        let forget = vec![Action::Learn(forget())];
+        builder.add(table::FORGET, priority::GENERAL, leads_there, forget);
+    }
+}
+
+fn begin_again(builder: &Builder<'_>) -> Vec<Action> {
+    vec![
+        Action::set(register::FOUND, 0u8),
+        Action::set_slice(register::STATE, BEGAN_AGAIN),
+        Action::Delete(RETURNED),
+        Action::set(RETURN, return_to(builder.provision.host)),
+    ]
+}
+
+/// The place of the underlay address in an option like return-to-sender.
+fn in_option(field: Field) -> Slice {
+    Slice { field, ..RETURN_IP }
+}
+
+/// A rule that says nothing in the place of what was learned about the destination: what was given goes behind it.
+fn forget() -> Learn {
+    Learn {
+        table: table::DIRECT,
+        priority: priority::SPECIAL,
+        cookie: cookie::LEARNED_PATH,
+        idle_timeout: IDLE_TIMEOUT,
+        hard_timeout: 0,
+        specs: vec![
+            LearnSpec::Match {
+                at: Field::TunnelId.whole(),
+                value: LearnSource::Packet(Field::TunnelId.whole()),
+            },
+            LearnSpec::Match {
+                at: register::DST.whole(),
+                value: LearnSource::Packet(register::DST.whole()),
+            },
+            LearnSpec::Load {
+                to: register::FOUND.whole(),
+                value: LearnSource::Constant(0u8.into()),
+            },
+        ],
+    }
+}
+
+/// What is for an endpoint that is not known here.
+fn unknown(builder: &mut Builder<'_>) {
+    let provision = builder.provision;
+    builder.add(table::UNKNOWN, priority::MISS, Match::all(), on());
+    let began_again = || Match::all().with_slice(register::STATE, BEGAN_AGAIN);
+    let actions = vec![resubmit(table::DIRECT), resubmit(table::AGAIN)];
+    builder.add(table::UNKNOWN, last(), began_again(), actions);
+    // A divider goes on.
+    for network in &provision.networks {
+        let mask = prefix_mask(network.cidr.length());
+        let inside = Match::all()
+            .with(Field::TunnelId, network.vni.get())
+            .with_masked(register::DST, network.cidr.address().to_bits().into(), mask);
+        builder.add(table::UNKNOWN, priority::FIRST, inside, on());
+    }
+    let came_direct = || Match::all().with_slice(register::STATE, CAME_DIRECT);
+    let own = provision.host.ip.to_bits();
+    let sent_here = came_direct().with_slice(RETURN_IP, own);
+    let set_out = Action::set_slice(in_option(RETURNED), own);
+    let mut actions = vec![set_out, resubmit(table::DIRECT), resubmit(table::FORGET)];
+    actions.extend(begin_again(builder));
+    actions.push(resubmit(table::UNKNOWN));
+    builder.add(table::UNKNOWN, priority::SPECIAL, sent_here, actions);
+    let back = vec![
+        Action::Move {
+            from: RETURN_IP,
+            to: Field::TunnelDst.whole(),
+        },
+        Action::Delete(RETURN),
+        Action::set(RETURNED, return_to(provision.host)),
+        Action::set(register::FOUND, 1u8),
+        resubmit(table::SEND),
+    ];
+    builder.add(table::UNKNOWN, priority::GENERAL, came_direct(), back);
+}
+
+/// Before every other rule of [`table::UNKNOWN`].
+const fn last() -> crate::flow::Priority {
+    priority::prefix(0)
+}
+
+/// The way that a packet would have gone without the direct path: by a bouncer of the source's network, as its agent sends
+/// it, or of the destination's, as a divider does.
+fn again(builder: &mut Builder<'_>) {
+    let provision = builder.provision;
+    let by = |builder: &Builder<'_>, group: u32| {
+        let mut actions = vec![Action::set(register::GROUP, group)];
+        actions.extend(builder.say_direct());
+        actions.extend([resubmit(table::PICK), resubmit(table::SEND)]);
+        actions
+    };
+    for endpoint in &provision.endpoints {
+        let Some(port) = endpoint.port else { continue };
+        let attached = provision.attachments.iter();
+        let mut attached = attached.filter(|attached| attached.port == port);
+        let bouncers = attached
+            .next()
+            .map_or(&[][..], |attached| &attached.bouncers);
+        let group = builder.group(bouncers);
+        let from = in_vpc(endpoint.vni, register::SRC, endpoint.ip);
+        let actions = by(builder, group);
+        builder.add(table::AGAIN, priority::prefix(33), from, actions);
+    }
+    for network in &provision.networks {
+        let group = builder.group(&network.bouncers);
+        let mask = prefix_mask(network.cidr.length());
+        let inside = Match::all()
+            .with(Field::TunnelId, network.vni.get())
+            .with_masked(register::DST, network.cidr.address().to_bits().into(), mask);
+        let mut actions: Vec<Action> = super::name_host(provision.host).into();
+        actions.extend(by(builder, group));
+        let priority = priority::prefix(network.cidr.length());
+        builder.add(table::AGAIN, priority, inside, actions);
+    }
+}
