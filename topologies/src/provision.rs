@@ -313,6 +313,16 @@ impl Rules {
 pub struct Extensions {
     /// Packets that find nobody at the end of a direct path go back, and who sent them forgets it.
     pub invalidation: bool,
+    /// Droplets are told of hosts that a health check found dead: [`Provision::unhealthy`].
+    pub health_check: bool,
+}
+
+impl Extensions {
+    /// All of them.
+    pub const ALL: Self = Self {
+        invalidation: true,
+        health_check: true,
+    };
 }
 
 /// Everything one droplet must know.
@@ -342,6 +352,9 @@ pub struct Provision {
     /// What it does that Mizar designed and has not built.
     #[serde(default)]
     pub extensions: Extensions,
+    /// Hosts that a health check found dead: direct paths that lead there are passed over and forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unhealthy: Vec<Ipv4>,
     /// Access lists of networks, which what arrives at the uplink must pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acls: Vec<Acl>,
@@ -362,6 +375,7 @@ impl Provision {
             egress: Rules::default(),
             ports: 0,
             extensions: Extensions::default(),
+            unhealthy: Vec::new(),
             acls: Vec::new(),
         }
     }

@@ -16,7 +16,7 @@ mod path;
 mod policy;
 mod tables;
 
-use crate::provision::{Cidr, EndpointKind, EndpointPort, Host};
+use crate::provision::{Cidr, EndpointKind, EndpointPort, Extensions, Host};
 use crate::traffic::Direction;
 use mizar_wire::{Ipv4, Mac, Vni};
 use std::path::Path;
@@ -37,6 +37,8 @@ pub mod capacity {
     pub const GROUP: usize = 128;
     /// Entries in the direct-path cache, and in each other cache.
     pub const CACHE: usize = 50_000;
+    /// Dead hosts that a droplet is told of: Mizar declares none, and this is more than there are bouncers and dividers.
+    pub const UNHEALTHY: usize = 1_024;
     /// Network policies, because a set of them is a word of 64 bits.
     pub const POLICIES: usize = 64;
     /// Entries in each table of policy.
@@ -309,6 +311,9 @@ pub struct Topology {
     acls: Vec<acl::Acl>,
     flows: Vec<Flows>,
     events: Vec<Event>,
+    extensions: Extensions,
+    /// Droplets that a health check found dead.
+    dead: Vec<Index>,
     /// Endpoint ports of each droplet.
     ports: Vec<u16>,
 }
@@ -395,6 +400,17 @@ impl Topology {
             direct_path_states: vec![direct_path],
             ..self
         }
+    }
+
+    /// What its droplets do that Mizar designed and has not built.
+    pub fn extensions(&self) -> Extensions {
+        self.extensions
+    }
+
+    /// The same topology with droplets that do this beyond what Mizar does.
+    #[must_use]
+    pub fn with_extensions(self, extensions: Extensions) -> Self {
+        Self { extensions, ..self }
     }
 
     /// For each droplet the first one that may stand in for it: bouncers of a network, and dividers of a VPC, are chosen

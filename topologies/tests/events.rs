@@ -3,7 +3,7 @@
 use topologies::catalogue;
 use topologies::frame::FrameLen;
 use topologies::oracle::{End, OverlayOracle};
-use topologies::provision::Port;
+use topologies::provision::{Extensions, Port};
 use topologies::topology::{DirectPathState, EventKind, Parameters, Topology};
 
 /// The built-in topology `bounce` with one place changed.
@@ -143,6 +143,77 @@ fn frames_go_where_endpoints_are_after_an_event() {
                     _ => panic!("{told}"),
                 }
             }
+        }
+    }
+}
+
+/// The droplets' oracle of a topology whose flows have found their direct paths, after one of its events, and a frame of the
+/// first flow by its port.
+fn after_event(topology: &Topology, kind: EventKind) -> (OverlayOracle, EndpointAt, Vec<u8>) {
+    let topology = topology.clone().in_state(DirectPathState::Warm);
+    let direction = topology.traffic().remove(0);
+    let Port::Endpoint(ingress) = direction.ingress else {
+        panic!("an overlay's flows begin at endpoints");
+    };
+    let mut events = topology.events().iter();
+    let event = events.find(|event| event.kind == kind).unwrap();
+    let mut oracle = OverlayOracle::new(&topology);
+    oracle.update(&topology.after(event));
+    (oracle, ingress, direction.frame(0, FrameLen::MIN))
+}
+
+type EndpointAt = topologies::provision::EndpointPort;
+
+/// With invalidation the first packet to where an endpoint was comes back and gets there by a bouncer, and the next one
+/// takes no way round by the old host. One to an endpoint that is nowhere ends at its bouncer.
+#[test]
+fn a_stale_direct_path_is_forgotten_where_droplets_invalidate() {
+    for name in ["bounce", "inter-network"] {
+        let topology = catalogue::find(name, Parameters::default()).unwrap();
+        let topology = topology.with_extensions(Extensions {
+            invalidation: true,
+            ..Extensions::default()
+        });
+        let (mut oracle, ingress, frame) = after_event(&topology, EventKind::Migration);
+        let first = oracle.inject(ingress, &frame);
+        let second = oracle.inject(ingress, &frame);
+        for journey in [&first, &second] {
+            assert!(matches!(journey.end, End::Delivered { .. }), "{journey:?}");
+        }
+        assert!(first.way.len() > second.way.len(), "{name}: {first:?}");
+        assert!(second.way.len() <= 4, "{name}: {second:?}");
+
+        let (mut oracle, ingress, frame) = after_event(&topology, EventKind::Deletion);
+        oracle.inject(ingress, &frame);
+        let journey = oracle.inject(ingress, &frame);
+        assert!(!matches!(journey.end, End::Delivered { .. }), "{journey:?}");
+        assert!(journey.way.len() <= 3, "{name}: {:?}", journey.way);
+    }
+}
+
+/// A dead host gives nothing back: droplets that are told of it pass over direct paths that lead there.
+#[test]
+fn direct_paths_to_a_dead_host_are_passed_over_where_health_is_checked() {
+    for name in ["bounce", "inter-network"] {
+        let topology = catalogue::find(name, Parameters::default()).unwrap();
+        let dead = {
+            let mut events = topology.events().iter();
+            let failure = events
+                .find(|event| event.kind == EventKind::Failure)
+                .unwrap();
+            failure.fails.unwrap()
+        };
+        for health_check in [false, true] {
+            let topology = topology.clone().with_extensions(Extensions {
+                health_check,
+                ..Extensions::default()
+            });
+            let (mut oracle, ingress, frame) = after_event(&topology, EventKind::Failure);
+            let journey = oracle.inject(ingress, &frame);
+            let goes_there = journey.way.contains(&dead);
+            assert_eq!(goes_there, !health_check, "{name}: {journey:?}");
+            let is_delivered = matches!(journey.end, End::Delivered { .. });
+            assert_eq!(is_delivered, health_check, "{name}: {journey:?}");
         }
     }
 }

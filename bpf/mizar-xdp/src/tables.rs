@@ -13,7 +13,7 @@ use mizar_core::reason::Reason;
 use mizar_core::tables::{
     Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Extensions, Group, Host, LabelKey, PortKey,
 };
-use mizar_wire::Vni;
+use mizar_wire::{Ipv4, Vni};
 use mizar_wire::geneve::FlowTarget;
 
 /// What is not a table. The loader alone writes it.
@@ -79,6 +79,8 @@ static NETWORKS: LpmTrie<EndpointKey, Group> = LpmTrie::with_max_entries(16_385,
 static VPCS: HashMap<u32, Group> = HashMap::with_max_entries(8_192, 0);
 #[map]
 static DIRECT_PATHS: LruHashMap<EndpointKey, Host> = LruHashMap::with_max_entries(CACHE, 0);
+#[map]
+static UNHEALTHY: HashMap<Ipv4, u32> = HashMap::with_max_entries(1_024, 0);
 #[map]
 static CONNECTIONS: LruHashMap<ConnectionKey, Connection> = LruHashMap::with_max_entries(CACHE, 0);
 #[map]
@@ -189,6 +191,12 @@ impl Tables for Maps {
     #[inline(always)]
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
         let _ = DIRECT_PATHS.insert(key, host, 0);
+    }
+
+    #[inline(always)]
+    fn is_unhealthy(&self, ip: Ipv4) -> bool {
+        // SAFETY: a flag for a key, of which nothing but its presence counts.
+        unsafe { UNHEALTHY.get(&ip) }.is_some()
     }
 
     #[inline(always)]

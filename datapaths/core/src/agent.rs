@@ -4,6 +4,7 @@ use crate::established;
 use crate::frame::Frame;
 use crate::hash;
 use crate::inner::{self, Packet};
+use crate::invalidation;
 use crate::policy::{self, Labels};
 use crate::reason::Reason;
 use crate::tables::{Attachment, Direction, EndpointKey, Host, Tables};
@@ -70,7 +71,7 @@ fn try_decide<F: Frame, T: Tables>(
     // Before the tables are read: another processor may change them meanwhile.
     let epoch = tables.epoch();
     let hash = hash::pair(src.raw(), dst.raw());
-    let direct = tables.direct_path(&EndpointKey::new(vni, dst));
+    let direct = invalidation::direct_path(tables, &EndpointKey::new(vni, dst));
     let next = match direct {
         Some(host) => host,
         None => bouncer(attachment, tables, hash)?,

@@ -11,6 +11,9 @@
 //! 3. who gets a packet back forgets its direct path, if that leads to the droplet that is named, and sends the packet
 //!    on by a bouncer, so that none is lost.
 //!
+//! A host that is dead gives nothing back. So a droplet may be told which hosts a health check found dead: it passes over
+//! direct paths that lead there, forgets them, and learns none.
+//!
 //! `INVALIDATION.md` at the top of the repository has the bytes and the states. Mizar's own droplets write zero for the
 //! flags and look at none of them, so they never get a packet back; they deliver packets with the flag as before.
 
@@ -19,6 +22,23 @@ use crate::tables::{EndpointKey, Group, Host, Tables};
 use crate::transit::Outer;
 use crate::verdict::{Changes, DirectPathFlag, Invalidation, ReturnToSender, Transit, Via};
 use mizar_wire::Ipv4;
+
+/// Whether a health check found this host dead.
+#[inline(always)]
+pub(crate) fn is_dead<T: Tables>(tables: &T, host: &Host) -> bool {
+    tables.extensions().has_unhealthy() && tables.is_unhealthy(host.ip())
+}
+
+/// The direct path to an endpoint; one to a host that is dead is forgotten.
+#[inline(always)]
+pub(crate) fn direct_path<T: Tables>(tables: &mut T, key: &EndpointKey) -> Option<Host> {
+    let host = tables.direct_path(key)?;
+    if is_dead(tables, &host) {
+        tables.forget_direct_path(key);
+        return None;
+    }
+    Some(host)
+}
 
 /// Whether a packet that is sent on goes by a direct path: what its flag will say.
 #[inline(always)]

@@ -366,10 +366,22 @@ pub struct Extensions(u32);
 
 impl Extensions {
     const INVALIDATION: u32 = 1;
+    const UNHEALTHY: u32 = 2;
 
     /// The same with [`crate::invalidation`].
     pub const fn with_invalidation(self) -> Self {
         Self(self.0 | Self::INVALIDATION)
+    }
+
+    /// The same where some hosts are known to be dead.
+    pub const fn with_unhealthy(self) -> Self {
+        Self(self.0 | Self::UNHEALTHY)
+    }
+
+    /// Whether some hosts are known to be dead: without, no packet needs to look.
+    #[inline(always)]
+    pub const fn has_unhealthy(self) -> bool {
+        self.0 & Self::UNHEALTHY != 0
     }
 
     /// Whether there is [`crate::invalidation`].
@@ -397,6 +409,8 @@ pub trait Tables {
     fn direct_path(&mut self, key: &EndpointKey) -> Option<Host>;
     /// Enters a host into the direct-path cache.
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host);
+    /// Whether a health check found the host with this underlay address dead.
+    fn is_unhealthy(&self, ip: Ipv4) -> bool;
     /// Takes what it says of this endpoint out of the direct-path cache.
     fn forget_direct_path(&mut self, key: &EndpointKey);
     /// What is remembered of a connection.

@@ -375,7 +375,7 @@ pub(crate) fn route<T: Tables>(
     } else {
         network
     };
-    let direct = tables.direct_path(&key);
+    let direct = invalidation::direct_path(tables, &key);
     if network.is_some() {
         learn(tables, outer, changes, src);
         changes.return_to_sender.host = Some(outer.here());
@@ -426,6 +426,9 @@ fn learn<T: Tables>(tables: &mut T, outer: &Outer, changes: &Changes, src: Ipv4)
         host = replaced;
     }
     let key = EndpointKey::new(outer.vni, src);
+    if invalidation::is_dead(tables, &host) {
+        return;
+    }
     // Looking first costs a lookup and saves a write for every packet after the first.
     if tables.direct_path(&key) != Some(host) && tables.endpoint(&key).is_none() {
         tables.set_direct_path(&key, &host);

@@ -141,6 +141,9 @@ fn tables(ebpf: &Ebpf, old: &Entries, new: &Entries) -> Result<(), Error> {
         acls.map(|(vni, cidr, acl)| (network(*vni, *cidr), *acl))
             .collect()
     })?;
+    refresh(ebpf, "UNHEALTHY", old, new, |it| {
+        it.unhealthy.iter().map(|ip| (*ip, 1u32)).collect()
+    })?;
     refresh(ebpf, "NETWORKS", old, new, |it| {
         let networks = it.networks.iter();
         let entry = |(vni, cidr, group): &(Vni, Cidr, Group)| (network(*vni, *cidr), *group);

@@ -39,6 +39,8 @@ pub struct Entries {
     pub droplet: Host,
     /// What it does beyond what Mizar does.
     pub extensions: Extensions,
+    /// Hosts that a health check found dead.
+    pub unhealthy: Vec<Ipv4>,
     /// Attachments by number of the endpoint port.
     pub attachments: Vec<(u32, Attachment)>,
     /// Endpoints.
@@ -81,6 +83,7 @@ impl Entries {
             provision.direct_paths.len(),
             capacity::CACHE,
         )?;
+        check("dead hosts", provision.unhealthy.len(), capacity::UNHEALTHY)?;
         let mut pool = Pool::new(provision);
         let droplet = Host::new(provision.host.ip, provision.host.mac);
         let mut entries = Self {
@@ -92,7 +95,8 @@ impl Entries {
                     (EndpointKey::new(path.vni, path.ip), host)
                 })
                 .collect(),
-            extensions: extensions(provision.extensions),
+            extensions: extensions(provision),
+            unhealthy: provision.unhealthy.clone(),
             ..Self::empty(droplet)
         };
         for attachment in &provision.attachments {
@@ -159,6 +163,7 @@ impl Entries {
         Self {
             droplet,
             extensions: Extensions::default(),
+            unhealthy: Vec::new(),
             attachments: Vec::new(),
             endpoints: Vec::new(),
             members: Vec::new(),
@@ -248,12 +253,15 @@ fn attach(attachment: &provision::Attachment, bouncers: Group) -> Attachment {
     }
 }
 
-fn extensions(extensions: provision::Extensions) -> Extensions {
-    if extensions.invalidation {
-        Extensions::default().with_invalidation()
-    } else {
-        Extensions::default()
+fn extensions(provision: &Provision) -> Extensions {
+    let mut extensions = Extensions::default();
+    if provision.extensions.invalidation {
+        extensions = extensions.with_invalidation();
     }
+    if !provision.unhealthy.is_empty() {
+        extensions = extensions.with_unhealthy();
+    }
+    extensions
 }
 
 /// DSCP, and whether the stack shapes the class. Mizar forgot best effort with medium priority, which

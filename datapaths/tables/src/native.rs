@@ -14,7 +14,7 @@ use mizar_core::tables::{
 use mizar_wire::geneve::FlowTarget;
 use mizar_wire::{Ipv4, Vni};
 use rustc_hash::FxBuildHasher;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use topologies::topology::capacity;
 
 type Table<K, V> = HashMap<K, V, FxBuildHasher>;
@@ -24,6 +24,7 @@ type Table<K, V> = HashMap<K, V, FxBuildHasher>;
 pub struct Native {
     droplet: Host,
     extensions: Extensions,
+    unhealthy: HashSet<Ipv4, FxBuildHasher>,
     attachments: Vec<Attachment>,
     endpoints: Table<EndpointKey, Endpoint>,
     members: Vec<Host>,
@@ -80,6 +81,7 @@ impl Native {
         Self {
             droplet: entries.droplet,
             extensions: entries.extensions,
+            unhealthy: entries.unhealthy.iter().copied().collect(),
             attachments,
             endpoints: entries.endpoints.iter().copied().collect(),
             members: entries.members.clone(),
@@ -177,6 +179,10 @@ impl Tables for Native {
 
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host) {
         self.direct_paths.set(key, *host);
+    }
+
+    fn is_unhealthy(&self, ip: Ipv4) -> bool {
+        self.unhealthy.contains(&ip)
     }
 
     fn forget_direct_path(&mut self, key: &EndpointKey) {

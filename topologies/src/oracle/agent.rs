@@ -40,8 +40,11 @@ impl Oracle {
                 (ip.tuple.src, ip.tuple.dst, ip.ttl)
             }
         };
-        let is_direct = self.direct_paths.contains_key(&(from.vni, dst));
-        let next = self.next_host(&from, src, dst)?;
+        let direct_path = self.direct_path(from.vni, dst);
+        let next = match direct_path {
+            Some(host) => host,
+            None => self.bouncer(&from, src, dst)?,
+        };
         let (dscp, to_uplink) = traffic_class(from.class);
         let frame = encapsulate(
             &frame,
@@ -54,7 +57,7 @@ impl Oracle {
                 dscp,
                 pod_label: from.pod_label,
                 namespace_label: from.namespace_label,
-                says_direct: is_direct && self.tables.extensions.invalidation,
+                says_direct: direct_path.is_some() && self.tables.extensions.invalidation,
             },
         )?;
         if next.ip == self.host().ip {
@@ -70,11 +73,8 @@ impl Oracle {
         })
     }
 
-    /// The endpoint's host where it is known, else a bouncer of the source network.
-    fn next_host(&self, from: &Attachment, src: Ipv4, dst: Ipv4) -> Step<Host> {
-        if let Some(host) = self.direct_paths.get(&(from.vni, dst)) {
-            return Ok(*host);
-        }
+    /// A bouncer of the source network.
+    fn bouncer(&self, from: &Attachment, src: Ipv4, dst: Ipv4) -> Step<Host> {
         let Some(index) = jhash::bouncer_index(src, dst, from.bouncers.len()) else {
             return Err(drop_frame("the network has no bouncer"));
         };

@@ -27,7 +27,7 @@ impl Oracle {
             None
         };
         // Looked up before this packet teaches anything: an endpoint may talk to itself.
-        let direct_path = self.direct_paths.get(&(outer.vni, dst)).copied();
+        let direct_path = self.direct_path(outer.vni, dst);
         if network.is_some() {
             // A divider learns the source that it routes by, not the one before a rewrite.
             self.learn(&outer, src);

@@ -49,6 +49,20 @@ impl Oracle {
         outer.resume(here);
     }
 
+    /// The direct path to an endpoint. One to a host that a health check found dead is forgotten.
+    pub(super) fn direct_path(&mut self, vni: Vni, ip: Ipv4) -> Option<Host> {
+        let host = *self.direct_paths.get(&(vni, ip))?;
+        if self.is_dead(host) {
+            self.direct_paths.remove(&(vni, ip));
+            return None;
+        }
+        Some(host)
+    }
+
+    pub(super) fn is_dead(&self, host: Host) -> bool {
+        self.tables.unhealthy.contains(&host.ip)
+    }
+
     /// The host from which a packet came back, where that means something.
     pub(super) fn stale_end(&self, outer: &Outer) -> Option<Host> {
         outer

@@ -146,6 +146,7 @@ impl Oracle {
     pub(super) fn learn(&mut self, outer: &Outer, source: Ipv4) {
         if !outer.resumed
             && let Some(host) = outer.return_to_sender()
+            && !self.is_dead(host)
             && self.endpoint(outer.vni, source).is_none()
         {
             self.direct_paths.insert((outer.vni, source), host);

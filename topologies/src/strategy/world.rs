@@ -340,6 +340,11 @@ fn direct_paths() -> impl Strategy<Value = Vec<DirectPath>> {
     })
 }
 
+fn unhealthy() -> impl Strategy<Value = Vec<Ipv4>> {
+    let addresses: Vec<Ipv4> = droplets().iter().map(|droplet| droplet.ip).collect();
+    prop_oneof![2 => Just(Vec::new()), 1 => subsequence(addresses, 1..=2)]
+}
+
 /// The tables of one droplet in a small world: endpoints of all kinds, here and elsewhere, networks, VPCs,
 /// policies and direct paths, under two network identifiers.
 pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
@@ -356,7 +361,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
         rules(),
         rules(),
         acls(),
-        any::<bool>(),
+        (any::<bool>(), unhealthy()),
     )
         .prop_map(
             move |(
@@ -368,7 +373,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                 ingress,
                 egress,
                 acls,
-                invalidation,
+                (invalidation, unhealthy),
             )| {
                 let host = droplet.unwrap_or(Host {
                     ip: Ipv4::from_octets([0; 4]),
@@ -390,7 +395,11 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                     ingress,
                     egress,
                     ports: 0,
-                    extensions: Extensions { invalidation },
+                    extensions: Extensions {
+                        invalidation,
+                        ..Extensions::default()
+                    },
+                    unhealthy,
                     acls,
                 }
             },

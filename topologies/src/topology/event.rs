@@ -157,6 +157,9 @@ impl Topology {
                 for vpc in &mut after.vpcs {
                     replace(&mut vpc.dividers, droplet, by);
                 }
+                if self.extensions.health_check {
+                    after.dead.push(droplet);
+                }
             }
         }
         after

@@ -1,7 +1,7 @@
 //! A topology file as it is written. Values keep their place, so that errors can name it.
 
 use super::{DirectPathState, EventKind, Parameters, Transport};
-use crate::provision::Access;
+use crate::provision::{Access, Extensions};
 use mizar_wire::{Ipv4, Mac, Vni};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -22,6 +22,8 @@ pub struct File {
     pub policies: Vec<Policy>,
     #[serde(default)]
     pub acls: Vec<Acl>,
+    #[serde(default)]
+    pub extensions: Extensions,
     #[serde(default)]
     pub events: Vec<Spanned<Event>>,
     pub flows: Spanned<Vec<Flows>>,

@@ -53,6 +53,8 @@ impl Loader<'_> {
             parameters: self.parameters,
             direct_path: direct_path.unwrap_or(DirectPathState::Cold),
             direct_path_states,
+            extensions: self.file.extensions,
+            dead: Vec::new(),
             droplets: self.droplets()?,
             under_test,
             vpcs: self.vpcs()?,

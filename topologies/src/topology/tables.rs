@@ -27,16 +27,7 @@ impl Topology {
         to.substrate = self.droplets.iter().map(|droplet| droplet.host).collect();
         to.attachments = self.attachments(at);
         to.endpoints = self.endpoints(at);
-        to.networks = self
-            .networks
-            .iter()
-            .filter(|network| self.vpcs[network.vpc].dividers.contains(&at))
-            .map(|network| provision::Network {
-                vni: self.vpcs[network.vpc].vni,
-                cidr: network.cidr,
-                bouncers: self.addresses(&network.bouncers),
-            })
-            .collect();
+        to.networks = self.networks_of(at);
         to.vpcs = self
             .vpcs
             .iter()
@@ -49,6 +40,8 @@ impl Topology {
         to.egress = self.rules(at, Side::Egress);
         to.ports = self.ports[at];
         to.acls = self.acls(at);
+        to.extensions = self.extensions;
+        to.unhealthy = self.addresses(&self.dead);
         if self.direct_path == DirectPathState::Warm {
             to.direct_paths = self.direct_paths(at, &to.endpoints);
         }
@@ -87,6 +80,28 @@ impl Topology {
             .iter()
             .map(|&droplet| self.droplets[droplet].host.ip)
             .collect()
+    }
+
+    /// Networks that droplet `at` divides for. Where there is invalidation also those that it bounces for, without bouncers:
+    /// an endpoint that a bouncer does not know is nowhere, and a divider would send its packets back here.
+    fn networks_of(&self, at: Index) -> Vec<provision::Network> {
+        let network = |network: &Network| {
+            let vpc = &self.vpcs[network.vpc];
+            let bounces = self.extensions.invalidation && network.bouncers.contains(&at);
+            let bouncers = if bounces {
+                Vec::new()
+            } else if vpc.dividers.contains(&at) {
+                self.addresses(&network.bouncers)
+            } else {
+                return None;
+            };
+            Some(provision::Network {
+                vni: vpc.vni,
+                cidr: network.cidr,
+                bouncers,
+            })
+        };
+        self.networks.iter().filter_map(network).collect()
     }
 
     fn network_of(&self, group: &Group) -> &Network {

@@ -172,4 +172,5 @@ fn direct_path(provision: &Provision, route: Route) -> Option<Ipv4> {
     paths
         .find(|path| (path.vni, path.ip) == (route.vni, route.dst))
         .map(|path| path.host.ip)
+        .filter(|host| !provision.unhealthy.contains(host))
 }

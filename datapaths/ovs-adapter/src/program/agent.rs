@@ -16,7 +16,7 @@ pub(super) fn add(builder: &mut Builder<'_>) {
             .with(register::FOUND, 1u8)
             .with(register::TOS, tos)
     };
-    let mut actions = vec![resubmit(table::DIRECT)];
+    let mut actions = builder.direct();
     actions.extend(builder.say_direct());
     actions.extend([resubmit(table::PICK), resubmit(table::AGENT_SEND)]);
     builder.add(table::AGENT, priority::GENERAL, Match::all(), actions);

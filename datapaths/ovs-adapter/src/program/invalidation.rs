@@ -41,17 +41,29 @@ impl Builder<'_> {
         if self.provision.extensions.invalidation {
             vec![resubmit(table::UNKNOWN)]
         } else {
-            on()
+            self.on()
         }
+    }
+
+    /// The way onwards of Mizar.
+    fn on(&self) -> Vec<Action> {
+        let mut actions = self.direct();
+        actions.push(resubmit(table::ROUTE));
+        actions
+    }
+
+    /// Looks for a direct path; one to a host that is dead is passed over.
+    pub(super) fn direct(&self) -> Vec<Action> {
+        let some_are_dead = !self.provision.unhealthy.is_empty();
+        let pass_over = some_are_dead.then_some(resubmit(table::DEAD));
+        std::iter::once(resubmit(table::DIRECT))
+            .chain(pass_over)
+            .collect()
     }
 }
 
-/// The way onwards of Mizar.
-fn on() -> Vec<Action> {
-    vec![resubmit(table::DIRECT), resubmit(table::ROUTE)]
-}
-
 pub(super) fn add(builder: &mut Builder<'_>) {
+    pass_over_the_dead(builder);
     if !builder.provision.extensions.invalidation {
         return;
     }
@@ -61,6 +73,20 @@ pub(super) fn add(builder: &mut Builder<'_>) {
     again(builder);
     let began_again = Match::all().with_slice(register::STATE, BEGAN_AGAIN);
     builder.add(table::LEARN, priority::FIRST, began_again, Vec::new());
+}
+
+/// Direct paths to hosts that a health check found dead are forgotten, and none is learned.
+fn pass_over_the_dead(builder: &mut Builder<'_>) {
+    for host in &builder.provision.unhealthy {
+        let ip = host.to_bits();
+        let leads_there = Match::all()
+            .with(register::FOUND, 1u8)
+            .with(Field::TunnelDst, ip);
+        let actions = vec![Action::Learn(forget()), Action::set(register::FOUND, 0u8)];
+        builder.add(table::DEAD, priority::GENERAL, leads_there, actions);
+        let from_there = Match::all().with_slice(RETURN_IP, ip);
+        builder.add(table::LEARN, priority::FIRST, from_there, Vec::new());
+    }
 }
 
 /// Sets the flag, in the option or in what stands in its place, if the next host is known by now: by a direct path.
@@ -139,9 +165,10 @@ fn forget() -> Learn {
 /// What is for an endpoint that is not known here.
 fn unknown(builder: &mut Builder<'_>) {
     let provision = builder.provision;
-    builder.add(table::UNKNOWN, priority::MISS, Match::all(), on());
+    builder.add(table::UNKNOWN, priority::MISS, Match::all(), builder.on());
     let began_again = || Match::all().with_slice(register::STATE, BEGAN_AGAIN);
-    let actions = vec![resubmit(table::DIRECT), resubmit(table::AGAIN)];
+    let mut actions = builder.direct();
+    actions.push(resubmit(table::AGAIN));
     builder.add(table::UNKNOWN, last(), began_again(), actions);
     // A divider goes on.
     for network in &provision.networks {
@@ -149,7 +176,7 @@ fn unknown(builder: &mut Builder<'_>) {
         let inside = Match::all()
             .with(Field::TunnelId, network.vni.get())
             .with_masked(register::DST, network.cidr.address().to_bits().into(), mask);
-        builder.add(table::UNKNOWN, priority::FIRST, inside, on());
+        builder.add(table::UNKNOWN, priority::FIRST, inside, builder.on());
     }
     let came_direct = || Match::all().with_slice(register::STATE, CAME_DIRECT);
     let own = provision.host.ip.to_bits();

@@ -118,6 +118,8 @@ pub mod table {
     pub const LEARN: Table = Table(51);
     /// Forgets one, if it leads to where a packet came back from.
     pub const FORGET: Table = Table(54);
+    /// Passes over one that leads to a host that is dead.
+    pub const DEAD: Table = Table(56);
     /// Says in return-to-sender whether the packet goes by one.
     pub const SAY_DIRECT: Table = Table(55);
     /// What is for an endpoint that is not known here.

@@ -9,8 +9,8 @@ use mizar_core::tables::{
     CidrKey, Endpoint, EndpointKey, Enforced, Extensions, Group, Host, LabelKey, PortKey,
 };
 use mizar_tables::Native;
-use mizar_wire::Vni;
 use mizar_wire::geneve::FlowTarget;
+use mizar_wire::{Ipv4, Vni};
 
 /// Tables, and the destinations about which they say something new.
 pub struct Watched<'a> {
@@ -43,6 +43,10 @@ impl Tables for Watched<'_> {
     fn set_reverse_flow(&mut self, flow: &FlowKey, target: &FlowTarget) {
         self.note(flow);
         self.tables.set_reverse_flow(flow, target);
+    }
+
+    fn is_unhealthy(&self, ip: Ipv4) -> bool {
+        self.tables.is_unhealthy(ip)
     }
 
     fn forget_direct_path(&mut self, key: &EndpointKey) {
