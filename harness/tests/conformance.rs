@@ -6,7 +6,8 @@ use harness::registry;
 use harness::verify::{self, Report};
 use libtest_mimic::{Arguments, Failed, Trial};
 use topologies::catalogue;
-use topologies::topology::Parameters;
+use topologies::provision::Extensions;
+use topologies::topology::{DirectPathState, Parameters};
 use topologies::vectors::{self, VectorsError};
 
 /// Flows and endpoints of a topology's corpus.
@@ -37,6 +38,10 @@ fn main() -> Result<(), VectorsError> {
             add(
                 "changing_tables".to_owned(),
                 Box::new(move || changes(name)),
+            );
+            add(
+                "stale_direct_paths".to_owned(),
+                Box::new(move || stale_direct_paths(name)),
             );
         }
         for topology in catalogue::ENTRIES {
@@ -74,6 +79,19 @@ fn corpus(name: &str, topology: &catalogue::Entry) -> Result<(), Failed> {
 fn changes(name: &str) -> Result<(), Failed> {
     let topology = catalogue::find("inter-network", Parameters::new(SIZE, SIZE)?)?;
     let report = verify::oracle::check_changes(datapath(name)?.as_ref(), &topology);
+    judge(report, u64::from(SIZE))
+}
+
+/// The same where droplets do what Mizar designed and has not built: frames go back from where endpoints were, come back,
+/// and go past a dead host.
+fn stale_direct_paths(name: &str) -> Result<(), Failed> {
+    let topology = catalogue::find("inter-network", Parameters::new(SIZE, SIZE)?)?;
+    let topology = topology
+        .in_state(DirectPathState::Warm)
+        .with_extensions(Extensions::ALL);
+    let datapath = datapath(name)?;
+    let mut report = verify::oracle::check(&*datapath, &topology, SIZE);
+    report.merge(verify::oracle::check_changes(&*datapath, &topology));
     judge(report, u64::from(SIZE))
 }
 

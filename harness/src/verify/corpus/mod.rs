@@ -6,6 +6,7 @@
 mod damage;
 mod patch;
 
+use mizar_wire::geneve;
 use topologies::frame::{self, FrameLen, Outer};
 use topologies::oracle::source_port;
 use topologies::provision::{EndpointPort, Host, Port};
@@ -18,6 +19,10 @@ const LENGTHS: [u16; 6] = [60, 61, 64, 128, 594, 1514];
 const VARIED: u32 = 16;
 /// Destination ports that are tried where there are access lists, at the most.
 const MOST_PORTS: usize = 64;
+/// Where the flags of the Geneve header are, and type and flags of return-to-sender.
+const GENEVE_FLAGS: usize = 43;
+const OPTION_TYPE: usize = 52;
+const OPTION_FLAGS: usize = 54;
 /// The order in which flows are taken, so that a few of them are spread over all endpoints.
 const ORDER: u64 = 1;
 
@@ -41,6 +46,7 @@ pub fn sound(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
             for index in 0..way.flows(flows) {
                 way.varied_flow(&mut cases, index);
             }
+            by_direct_paths(&mut cases, topology, here, &way);
         }
     }
     cases
@@ -66,6 +72,7 @@ pub fn corpus(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
         around_access_lists(&mut cases, topology, direction);
     }
     for way in &ways {
+        by_direct_paths(&mut cases, topology, here, way);
         patch::patched(&mut cases, way);
         damage::truncated(&mut cases, way);
     }
@@ -74,6 +81,43 @@ pub fn corpus(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
         all_flows(&mut cases, direction, flows.min(VARIED));
     }
     cases
+}
+
+/// Frames of a flow that came by a direct path of each droplet, and such that came back from each.
+fn by_direct_paths(cases: &mut Vec<Case>, topology: &Topology, here: Host, way: &Way) {
+    let flow = way.flow(0);
+    let others = topology.droplets().iter().map(|droplet| droplet.host);
+    for other in others {
+        let Some(outer) = way.outer(&flow).filter(|_| way.is_encapsulated()) else {
+            return;
+        };
+        let outer = Outer {
+            dst: here,
+            return_to_sender: other,
+            ..outer
+        };
+        for (what, kind, flags, critical) in [
+            (
+                "by a direct path of",
+                geneve::RETURN_TO_SENDER,
+                geneve::DIRECT_PATH,
+                0,
+            ),
+            ("back from", geneve::RETURNED, 0, geneve::CRITICAL),
+        ] {
+            let mut frame = frame::encapsulated(&outer, &frame::inner(&flow, FrameLen::MIN));
+            for (at, byte) in [
+                (GENEVE_FLAGS, critical),
+                (OPTION_TYPE, kind),
+                (OPTION_FLAGS, flags),
+            ] {
+                if let Some(place) = frame.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            cases.push(way.case(&format!("{what} {}", other.ip), frame));
+        }
+    }
 }
 
 /// Frames of a direction's flows, as they enter when it is measured.

@@ -321,7 +321,8 @@ fn new_flow(
         news.changed.contains(&(vni, dst)) || news.rewritten.contains(&(key.ip_src, key.ip_dst));
     let is_modified =
         key.in_port == TUNNEL && flow::is_modify(frame) || is_tunnelled && flow::is_modify(leaves);
-    if is_old || is_modified {
+    let came_back = key.in_port == TUNNEL && flow::came_back(frame);
+    if is_old || is_modified || came_back {
         return None;
     }
     let came = frame.get(flow::inner_at(key)..)?;

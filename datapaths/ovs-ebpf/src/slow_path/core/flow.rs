@@ -84,7 +84,9 @@ pub fn with_headers_anew(mut judged: Judged) -> Judged {
         header.ipv4.flags_fragment = Be16::default();
         header.ipv4.checksum = header.ipv4.expected_checksum();
         header.udp.checksum = Be16::default();
-        header.geneve.flags = 0;
+        // The options stay, and the flag says of one of them that it is critical.
+        let is_critical = header.options.return_to_sender.is_returned();
+        header.geneve.flags = if is_critical { geneve::CRITICAL } else { 0 };
         header.geneve.vni_reserved = Be32::new(header.geneve.vni().get() << 8);
     }
     judged
@@ -184,6 +186,12 @@ pub fn inner_at(key: &Key) -> usize {
     } else {
         tunnel::SHORTEST + usize::from(key.options_len)
     }
+}
+
+/// Whether a packet came back from the end of a direct path: the next one may come from elsewhere.
+pub fn came_back(frame: &[u8]) -> bool {
+    Encapsulation::read_from_prefix(frame)
+        .is_ok_and(|(header, _)| header.options.return_to_sender.is_returned())
 }
 
 /// Whether outer headers tell the next droplet to rewrite the packet's flow: another packet may say something else.
