@@ -7,6 +7,7 @@
 pub use datapath_api::{Counters, Cycles, Missing, Polling, PortType, SwitchCounters};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use topologies::provision::Extensions;
 use topologies::topology::DirectPathState;
 pub use topologies::topology::EventKind;
 
@@ -292,6 +293,9 @@ pub struct EventRecord {
     pub event: EventKind,
     /// and to whom.
     pub description: String,
+    /// What droplets did that Mizar designed and has not built.
+    #[serde(default)]
+    pub extensions: Extensions,
     /// Frames per second.
     pub load: f64,
     /// Frames that were due in a round.

@@ -3,6 +3,7 @@
 use crate::record::{EventKind, EventRecord};
 
 use super::figures::Cell;
+use topologies::provision::Extensions;
 
 /// Rounds at the end of a trial that must all be whole for the overlay to count as healed.
 const TAIL: usize = 100;
@@ -13,6 +14,8 @@ pub(super) struct EventFigure<'a> {
     pub description: &'a str,
     /// What sort it is.
     pub kind: EventKind,
+    /// What droplets did that Mizar designed and has not built.
+    pub extensions: Extensions,
     /// Each time.
     pub records: Vec<&'a EventRecord>,
 }
@@ -32,14 +35,17 @@ pub(super) struct Spread {
 pub(super) fn of<'a>(cell: &Cell<'a>) -> Vec<EventFigure<'a>> {
     let mut figures: Vec<EventFigure<'a>> = Vec::new();
     for record in &cell.events {
-        let known = figures
-            .iter_mut()
-            .find(|known| known.description == record.description && known.kind == record.event);
-        match known {
+        let is_same = |known: &&mut EventFigure<'_>| {
+            known.description == record.description
+                && known.kind == record.event
+                && known.extensions == record.extensions
+        };
+        match figures.iter_mut().find(is_same) {
             Some(figure) => figure.records.push(record),
             None => figures.push(EventFigure {
                 description: &record.description,
                 kind: record.event,
+                extensions: record.extensions,
                 records: vec![record],
             }),
         }
@@ -129,6 +135,11 @@ impl EventRecord {
 }
 
 impl EventFigure<'_> {
+    /// Whether droplets did more than Mizar does.
+    pub(super) fn is_extended(&self) -> bool {
+        self.extensions != Extensions::default()
+    }
+
     /// A figure of all its trials; `None` if one has none.
     pub(super) fn spread(&self, figure: impl Fn(&EventRecord) -> Option<f64>) -> Option<Spread> {
         Spread::of(self.records.iter().map(|record| figure(record)))

@@ -154,6 +154,7 @@ fn event(event: &EventFigure<'_>) -> Value {
     json!({
         "event": event.kind,
         "description": event.description,
+        "extensions": event.extensions,
         "trials": event.records.iter().map(trial).collect::<Vec<_>>(),
     })
 }

@@ -187,8 +187,16 @@ impl Output {
                 )
             }
         };
-        let words: Vec<_> = events.iter().map(words).collect();
-        self.wrapped(&format!("  {}: ", clean(cell.datapath)), &words.join("; "));
+        for is_extended in [false, true] {
+            let events = events.iter().filter(|it| it.is_extended() == is_extended);
+            let words: Vec<_> = events.map(words).collect();
+            if words.is_empty() {
+                continue;
+            }
+            let extended = if is_extended { ", extended" } else { "" };
+            let name = format!("  {}{extended}: ", clean(cell.datapath));
+            self.wrapped(&name, &words.join("; "));
+        }
     }
 
     /// Fields beside each other. One that is too long takes blanks of those after it.

@@ -19,7 +19,7 @@ use datapath_api::{Datapath, Running};
 use polling_tester::now;
 use std::sync::mpsc::channel;
 use std::time::Duration;
-use topologies::provision::Provision;
+use topologies::provision::{Extensions, Provision};
 use topologies::topology::{Event, Topology};
 use workload::ROUNDS;
 
@@ -125,6 +125,7 @@ impl Watched<'_> {
             scenario: scenario.to_owned(),
             event: self.event.kind,
             description: self.topology.describe(self.event),
+            extensions: self.topology.extensions(),
             load,
             frames_a_round: per_round,
             round_ms: 1.0,
@@ -215,14 +216,22 @@ impl Runner<'_> {
         workload: &Workload,
     ) -> Result<u64, RunError> {
         let mut failures = 0;
-        let topology = &self.task.topology;
         let datapath = session.datapath;
-        for event in topology.events() {
+        let topologies = with_and_without_extensions(&self.task.topology);
+        let events = topologies
+            .iter()
+            .flat_map(|topology| topology.events().iter().map(move |event| (topology, event)));
+        for (topology, event) in events {
             for _ in 0..self.effort.events {
                 if self.is_interrupted() {
                     return Ok(failures);
                 }
-                self.phase(datapath.name(), &topology.describe(event));
+                let what = topology.describe(event);
+                let what = match topology.extensions() == Extensions::default() {
+                    true => what,
+                    false => format!("{what}, extended"),
+                };
+                self.phase(datapath.name(), &what);
                 let watched = Watched {
                     topology,
                     event,
@@ -236,7 +245,6 @@ impl Runner<'_> {
                         let wrong = record.corrupted + record.foreign;
                         self.log.append(&Record::Event(record))?;
                         if wrong > 0 {
-                            let what = topology.describe(event);
                             let reason =
                                 format!("{what}: {wrong} frames came back that were not sent so");
                             self.fail(datapath.name(), &reason)?;
@@ -244,7 +252,6 @@ impl Runner<'_> {
                         }
                     }
                     Err(error) => {
-                        let what = topology.describe(event);
                         self.fail(datapath.name(), &format!("{what}: {error}"))?;
                         failures += 1;
                     }
@@ -271,6 +278,18 @@ impl Runner<'_> {
             }
             tracing::debug!("frames were lost before an event, which is repeated");
         }
+    }
+}
+
+/// The overlay as it is, and with all that Mizar designed and has not built; the latter alone if it has some already.
+pub fn with_and_without_extensions(topology: &Topology) -> Vec<Topology> {
+    if topology.extensions() == Extensions::default() {
+        vec![
+            topology.clone(),
+            topology.clone().with_extensions(Extensions::ALL),
+        ]
+    } else {
+        vec![topology.clone()]
     }
 }
 

@@ -140,7 +140,11 @@ pub fn run(
     let of_scenario = |task: &Task| {
         let taking_part = runnable.iter().filter(|it| task.takes(**it)).count();
         let events = match task.events {
-            true => task.topology.events().len() as u32 * effort.events,
+            true => {
+                let topologies = event::with_and_without_extensions(&task.topology);
+                let events = topologies.iter().map(|it| it.events().len() as u32);
+                events.sum::<u32>() * effort.events
+            }
             false => 0,
         };
         let each = effort.time() + effort.event * events;
@@ -349,7 +353,9 @@ impl Runner<'_> {
         let of_this = (datapath.name().to_owned(), topology.to_owned());
         if self.task.events && !self.changed.contains(&of_this) {
             // Once a topology: tables change alike in both states of the direct path.
-            report.merge(verify::oracle::check_changes(datapath, &self.task.topology));
+            for topology in event::with_and_without_extensions(&self.task.topology) {
+                report.merge(verify::oracle::check_changes(datapath, &topology));
+            }
             self.changed.push(of_this);
         }
         if self.task.is_overlay() {

@@ -415,7 +415,10 @@ fn of_events<'a>(
                 continue;
             };
             let strip = events::Strip {
-                name: name(cell),
+                name: match event.is_extended() {
+                    true => format!("{}, extended", name(cell)),
+                    false => name(cell),
+                },
                 record,
             };
             match by_event

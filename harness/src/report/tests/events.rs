@@ -4,6 +4,7 @@ use super::fixture::{self, SCENARIOS};
 use super::written;
 use crate::record::{EventKind, EventRecord, EventStep, LearningRecord, Record};
 use crate::report::{RunFolder, summary_json, terminal_table};
+use topologies::provision::Extensions;
 
 /// 400 rounds of ten frames. The event comes in the hundredth, and these rounds lose as many frames.
 fn record(kind: EventKind, lost: &[(std::ops::Range<usize>, u32)]) -> EventRecord {
@@ -18,6 +19,7 @@ fn record(kind: EventKind, lost: &[(std::ops::Range<usize>, u32)]) -> EventRecor
         scenario: SCENARIOS[0].to_owned(),
         event: kind,
         description: format!("{kind} of something"),
+        extensions: Default::default(),
         load: 10_000.0,
         frames_a_round: 10,
         round_ms: 1.0,
@@ -116,6 +118,10 @@ fn every_form_of_the_report_tells_events() {
         migration(130),
         record(EventKind::Failure, &[(110..400, 10)]),
         record(EventKind::Deletion, &[(122..400, 10)]),
+        EventRecord {
+            extensions: Extensions::ALL,
+            ..migration(112)
+        },
     ]);
     let (html, markdown, plots) = written(&folder);
     for document in [&html, &markdown] {
@@ -125,11 +131,21 @@ fn every_form_of_the_report_tells_events() {
         assert!(document.contains("not in 300"), "{document}");
         assert!(document.contains("deletion of something"));
     }
+    // In a row of its own: the two are not one figure.
+    let row = markdown.lines().find(|line| line.contains("| extended |"));
+    let row = row.unwrap_or_else(|| panic!("{markdown}"));
+    assert!(row.contains("| extended | 10,000 | 12 | 20 |"), "{row}");
+    let strip = plots.iter().any(|svg| svg.contains("kernel-xdp, extended"));
+    assert!(strip, "no picture tells the two apart");
     let strips = plots.iter().filter(|svg| svg.contains("of something"));
     assert_eq!(strips.count(), 3);
     let terminal = terminal_table(&folder);
     assert!(
         terminal.contains("migration: all delivered again after 30 [20, 40] ms"),
+        "{terminal}"
+    );
+    assert!(
+        terminal.contains("kernel-xdp, extended: migration: all delivered again after 12 ms"),
         "{terminal}"
     );
     assert!(
