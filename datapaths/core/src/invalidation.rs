@@ -11,6 +11,8 @@
 //! 3. who gets a packet back forgets its direct path, if that leads to the droplet that is named, and sends the packet
 //!    on by a bouncer, so that none is lost.
 //!
+//! A bouncer is told of its own networks, and drops what is for an endpoint there that it does not know.
+//!
 //! A host that is dead gives nothing back. So a droplet may be told which hosts a health check found dead: it passes over
 //! direct paths that lead there, forgets them, and learns none.
 //!
@@ -38,6 +40,18 @@ pub(crate) fn direct_path<T: Tables>(tables: &mut T, key: &EndpointKey) -> Optio
         return None;
     }
     Some(host)
+}
+
+/// Refuses what is for an endpoint that is not known here, and of a network that this droplet bounces for: it is nowhere.
+/// Such a network is told without bouncers. Without this a divider would send the packet back here, and so on.
+#[inline(always)]
+pub(crate) fn check<T: Tables>(tables: &T, network: Option<Group>) -> Result<(), Reason> {
+    let bounces_here = network.is_some_and(|bouncers| bouncers.count == 0);
+    if bounces_here && tables.extensions().has_invalidation() {
+        Err(Reason::Nowhere)
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether a packet that is sent on goes by a direct path: what its flag will say.

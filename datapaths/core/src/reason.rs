@@ -106,6 +106,8 @@ reasons! {
     TooLong = "too long to encapsulate" => Drop,
     /// The frame entered by a port that no endpoint is attached to.
     NotAttached = "no endpoint attached to the port" => Drop,
+    /// The endpoint is of a network that this droplet bounces for, and is not known.
+    Nowhere = "endpoint unknown to its bouncer" => Drop,
     /// The packet came back from a host that does not have its endpoint, and this droplet did not send it.
     NotSentHere = "came back to a droplet that did not send it" => Drop,
     /// The datapath could not make room for, or strip, the outer headers.

@@ -364,6 +364,7 @@ pub(crate) fn route<T: Tables>(
     };
     let key = EndpointKey::new(outer.vni, dst);
     let network = tables.network(&key);
+    invalidation::check(tables, network)?;
     if outer.is_direct && network.is_none() && !changes.inner.arp_reply {
         // The direct path is stale: it ends at a droplet that knows neither endpoint nor network.
         if let Some(verdict) = invalidation::give_back(tables, outer, dst, changes)? {

@@ -133,15 +133,20 @@ impl Instance {
         self.check().err().unwrap_or(error)
     }
 
-    /// With what the switch logged, where it could not open an interface: the database has less of the reason.
+    /// With what the switch logged, where it did not do what the database asks of it: the database has less of the reason.
     pub fn with_log(&self, error: Error) -> Error {
+        let logged = |reason| {
+            let log = self.vswitchd.last_logged();
+            format!("{reason}; the last it logged:\n{log}")
+        };
         match error {
             Error::Interface { name, reason } => Error::Interface {
                 name,
-                reason: format!(
-                    "{reason}; the last it logged:\n{}",
-                    self.vswitchd.last_logged()
-                ),
+                reason: logged(reason),
+            },
+            Error::Database { doing, reason } => Error::Database {
+                doing,
+                reason: logged(reason),
             },
             other => other,
         }

@@ -18,6 +18,9 @@ pub fn other_config(cpu: Option<Cpu>, dpdk_mebibytes: Option<u32>) -> Vec<(&'sta
                 "--no-pci --no-telemetry --in-memory".to_owned(),
             ),
             ("dpdk-socket-mem", mebibytes.to_string()),
+            // A pool of buffers is made as large as the pages allow that are free (`dpdk_mp_create` of OVS's
+            // lib/netdev-dpdk.c): without a limit, pages that were reserved for a droplet which begins at the same time.
+            ("dpdk-socket-limit", mebibytes.to_string()),
         ]);
         settings.extend(mask.map(|mask| ("dpdk-lcore-mask", mask)));
     }
@@ -49,6 +52,18 @@ pub const FLOWS: u32 = 110_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_switch_takes_no_more_pages_than_are_reserved_for_it() {
+        let settings = other_config(None, Some(256));
+        let setting = |name: &str| {
+            let mut settings = settings.iter();
+            let found = settings.find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(setting("dpdk-socket-mem"), Some("256"));
+        assert_eq!(setting("dpdk-socket-limit"), Some("256"));
+    }
 
     #[test]
     fn a_mask_has_the_bit_of_any_processor() {

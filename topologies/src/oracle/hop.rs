@@ -17,6 +17,10 @@ impl Oracle {
             (journey.src, journey.dst)
         };
         let network = self.network(outer.vni, dst).cloned();
+        let bounces_here = network.as_ref().is_some_and(|it| it.bouncers.is_empty());
+        if bounces_here && self.tables.extensions.invalidation {
+            return Err(drop_frame("the endpoint is nowhere"));
+        }
         if network.is_none() && self.ends_here(&outer) {
             return self.give_back(outer, dst, journey);
         }

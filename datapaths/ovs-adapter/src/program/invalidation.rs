@@ -15,7 +15,7 @@ use super::{
     Action, BLANK, Builder, Field, IDLE_TIMEOUT, Match, RETURN, RETURN_IP, RETURNED, cookie,
     in_vpc, neighbours, prefix_mask, priority, register, resubmit, return_to, table,
 };
-use crate::flow::{Learn, LearnSource, LearnSpec, Slice};
+use crate::flow::{Learn, LearnSource, LearnSpec, Priority, Slice};
 
 /// The flag in return-to-sender that says that a packet goes by a direct path.
 const DIRECT_PATH: u16 = RETURN.bits() - 8;
@@ -167,16 +167,32 @@ fn unknown(builder: &mut Builder<'_>) {
     let provision = builder.provision;
     builder.add(table::UNKNOWN, priority::MISS, Match::all(), builder.on());
     let began_again = || Match::all().with_slice(register::STATE, BEGAN_AGAIN);
-    let mut actions = builder.direct();
-    actions.push(resubmit(table::AGAIN));
-    builder.add(table::UNKNOWN, last(), began_again(), actions);
-    // A divider goes on.
+    let mut again = builder.direct();
+    again.push(resubmit(table::AGAIN));
+    builder.add(
+        table::UNKNOWN,
+        priority::FIRST,
+        began_again(),
+        again.clone(),
+    );
+    // A divider goes on; what is for a network that is bounced for here is nowhere.
     for network in &provision.networks {
+        let length = u16::from(network.cidr.length());
+        let of_length = |more: u16| Priority(priority::prefix(0).0 + 2 * length + more);
         let mask = prefix_mask(network.cidr.length());
         let inside = Match::all()
             .with(Field::TunnelId, network.vni.get())
             .with_masked(register::DST, network.cidr.address().to_bits().into(), mask);
-        builder.add(table::UNKNOWN, priority::FIRST, inside, builder.on());
+        let is_nowhere = network.bouncers.is_empty();
+        let on = if is_nowhere { Vec::new() } else { builder.on() };
+        builder.add(table::UNKNOWN, of_length(0), inside.clone(), on);
+        let inside = inside.with_slice(register::STATE, BEGAN_AGAIN);
+        let again = if is_nowhere {
+            Vec::new()
+        } else {
+            again.clone()
+        };
+        builder.add(table::UNKNOWN, of_length(1), inside, again);
     }
     let came_direct = || Match::all().with_slice(register::STATE, CAME_DIRECT);
     let own = provision.host.ip.to_bits();
@@ -197,11 +213,6 @@ fn unknown(builder: &mut Builder<'_>) {
         resubmit(table::SEND),
     ];
     builder.add(table::UNKNOWN, priority::GENERAL, came_direct(), back);
-}
-
-/// Before every other rule of [`table::UNKNOWN`].
-const fn last() -> crate::flow::Priority {
-    priority::prefix(0)
 }
 
 /// The way that a packet would have gone without the direct path: by a bouncer of the source's network, as its agent sends

@@ -21,6 +21,10 @@ pub(super) fn add(builder: &mut Builder<'_>) {
         actions.extend(name_host(provision.host));
         actions.extend(builder.say_direct());
         actions.extend([resubmit(table::PICK), resubmit(table::SEND)]);
+        let is_nowhere = network.bouncers.is_empty() && provision.extensions.invalidation;
+        if is_nowhere {
+            actions.clear();
+        }
         let priority = priority::prefix(network.cidr.length());
         builder.add(table::ROUTE, priority, inside, actions);
     }
