@@ -112,6 +112,11 @@ fn what_is_no_toml_of_this_form_is_refused() {
             "protocol = \"icmp\"",
             "43:46: unknown variant `icmp`",
         ),
+        (
+            "[[policies]]",
+            "[extensions]\ninvalidate = true\n\n[[policies]]",
+            "41:1: unknown field `invalidate`, expected `invalidation` or `health_check`",
+        ),
         ("vpc = \"blue\"\n", "", "19:1: missing field `vpc`"),
     ] {
         let message = message(from, to);

@@ -49,6 +49,9 @@ fn every_outcome_occurs() {
         let mut oracle = Oracle::new(&provision);
         for (port, frame) in injections {
             let before = inner_addresses(port, &frame);
+            let came_as = (port == Port::Uplink)
+                .then(|| return_to_sender(&frame))
+                .flatten();
             let outcome = oracle.inject(port, &frame);
             if let Outcome::Forward { port: out, frame } = &outcome
                 && let (Some(before), Some(after)) = (before, inner_addresses(*out, frame))
@@ -56,6 +59,20 @@ fn every_outcome_occurs() {
             {
                 let what = format!("flow rewritten, {} to {}", kind(port), kind(*out));
                 *seen.entry(what).or_default() += 1;
+            }
+            if let Outcome::Forward {
+                port: Port::Uplink,
+                frame,
+            } = &outcome
+            {
+                let way = match (came_as, return_to_sender(frame)) {
+                    (Some((0x48, 1)), Some((0xc8, 0))) => "goes back",
+                    (Some((0xc8, _)), Some((0x48, 0))) => "begins again, by a bouncer",
+                    (Some((0xc8, _)), Some((0x48, 1))) => "begins again, by another direct path",
+                    (None, Some((0x48, 1))) => "takes a direct path",
+                    _ => "goes some other way",
+                };
+                *seen.entry(way.to_owned()).or_default() += 1;
             }
             let what = match outcome {
                 Outcome::Dropped { reason, .. } => reason.to_owned(),
@@ -80,6 +97,8 @@ fn every_outcome_occurs() {
         "UDP header truncated",
         "a scaled endpoint behind a scaled endpoint",
         "addressed to another droplet",
+        "begins again, by a bouncer",
+        "begins again, by another direct path",
         "denied by egress policy",
         "denied by ingress policy",
         "endpoint to endpoint",
@@ -89,6 +108,7 @@ fn every_outcome_occurs() {
         "flow rewritten, endpoint to uplink",
         "flow rewritten, uplink to endpoint",
         "flow rewritten, uplink to uplink",
+        "goes back",
         "inner ARP addresses truncated",
         "inner ARP header truncated",
         "inner Ethernet header truncated",
@@ -96,13 +116,16 @@ fn every_outcome_occurs() {
         "inner IPv4 header truncated",
         "inner packet is neither IPv4 nor ARP",
         "inner transport header truncated",
+        "it came back to who did not send it",
         "label options missing",
         "no backend takes this protocol",
         "no endpoint is attached to this port",
         "reply of a denied flow",
+        "takes a direct path",
         "the VPC has no divider",
         "the bouncer's Ethernet address is not known",
         "the endpoint has no host",
+        "the endpoint is nowhere",
         "the host of the ARP target is not known",
         "the network has no bouncer",
         "the next droplet's Ethernet address is not known",
@@ -119,6 +142,11 @@ fn every_outcome_occurs() {
         missing.is_empty(),
         "never seen: {missing:?}\nseen: {seen:#?}"
     );
+}
+
+/// Type and flags of the return-to-sender option of a frame that Mizar sends.
+fn return_to_sender(frame: &[u8]) -> Option<(u8, u8)> {
+    Some((*frame.get(52)?, *frame.get(54)?))
 }
 
 fn kind(port: Port) -> &'static str {

@@ -11,10 +11,11 @@ use mizar_core::established::{ENTRIES, Established};
 use mizar_core::flow::{Connection, ConnectionKey, FlowKey};
 use mizar_core::reason::Reason;
 use mizar_core::tables::{
-    Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Extensions, Group, Host, LabelKey, PortKey,
+    Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Extensions, Group, Host, LabelKey,
+    PortKey,
 };
-use mizar_wire::{Ipv4, Vni};
 use mizar_wire::geneve::FlowTarget;
+use mizar_wire::{Ipv4, Vni};
 
 /// What is not a table. The loader alone writes it.
 #[repr(C)]

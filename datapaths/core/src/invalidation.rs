@@ -66,15 +66,9 @@ pub(crate) fn note<T: Tables>(tables: &T, changes: &mut Changes, is_direct: bool
     }
 }
 
-/// A packet to `dst` came back from `stale`: forgets the direct path there, and lets the packet begin again.
+/// A packet to `dst` came back from `stale`: forgets the direct path there.
 #[inline(always)]
-pub(crate) fn came_back<T: Tables>(
-    tables: &mut T,
-    outer: &Outer,
-    dst: Ipv4,
-    stale: &Host,
-    changes: &mut Changes,
-) {
+pub(crate) fn forget<T: Tables>(tables: &mut T, outer: &Outer, dst: Ipv4, stale: &Host) {
     let key = EndpointKey::new(outer.vni, dst);
     // A path to another host was learned since the packet was sent.
     if tables
@@ -84,54 +78,46 @@ pub(crate) fn came_back<T: Tables>(
         tables.forget_direct_path(&key);
         tables.begin_epoch();
     }
+}
+
+/// Sends a packet back to `sender`, by whose direct path it came.
+#[inline(always)]
+pub(crate) fn give_back(
+    outer: &Outer,
+    sender: &Host,
+    changes: &mut Changes,
+) -> Result<Transit, Reason> {
+    outer.check_ttl()?;
+    changes.return_to_sender = ReturnToSender {
+        host: Some(outer.here()),
+        invalidation: Invalidation::Return,
+        ..ReturnToSender::default()
+    };
+    Ok(Transit::Forward {
+        next: *sender,
+        via: Via::Uplink,
+    })
+}
+
+/// Lets a packet from `src` that came back begin again. Returns the bouncers by which it goes: those of the source's network,
+/// which its agent would have taken, or of the destination's, as a divider would.
+#[inline(always)]
+pub(crate) fn begin_again<T: Tables>(
+    tables: &T,
+    outer: &Outer,
+    src: Ipv4,
+    network: Option<Group>,
+    changes: &mut Changes,
+) -> Result<Group, Reason> {
+    let source = tables.endpoint(&EndpointKey::new(outer.vni, src));
+    let bouncers = match source {
+        Some(source) if source.port().is_some() => source.group(),
+        _ => network.ok_or(Reason::NotSentHere)?,
+    };
     changes.return_to_sender = ReturnToSender {
         host: Some(outer.here()),
         invalidation: Invalidation::Resume,
         ..ReturnToSender::default()
     };
-}
-
-/// Sends a packet back that came by a direct path for an endpoint `dst` that is not known here. `None` if this droplet
-/// itself sent it: then it begins again.
-#[inline(always)]
-pub(crate) fn give_back<T: Tables>(
-    tables: &mut T,
-    outer: &Outer,
-    dst: Ipv4,
-    changes: &mut Changes,
-) -> Result<Option<Transit>, Reason> {
-    let Some(sender) = outer.sender else {
-        return Ok(None);
-    };
-    let here = outer.here();
-    if sender.ip() == outer.ip {
-        came_back(tables, outer, dst, &here, changes);
-        return Ok(None);
-    }
-    outer.check_ttl()?;
-    changes.return_to_sender = ReturnToSender {
-        host: Some(here),
-        invalidation: Invalidation::Return,
-        ..ReturnToSender::default()
-    };
-    Ok(Some(Transit::Forward {
-        next: sender,
-        via: Via::Uplink,
-    }))
-}
-
-/// The bouncers by which a packet from `src` that came back goes on: those of the source's network, which its agent
-/// would have taken, or of the destination's, as a divider would.
-#[inline(always)]
-pub(crate) fn bouncers<T: Tables>(
-    tables: &T,
-    outer: &Outer,
-    src: Ipv4,
-    network: Option<Group>,
-) -> Result<Group, Reason> {
-    let source = tables.endpoint(&EndpointKey::new(outer.vni, src));
-    match source {
-        Some(source) if source.port().is_some() => Ok(source.group()),
-        _ => network.ok_or(Reason::NotSentHere),
-    }
+    Ok(bouncers)
 }

@@ -242,7 +242,7 @@ fn decide_ip<F: Frame, T: Tables>(
     let epoch = tables.epoch();
     let (mut src, mut dst) = (original_src, ip.flow.dst());
     if let Some(stale) = outer.stale {
-        invalidation::came_back(tables, outer, dst, &stale, changes);
+        invalidation::forget(tables, outer, dst, &stale);
     }
     if let Some(target) = tables.reverse_flow(&ip.flow) {
         changes.inner.flow = Some(FlowRewrite::to(&target, ip.transport));
@@ -293,7 +293,7 @@ fn decide_arp<T: Tables>(
 ) -> Result<Transit, Reason> {
     let (mut src, mut dst) = (arp.sender, arp.target);
     if let Some(stale) = outer.stale {
-        invalidation::came_back(tables, outer, dst, &stale, changes);
+        invalidation::forget(tables, outer, dst, &stale);
     }
     let mut endpoint = tables.endpoint(&EndpointKey::new(outer.vni, dst));
     if let Some(known) = endpoint
@@ -365,14 +365,23 @@ pub(crate) fn route<T: Tables>(
     let key = EndpointKey::new(outer.vni, dst);
     let network = tables.network(&key);
     invalidation::check(tables, network)?;
-    if outer.is_direct && network.is_none() && !changes.inner.arp_reply {
-        // The direct path is stale: it ends at a droplet that knows neither endpoint nor network.
-        if let Some(verdict) = invalidation::give_back(tables, outer, dst, changes)? {
-            return Ok(verdict);
+    let mut came_back = outer.stale.is_some();
+    // By a direct path that is stale: it ends at a droplet that knows neither endpoint nor network.
+    if let Some(sender) = outer.sender
+        && outer.is_direct
+        && network.is_none()
+        && !changes.inner.arp_reply
+    {
+        if sender.ip() != outer.ip {
+            return invalidation::give_back(outer, &sender, changes);
         }
+        invalidation::forget(tables, outer, dst, &outer.here());
+        came_back = true;
     }
-    let bouncers = if changes.return_to_sender.invalidation == Invalidation::Resume {
-        Some(invalidation::bouncers(tables, outer, src, network)?)
+    let bouncers = if came_back {
+        Some(invalidation::begin_again(
+            tables, outer, src, network, changes,
+        )?)
     } else {
         network
     };

@@ -25,8 +25,11 @@ impl Oracle {
             return self.give_back(outer, dst, journey);
         }
         // A packet that came back goes on as it would have without the direct path.
-        let again = if outer.resumed {
-            Some(self.bouncers_again(outer.vni, src, network.as_ref())?)
+        let again = if outer.came_back {
+            let bouncers = self.bouncers_again(outer.vni, src, network.as_ref())?;
+            let here = outer.here();
+            outer.resume(here);
+            Some(bouncers)
         } else {
             None
         };

@@ -9,7 +9,7 @@ use mizar_wire::{Ipv4, Vni};
 impl Oracle {
     /// What came by a direct path, for an endpoint and a network that are not known here, does not go on.
     pub(super) fn ends_here(&self, outer: &Outer) -> bool {
-        self.tables.extensions.invalidation && !outer.resumed && outer.direct_from.is_some()
+        self.tables.extensions.invalidation && !outer.came_back && outer.direct_from.is_some()
     }
 
     /// Back to who sent it; if that is this very droplet, it begins again.
@@ -35,7 +35,7 @@ impl Oracle {
         })
     }
 
-    /// Forgets the direct path to `dst` if it leads to where a packet came back from, and lets the packet begin again.
+    /// Forgets the direct path to `dst` if it leads to where a packet came back from.
     pub(super) fn came_back(&mut self, outer: &mut Outer, dst: Ipv4, from: Host) {
         let path = (outer.vni, dst);
         if self
@@ -45,8 +45,7 @@ impl Oracle {
         {
             self.direct_paths.remove(&path);
         }
-        let here = outer.here();
-        outer.resume(here);
+        outer.came_back = true;
     }
 
     /// The direct path to an endpoint. One to a host that a health check found dead is forgotten.

@@ -45,8 +45,8 @@ pub struct Outer {
     pub direct_from: Option<Host>,
     /// The host from which the packet came back.
     pub back_from: Option<Host>,
-    /// Whether a packet that came back begins again.
-    pub resumed: bool,
+    /// Whether the packet came back.
+    pub came_back: bool,
 }
 
 impl Outer {
@@ -107,7 +107,7 @@ impl Outer {
             inner: OPTIONS + option_words * 4,
             direct_from: (kind == 0x48 && flags & DIRECT_PATH != 0).then_some(named),
             back_from: (kind == 0xc8).then_some(named),
-            resumed: false,
+            came_back: false,
         })
     }
 
@@ -166,7 +166,6 @@ impl Outer {
 
     /// Makes return-to-sender say that the packet comes from `host`, as if it had never come back.
     pub fn resume(&mut self, host: Host) {
-        self.resumed = true;
         self.write_return_to_sender(0x48, host);
         let flags = u8_at(&self.frame, GENEVE + 1);
         put(&mut self.frame, GENEVE + 1, &[flags & !CRITICAL]);

@@ -61,7 +61,7 @@ impl Oracle {
             let (_, target) = arp.addresses(&outer.frame);
             self.came_back(&mut outer, target, from);
         }
-        if arp.is_request && !outer.resumed {
+        if arp.is_request && !outer.came_back {
             self.answer_arp(&mut outer, arp)?;
         }
         let (src, dst) = arp.addresses(&outer.frame);
@@ -144,7 +144,7 @@ impl Oracle {
 
     /// Learns where the source endpoint is hosted, if the packet says so and no table does.
     pub(super) fn learn(&mut self, outer: &Outer, source: Ipv4) {
-        if !outer.resumed
+        if !outer.came_back
             && let Some(host) = outer.return_to_sender()
             && !self.is_dead(host)
             && self.endpoint(outer.vni, source).is_none()

@@ -1,11 +1,11 @@
 //! Direct paths that became stale, where droplets have the extension: see `mizar_core::invalidation`.
 //!
 //! ```text
-//!   JUDGED ── came back ──► FORGET ──► begins again, ENDPOINT      ENDPOINT ── unknown ──► UNKNOWN
-//!      │                                                                                     │
-//!      └── else ──► ENDPOINT          by a direct path, no network known ──► back ◄──────────┤
-//!                                     begins again ──► AGAIN: by a bouncer  ◄────────────────┤
-//!                                     else ──► DIRECT, ROUTE                ◄────────────────┘
+//!   JUDGED ── came back ──► FORGET ──► ENDPOINT            ENDPOINT ── unknown ──► UNKNOWN
+//!      │                                                                             │
+//!      └── else ──► ENDPOINT      by a direct path, no network known ──► back ◄──────┤
+//!                                 came back ──► AGAIN: by a bouncer     ◄────────────┤
+//!                                 else ──► DIRECT, ROUTE                ◄────────────┘
 //! ```
 //!
 //! A switch cannot compare two fields, so FORGET has a rule for each droplet that is a neighbour. And it cannot delete a
@@ -21,7 +21,7 @@ use crate::flow::{Learn, LearnSource, LearnSpec, Priority, Slice};
 const DIRECT_PATH: u16 = RETURN.bits() - 8;
 /// What [`register::STATE`] says.
 const CAME_DIRECT: u8 = 1;
-const BEGAN_AGAIN: u8 = 2;
+const CAME_BACK: u8 = 2;
 
 impl Builder<'_> {
     /// Notes whether what arrives came by a direct path.
@@ -71,8 +71,8 @@ pub(super) fn add(builder: &mut Builder<'_>) {
     came_back(builder);
     unknown(builder);
     again(builder);
-    let began_again = Match::all().with_slice(register::STATE, BEGAN_AGAIN);
-    builder.add(table::LEARN, priority::FIRST, began_again, Vec::new());
+    let came_back = Match::all().with_slice(register::STATE, CAME_BACK);
+    builder.add(table::LEARN, priority::FIRST, came_back, Vec::new());
 }
 
 /// Direct paths to hosts that a health check found dead are forgotten, and none is learned.
@@ -93,7 +93,7 @@ fn pass_over_the_dead(builder: &mut Builder<'_>) {
 fn say_direct(builder: &mut Builder<'_>) {
     let found = |is_found: u8| Match::all().with(register::FOUND, is_found);
     for is_direct in [1u8, 0] {
-        for option in [RETURN, BLANK] {
+        for option in [RETURN, RETURNED, BLANK] {
             let matches = found(is_direct).with_present(option);
             let flag = Action::set_slice(option.slice(DIRECT_PATH, 1), is_direct);
             builder.add(table::SAY_DIRECT, priority::SPECIAL, matches, vec![flag]);
@@ -103,12 +103,12 @@ fn say_direct(builder: &mut Builder<'_>) {
     builder.add(table::SAY_DIRECT, priority::GENERAL, found(1), vec![flag]);
 }
 
-/// What came back begins again, and the path that it took is forgotten.
+/// The path by which something came back is forgotten.
 fn came_back(builder: &mut Builder<'_>) {
     let on = vec![resubmit(table::ENDPOINT)];
     builder.add(table::JUDGED, priority::MISS, Match::all(), on);
     let mut actions = vec![resubmit(table::DIRECT), resubmit(table::FORGET)];
-    actions.extend(begin_again(builder));
+    actions.extend(came_back_now());
     actions.push(resubmit(table::ENDPOINT));
     let came_back = Match::all().with_present(RETURNED);
     builder.add(table::JUDGED, priority::GENERAL, came_back, actions);
@@ -123,10 +123,15 @@ fn came_back(builder: &mut Builder<'_>) {
     }
 }
 
-fn begin_again(builder: &Builder<'_>) -> Vec<Action> {
-    vec![
+fn came_back_now() -> [Action; 2] {
+    [
         Action::set(register::FOUND, 0u8),
-        Action::set_slice(register::STATE, BEGAN_AGAIN),
+        Action::set_slice(register::STATE, CAME_BACK),
+    ]
+}
+
+fn begin_again(builder: &Builder<'_>) -> [Action; 2] {
+    [
         Action::Delete(RETURNED),
         Action::set(RETURN, return_to(builder.provision.host)),
     ]
@@ -166,15 +171,10 @@ fn forget() -> Learn {
 fn unknown(builder: &mut Builder<'_>) {
     let provision = builder.provision;
     builder.add(table::UNKNOWN, priority::MISS, Match::all(), builder.on());
-    let began_again = || Match::all().with_slice(register::STATE, BEGAN_AGAIN);
+    let came_back = || Match::all().with_slice(register::STATE, CAME_BACK);
     let mut again = builder.direct();
     again.push(resubmit(table::AGAIN));
-    builder.add(
-        table::UNKNOWN,
-        priority::FIRST,
-        began_again(),
-        again.clone(),
-    );
+    builder.add(table::UNKNOWN, priority::FIRST, came_back(), again.clone());
     // A divider goes on; what is for a network that is bounced for here is nowhere.
     for network in &provision.networks {
         let length = u16::from(network.cidr.length());
@@ -186,7 +186,7 @@ fn unknown(builder: &mut Builder<'_>) {
         let is_nowhere = network.bouncers.is_empty();
         let on = if is_nowhere { Vec::new() } else { builder.on() };
         builder.add(table::UNKNOWN, of_length(0), inside.clone(), on);
-        let inside = inside.with_slice(register::STATE, BEGAN_AGAIN);
+        let inside = inside.with_slice(register::STATE, CAME_BACK);
         let again = if is_nowhere {
             Vec::new()
         } else {
@@ -199,7 +199,7 @@ fn unknown(builder: &mut Builder<'_>) {
     let sent_here = came_direct().with_slice(RETURN_IP, own);
     let set_out = Action::set_slice(in_option(RETURNED), own);
     let mut actions = vec![set_out, resubmit(table::DIRECT), resubmit(table::FORGET)];
-    actions.extend(begin_again(builder));
+    actions.extend(came_back_now());
     actions.push(resubmit(table::UNKNOWN));
     builder.add(table::UNKNOWN, priority::SPECIAL, sent_here, actions);
     let back = vec![
@@ -220,7 +220,8 @@ fn unknown(builder: &mut Builder<'_>) {
 fn again(builder: &mut Builder<'_>) {
     let provision = builder.provision;
     let by = |builder: &Builder<'_>, group: u32| {
-        let mut actions = vec![Action::set(register::GROUP, group)];
+        let mut actions = begin_again(builder).to_vec();
+        actions.push(Action::set(register::GROUP, group));
         actions.extend(builder.say_direct());
         actions.extend([resubmit(table::PICK), resubmit(table::SEND)]);
         actions
@@ -243,8 +244,7 @@ fn again(builder: &mut Builder<'_>) {
         let inside = Match::all()
             .with(Field::TunnelId, network.vni.get())
             .with_masked(register::DST, network.cidr.address().to_bits().into(), mask);
-        let mut actions: Vec<Action> = super::name_host(provision.host).into();
-        actions.extend(by(builder, group));
+        let actions = by(builder, group);
         let priority = priority::prefix(network.cidr.length());
         builder.add(table::AGAIN, priority, inside, actions);
     }
