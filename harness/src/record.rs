@@ -4,6 +4,7 @@
 //! something is known, so that a failure later loses nothing. Tables, statistics and pictures are derived
 //! from the two. Rates are in frames per second, times in nanoseconds unless a name says otherwise.
 
+use crate::overlay::Ages;
 pub use datapath_api::{Counters, Cycles, Missing, Polling, PortType, SwitchCounters};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -268,6 +269,9 @@ pub struct Hop {
     pub arrived: u64,
     /// Processor time of its threads.
     pub cpu_ns: u64,
+    /// How old frames were when the underlay brought them, in a trial for latency.
+    #[serde(default)]
+    pub ages: Ages,
 }
 
 impl Hop {
@@ -277,6 +281,7 @@ impl Hop {
         Self {
             arrived: self.arrived.saturating_sub(earlier.arrived),
             cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
+            ages: self.ages.since(earlier.ages),
             ..self
         }
     }

@@ -6,15 +6,17 @@ use harness::lab::OverlayLab;
 use harness::overlay::Overlay;
 use harness::record::EventKind;
 use harness::registry;
-use harness::run::event::Watched;
+use harness::run::event::{self, Watched};
 use harness::run::learning;
-use harness::tester::{FrameSize, Workload};
+use harness::search::Pps;
+use harness::tester::{FrameSize, Offer, Tester, VethTester, Watch, Workload};
 use harness::verify::{self, Report};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::PacketSocket;
 use std::time::{Duration, Instant};
 use topologies::catalogue;
 use topologies::frame::FrameLen;
+use topologies::provision::Extensions;
 use topologies::topology::{DirectPathState, Parameters, Topology};
 
 /// Flows of each direction.
@@ -46,6 +48,10 @@ fn main() {
             }
             trials.push(trial.with_ignored_flag(is_too_much || !missing.is_empty()));
         }
+        let trial = Trial::test(format!("{name}::stale_paths_heal"), move || {
+            stale_paths_heal(name)
+        });
+        trials.push(trial.with_ignored_flag(!missing.is_empty()));
     }
     let missing = datapath("kernel-xdp").map_or(true, |it| !it.probe().is_empty());
     let mut add = |name: &str, test: fn() -> Result<(), Failed>| {
@@ -54,6 +60,7 @@ fn main() {
     add("a_cut_way_loses_packets_until_it_is_mended", cut);
     add("what_goes_wrong_is_said_with_the_droplets_name", wrong);
     add("events_do_to_packets_what_they_must", events);
+    add("frames_grow_older_from_droplet_to_droplet", ages);
     add("flows_that_go_both_ways_find_their_direct_path", learning);
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -125,12 +132,16 @@ fn cut() -> Result<(), Failed> {
 }
 
 /// Without the direct path: frames arrive at the new host after a migration, at none after a deletion, and at the new host
-/// again some time after the old one died. With it, and nobody who answers, they are lost for good.
+/// again some time after the old one died. With it, and nobody who answers, they are lost for good, unless droplets do what
+/// Mizar designed and has not built.
 fn events() -> Result<(), Failed> {
     let datapath = datapath("kernel-xdp")?;
     let topology = catalogue::find("bounce", Parameters::default())?;
-    for state in [DirectPathState::Cold, DirectPathState::Warm] {
-        let topology = topology.clone().in_state(state);
+    let states = [DirectPathState::Cold, DirectPathState::Warm];
+    let all = states.map(|state| topology.clone().in_state(state));
+    let all = all.iter().flat_map(event::with_and_without_extensions);
+    for topology in all {
+        let is_extended = topology.extensions() != Extensions::default();
         let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
         for event in topology.events() {
             let watched = Watched {
@@ -142,18 +153,22 @@ fn events() -> Result<(), Failed> {
                 meeting: None,
             };
             let record = watched.of(datapath.as_ref(), "bounce", Placement::choose()?)?;
-            let told = format!("{state:?}, {record:?}");
+            let told = format!("{:?}, {record:?}", topology.direct_path());
             let from = (record.done_ms / record.round_ms) as usize + 1;
             let arrived_after: u32 = record.received.iter().skip(from).sum();
-            let arrives = state == DirectPathState::Cold && event.kind != EventKind::Deletion;
+            let finds_its_way = is_extended || topology.direct_path() == DirectPathState::Cold;
+            let arrives = finds_its_way && event.kind != EventKind::Deletion;
             if (arrived_after > 0) != arrives || record.corrupted + record.foreign > 0 {
                 return Err(told.into());
             }
             let names: Vec<_> = record.steps.iter().map(|step| step.what.as_str()).collect();
             let (bouncer, right) = ("bouncer has its new tables", "right has its new tables");
+            let left = "left has its new tables";
             let expected: &[&str] = match event.kind {
                 EventKind::Migration => &[bouncer, right],
                 EventKind::Deletion => &[bouncer, right],
+                // Who may have a direct path there is told.
+                EventKind::Failure if is_extended => &["right goes dead", bouncer, left],
                 EventKind::Failure => &["right goes dead", bouncer],
             };
             let lost_while_dead = record.lost_after() > 0;
@@ -162,6 +177,78 @@ fn events() -> Result<(), Failed> {
             }
         }
     }
+    Ok(())
+}
+
+/// Where endpoints moved away from a direct path, frames arrive again, whatever a datapath remembers of their flows.
+fn stale_paths_heal(name: &str) -> Result<(), Failed> {
+    let topology = catalogue::find("inter-network", Parameters::default())?;
+    let topology = topology
+        .in_state(DirectPathState::Warm)
+        .with_extensions(Extensions::ALL);
+    let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
+    let mut events = topology.events().iter();
+    let migration = events.find(|event| event.kind == EventKind::Migration);
+    let watched = Watched {
+        topology: &topology,
+        event: migration.ok_or("nothing migrates")?,
+        workload: &workload,
+        duration: Duration::from_secs(2),
+        carries: None,
+        meeting: None,
+    };
+    let record = watched.of(
+        datapath(name)?.as_ref(),
+        "inter-network",
+        Placement::choose()?,
+    )?;
+    let from = (record.done_ms / record.round_ms) as usize + 1;
+    let arrived_after: u32 = record.received.iter().skip(from).sum();
+    if arrived_after == 0 || record.corrupted + record.foreign > 0 {
+        return Err(format!("{record:?}").into());
+    }
+    Ok(())
+}
+
+/// Frames grow older on their way from droplet to droplet, and the underlay sees each of them.
+fn ages() -> Result<(), Failed> {
+    let topology = catalogue::find("inter-network", Parameters::default())?;
+    let topology = topology.in_state(DirectPathState::Cold);
+    let placement = Placement::choose()?;
+    let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
+    let lab = OverlayLab::of(&topology)?;
+    let mut tester = VethTester::new(lab.tester(), &workload, false, placement.tester_cpus())?;
+    let datapath = datapath("kernel-xdp")?;
+    let mut overlay = Overlay::install(datapath.as_ref(), &topology, &lab, placement)?;
+    let mut offer = Offer {
+        load: Pps::new(1_000.0)?,
+        duration: Duration::from_millis(200),
+        first_entry: 0,
+        watch: Watch::Counts,
+    };
+    tester.offer(&offer)?;
+    if overlay.hops()?.iter().any(|hop| hop.ages.frames > 0) {
+        return Err("ages were taken though nobody asked for them".into());
+    }
+    overlay.underlay().sum_ages(true)?;
+    offer.watch = Watch::Latency;
+    let report = tester.offer(&offer)?;
+    let hops = overlay.hops()?;
+    let mut before = 0.0;
+    for droplet in ["green-bouncer", "divider", "amber-bouncer", "right"] {
+        let hop = hops.iter().find(|hop| hop.droplet == droplet);
+        let hop = hop.ok_or_else(|| format!("there is no {droplet}"))?;
+        let mean = hop.ages.mean_ns().unwrap_or(0.0);
+        if hop.ages.frames != report.arrived.received || mean <= before {
+            return Err(format!("{droplet}: {report:?}, {hops:?}").into());
+        }
+        before = mean;
+    }
+    let slowest = report.latency.map_or(0, |latency| latency.max_ns);
+    if before >= slowest as f64 {
+        return Err(format!("{slowest} ns at the most, {hops:?}").into());
+    }
+    Box::new(overlay).stop()?;
     Ok(())
 }
 

@@ -5,7 +5,9 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
-use mizar_wire::{ethernet, geneve, ipv4, udp};
+use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::{Be32, ethernet, geneve, ipv4, udp};
+use workload::Stamp;
 use workload::underlay::{BLANK_RETURN, Crossing, DROPLETS, UnderlayPort, key};
 
 /// By index of the device.
@@ -24,6 +26,16 @@ static CROSSED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Crossing::ALL, 
 /// When the last packet crossed, in nanoseconds of CLOCK_MONOTONIC, by the same place.
 #[map]
 static LAST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Crossing::ALL, 0);
+
+/// Nanoseconds from when the tester's frames were due until they crossed, all together, by the same place;
+#[map]
+static AGES: PerCpuArray<u64> = PerCpuArray::with_max_entries(Crossing::ALL, 0);
+/// and how many frames they are.
+#[map]
+static AGED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Crossing::ALL, 0);
+
+/// A frame of the tester that is older was sent in another trial, or is none: 1 s.
+const OLDEST: u32 = 1_000_000_000;
 
 /// `None` for what no droplet sent.
 #[inline(always)]
@@ -52,7 +64,57 @@ pub fn pass(ctx: &XdpContext) -> Option<u32> {
         // SAFETY: a word of this processor's, and programs at XDP do not interrupt each other.
         unsafe { *last = bpf_ktime_get_ns() };
     }
+    if port.aged != 0 {
+        add_age(ctx, Crossing::To(droplet).place(port.droplet));
+    }
     TOWARDS.redirect(droplet, 0).ok()
+}
+
+/// Adds the age of a packet with a frame of the tester inside.
+#[inline(always)]
+fn add_age(ctx: &XdpContext, place: u32) -> Option<()> {
+    let at = ctx.data() + ENCAPSULATION_LEN;
+    if at + size_of::<Inner>() > ctx.data_end() {
+        return None;
+    }
+    // SAFETY: in bounds by the comparison above, valid for any bytes, at an even address.
+    let inner = unsafe { &*(at as *const Inner) };
+    let age = inner
+        .age(unsafe { bpf_ktime_get_ns() })
+        .filter(|age| *age < OLDEST)?;
+    let (sum, frames) = (AGES.get_ptr_mut(place)?, AGED.get_ptr_mut(place)?);
+    // SAFETY: words of this processor's, and programs at XDP do not interrupt each other.
+    unsafe {
+        *sum += u64::from(age);
+        *frames += 1;
+    }
+    Some(())
+}
+
+/// The beginning of an inner frame, up to where a stamp ends.
+#[repr(C)]
+struct Inner {
+    ethernet: ethernet::Header,
+    ip: ipv4::Header,
+    /// Behind UDP's header, which is as long as two of these.
+    words: [Be32; 4],
+}
+
+impl Inner {
+    /// How old the frame is; `None` if it can be none of the tester's.
+    #[inline(always)]
+    fn age(&self, now: u64) -> Option<u32> {
+        if self.ethernet.ethertype != ethernet::IPV4 {
+            return None;
+        }
+        let [_, sequence, acknowledgement, payload] = self.words;
+        let (number, due) = match self.ip.protocol {
+            ipv4::UDP => (acknowledgement, payload),
+            ipv4::TCP => (sequence, acknowledgement),
+            _ => return None,
+        };
+        Some(Stamp { number, due }.age(now))
+    }
 }
 
 /// Makes the first option of a packet one that says nothing, if it is return-to-sender. The outer UDP checksum is zero.

@@ -12,10 +12,11 @@ mod describe;
 mod underlay;
 
 pub use describe::describe;
-pub use underlay::{Crossed, Underlay};
+pub use underlay::{Ages, Crossed, Underlay};
 
 use crate::environment::Placement;
 use crate::lab::OverlayLab;
+use crate::record::Hop;
 use crate::registry::{self, UnknownDatapath};
 use crate::tester;
 use datapath_api::{
@@ -174,6 +175,27 @@ impl Overlay {
         self.underlay.crossed()
     }
 
+    /// What each droplet did so far; the ages of frames where those are summed up, see [`Underlay::sum_ages`].
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn hops(&self) -> Result<Vec<Hop>, tester::Error> {
+        let (crossed, ages) = (self.crossed()?, self.underlay.ages()?);
+        let hop = |((number, part), ages): ((usize, &Part), Ages)| Hop {
+            droplet: part.name.clone(),
+            arrived: crossed.to(number),
+            cpu_ns: CpuTime::of(&part.running.threads()).running.as_nanos() as u64,
+            ages,
+        };
+        Ok(self
+            .droplets
+            .iter()
+            .enumerate()
+            .zip(ages)
+            .map(hop)
+            .collect())
+    }
+
     /// Gives a droplet, by its position in the topology, other tables.
     ///
     /// # Errors
@@ -204,12 +226,6 @@ impl Overlay {
     /// The underlay.
     pub fn underlay(&mut self) -> &mut Underlay {
         &mut self.underlay
-    }
-
-    /// Time of each droplet's threads, by its name.
-    pub fn times(&self) -> Vec<(String, CpuTime)> {
-        let time = |part: &Part| (part.name.clone(), CpuTime::of(&part.running.threads()));
-        self.droplets.iter().map(time).collect()
     }
 
     fn of_all<T>(

@@ -53,6 +53,31 @@ impl Crossed {
     }
 }
 
+/// How old frames of the tester were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Ages {
+    /// Nanoseconds since they were due, all together.
+    pub sum_ns: u64,
+    /// How many.
+    pub frames: u64,
+}
+
+impl Ages {
+    /// Of those since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            sum_ns: self.sum_ns.saturating_sub(earlier.sum_ns),
+            frames: self.frames.saturating_sub(earlier.frames),
+        }
+    }
+
+    /// Their mean age in nanoseconds; `None` if there was no frame.
+    pub fn mean_ns(self) -> Option<f64> {
+        (self.frames > 0).then(|| self.sum_ns as f64 / self.frames as f64)
+    }
+}
+
 /// See the module's documentation. Dropping it takes the programs away.
 pub struct Underlay {
     ebpf: Ebpf,
@@ -148,6 +173,34 @@ impl Underlay {
             .clone()
             .map(|from| self.read("LAST", places(from), last));
         rows.collect()
+    }
+
+    /// Has the ages of the tester's frames summed up, or no longer; see [`Self::ages`].
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn sum_ages(&mut self, wanted: bool) -> Result<(), tester::Error> {
+        self.set_all(|port| port.aged = u8::from(wanted))
+    }
+
+    /// For each droplet, how old the tester's frames were when they reached it so far.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn ages(&self) -> Result<Vec<Ages>, tester::Error> {
+        let sum = |values: &[u64]| values.iter().sum();
+        let droplets = 0..self.ports.len() as u32;
+        let mut ages = vec![Ages::default(); self.ports.len()];
+        for from in droplets.clone() {
+            let places = || droplets.clone().map(|to| Crossing::To(to).place(from));
+            let sums = self.read("AGES", places(), sum)?;
+            let frames = self.read("AGED", places(), sum)?;
+            for (ages, (sum, frames)) in ages.iter_mut().zip(sums.into_iter().zip(frames)) {
+                ages.sum_ns += sum;
+                ages.frames += frames;
+            }
+        }
+        Ok(ages)
     }
 
     /// Changes what all ports are told.

@@ -1,6 +1,6 @@
 //! What each droplet of an overlay did in the trial that tells most.
 
-use crate::record::Hop;
+use crate::record::{Hop, Purpose};
 
 use super::figures::Cell;
 use super::telling::{self, Telling};
@@ -10,6 +10,20 @@ pub(super) fn of<'a>(cell: &Cell<'a>) -> Option<Telling<'a, &'a [Hop]>> {
     telling::of(cell, |trial| {
         (!trial.hops.is_empty() && trial.received > 0).then_some(trial.hops.as_slice())
     })
+}
+
+/// The share of PDR at which it is told where frames spend their time.
+pub(super) const PERCENT: u8 = 50;
+
+/// Droplets in the last trial for latency at [`PERCENT`] of PDR that counts; `None` where packets do not go by several.
+pub(super) fn ages<'a>(cell: &Cell<'a>) -> Option<&'a [Hop]> {
+    let at = Purpose::Latency {
+        percent_of_pdr: PERCENT,
+    };
+    let mut trials = cell.trials.iter().rev();
+    let trial = trials.find(|trial| trial.purpose == at && !trial.repeated)?;
+    let known = trial.hops.iter().any(|hop| hop.ages.frames > 0);
+    known.then_some(trial.hops.as_slice())
 }
 
 impl Telling<'_, &[Hop]> {

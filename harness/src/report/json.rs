@@ -98,6 +98,7 @@ fn cell(cell: &Cell<'_>) -> Value {
         "idle_processor": cell.result.and_then(|result| result.idle),
         "inside_the_switch": inside::of(cell).map(inside_the_switch),
         "droplets": hops::of(cell).map(droplets),
+        "mean_age_at_droplets_ns": hops::ages(cell).map(ages),
         "finding_direct_paths": cell.learning,
         "events": events::of(cell).iter().map(event).collect::<Vec<_>>(),
         "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),
@@ -135,6 +136,12 @@ fn droplets(telling: Telling<'_, &[Hop]>) -> Value {
         "within_pdr_loss": telling.within_loss,
         "droplets": telling.says.iter().map(droplet).collect::<Vec<_>>(),
     })
+}
+
+/// How old frames were on average when they reached each droplet.
+fn ages(hops: &[Hop]) -> Value {
+    let droplet = |hop: &Hop| json!({"droplet": hop.droplet, "mean_ns": hop.ages.mean_ns()});
+    hops.iter().map(droplet).collect()
 }
 
 /// What happened to an overlay, each time.

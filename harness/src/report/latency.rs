@@ -87,6 +87,17 @@ impl LatencyFigure {
         })
     }
 
+    /// The mean of all frames in nanoseconds, by buckets: too low by half of one's width at the most, on average.
+    pub(super) fn mean_ns(&self) -> Option<f64> {
+        let frames = total(&self.histogram);
+        let sum: f64 = self
+            .histogram
+            .iter()
+            .map(|(bound, count)| *bound as f64 * *count as f64)
+            .sum();
+        (frames > 0).then(|| sum / frames as f64)
+    }
+
     /// Percentiles over `-log10(1 - quantile)` from the median on, as long as enough frames lie above: pairs of that
     /// value and nanoseconds.
     pub(super) fn curve(&self) -> Vec<(f64, f64)> {

@@ -104,16 +104,18 @@ impl Device {
 
     /// What each droplet of several did so far.
     fn hops(&self) -> Result<Vec<Hop>, tester::Error> {
-        let Self::Overlay(overlay) = self else {
-            return Ok(Vec::new());
-        };
-        let crossed = overlay.crossed()?;
-        let hop = |(number, (droplet, time)): (usize, (String, CpuTime))| Hop {
-            droplet,
-            arrived: crossed.to(number),
-            cpu_ns: time.running.as_nanos() as u64,
-        };
-        Ok(overlay.times().into_iter().enumerate().map(hop).collect())
+        match self {
+            Self::Overlay(overlay) => overlay.hops(),
+            Self::Droplet(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Has it known how old frames are when they reach each droplet of several, or no longer.
+    fn sum_ages(&mut self, wanted: bool) -> Result<(), tester::Error> {
+        match self {
+            Self::Overlay(overlay) => overlay.underlay().sum_ages(wanted),
+            Self::Droplet(_) => Ok(()),
+        }
     }
 }
 
@@ -278,6 +280,7 @@ impl Deployed {
             sinks,
         } = self.placement;
         let cpus = [datapath, tester, sinks];
+        self.device.sum_ages(offer.watch == Watch::Latency)?;
         let hops_before = self.device.hops()?;
         let (stolen_before, before) = (steal(&cpus), self.threads_time());
         let report = self.tester.offer(offer)?;

@@ -199,13 +199,7 @@ impl Setting {
         let Some(overlay) = &self.overlay else {
             return Ok(Vec::new());
         };
-        let crossed = overlay.crossed()?;
-        let hop = |(number, (droplet, time)): (usize, (String, CpuTime))| Hop {
-            droplet,
-            arrived: crossed.to(number),
-            cpu_ns: time.running.as_nanos() as u64,
-        };
-        Ok(overlay.times().into_iter().enumerate().map(hop).collect())
+        Ok(overlay.hops()?)
     }
 
     /// What crossed the underlay so far; nothing where there is none.

@@ -25,8 +25,8 @@ pub struct UnderlayPort {
     pub blank_return: u8,
     /// Whether it is kept when the last packet went from here to each droplet.
     pub timed: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Whether the ages of the tester's frames are summed up when they go from here to each droplet.
+    pub aged: u8,
 }
 
 impl UnderlayPort {

@@ -109,6 +109,12 @@ fn add<'a>(
             "Frames go from endpoint to endpoint. All droplets share the datapath's processor here, so that a rate is that of all together; the time of a droplet is that of its own threads, which share the processor's caches with all others. What enters by an endpoint port was brought by no underlay.",
         )));
     }
+    if let Some(ages) = hops::ages(scenario) {
+        out.push(Block::Table(ages));
+        out.push(Block::Paragraph(plain(
+            "The underlay reads in each frame when it was due. From one column to the next on the way of the packets is what a droplet takes, with its queue and the way to the next one; the last is what the tester's endpoint sees, whose mean is taken from a histogram. Means are moved by few frames that are very late.",
+        )));
+    }
     learning::add(out, scenario);
     events::add(out, scenario);
     out.extend(strips.into_iter().map(Block::Figure));

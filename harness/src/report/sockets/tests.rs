@@ -2,6 +2,7 @@
 
 use super::figures::{Figures, Spread};
 use super::{summary_json, terminal_table, write};
+use crate::overlay::Ages;
 use crate::record::{DatapathInfo, Environment, Hop, Latency, PortType};
 use crate::sockets::mtu::{Mtu, Mtus};
 use crate::sockets::record::{
@@ -81,6 +82,7 @@ fn streams(visit: Visit, gigabits: f64) -> Sample {
         droplet: droplet.to_owned(),
         arrived: 1,
         cpu_ns: 500_000_000,
+        ages: Ages::default(),
     };
     let is_overlay = visit.datapath.is_some();
     let hops = if is_overlay {

@@ -2,6 +2,7 @@
 
 use super::fixture::{self, SCENARIOS};
 use super::{lines, written};
+use crate::overlay::Ages;
 use crate::record::{Hop, OverlayDroplet, OverlayInfo, Record};
 use crate::report::{RunFolder, summary_json};
 use topologies::topology::DirectPathState;
@@ -54,6 +55,10 @@ fn overlay() -> RunFolder {
                 droplet: droplet.to_owned(),
                 arrived: packets * trial.received,
                 cpu_ns: nanoseconds * trial.received,
+                ages: Ages {
+                    sum_ns: packets * trial.received * 12_500,
+                    frames: packets * trial.received,
+                },
             };
             let by_bouncer = 1 - number as u64;
             trial.hops = vec![
@@ -81,6 +86,20 @@ fn droplets_have_their_packets_and_their_time() {
     assert!(html.contains("processor time of each droplet"));
     let (_, without, _) = written(&fixture::run());
     assert!(!without.contains("each droplet") && !without.contains("direct path and with it"));
+}
+
+#[test]
+fn how_old_frames_are_at_each_droplet_is_told() {
+    let folder = overlay();
+    let (html, markdown, _) = written(&folder);
+    assert!(html.contains("until it reached each droplet, at 50 % of PDR"));
+    let rows = lines(&markdown, &["| kernel-xdp | – | 12.5 | 12.5 |"]);
+    assert_eq!(rows.len(), 1, "{markdown}");
+    let json = summary_json(&folder);
+    let cell = &json["port_groups"][0]["scenarios"][0]["datapaths"][0];
+    let droplets = &cell["mean_age_at_droplets_ns"];
+    assert_eq!(droplets[0]["mean_ns"], serde_json::Value::Null);
+    assert_eq!(droplets[1]["mean_ns"], 12_500.0);
 }
 
 #[test]
