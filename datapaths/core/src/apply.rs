@@ -104,10 +104,12 @@ fn change_return_to_sender<F: Frame>(frame: &mut F, changes: &ReturnToSender) ->
         option.header.class = class;
     }
     if let Some(host) = changes.host {
-        if changes.clear || changes.invalidation == Invalidation::None {
-            option.set_host(host.ip(), host.mac());
-        } else {
+        let is_whole = changes.invalidation != Invalidation::None && !changes.clear
+            || changes.direct_path == DirectPathFlag::Set;
+        if is_whole {
             *option = geneve::ReturnToSender::new(host.ip(), host.mac());
+        } else {
+            option.set_host(host.ip(), host.mac());
         }
     }
     match changes.direct_path {

@@ -22,7 +22,9 @@
 use crate::reason::Reason;
 use crate::tables::{EndpointKey, Group, Host, Tables};
 use crate::transit::Outer;
-use crate::verdict::{Changes, DirectPathFlag, Invalidation, ReturnToSender, Transit, Via};
+use crate::verdict::{
+    Changes, DirectPathFlag, Inner, Invalidation, ReturnToSender, ScaledEndpoint, Transit, Via,
+};
 use mizar_wire::Ipv4;
 
 /// Whether a health check found this host dead.
@@ -66,7 +68,32 @@ pub(crate) fn note<T: Tables>(tables: &T, changes: &mut Changes, is_direct: bool
     }
 }
 
-/// A packet to `dst` came back from `stale`: forgets the direct path there.
+/// A packet to `dst` came back from `stale`: forgets the direct path there. Where the packet goes on, it is one without
+/// return-to-sender, unless it begins again.
+#[inline(always)]
+pub(crate) fn came_back<T: Tables>(
+    tables: &mut T,
+    outer: &Outer,
+    dst: Ipv4,
+    stale: &Host,
+    changes: &mut Changes,
+) {
+    forget(tables, outer, dst, stale);
+    changes.return_to_sender = ReturnToSender {
+        clear: true,
+        invalidation: Invalidation::Resume,
+        ..ReturnToSender::default()
+    };
+}
+
+/// Whether a droplet that return-to-sender does not name may send by a direct path of its own: not where droplets say by whose
+/// path a packet goes.
+#[inline(always)]
+pub(crate) fn may_go_unnamed<T: Tables>(tables: &T) -> bool {
+    !tables.extensions().has_invalidation()
+}
+
+/// Forgets the direct path to `dst` if it leads to `stale`.
 #[inline(always)]
 pub(crate) fn forget<T: Tables>(tables: &mut T, outer: &Outer, dst: Ipv4, stale: &Host) {
     let key = EndpointKey::new(outer.vni, dst);
@@ -80,7 +107,7 @@ pub(crate) fn forget<T: Tables>(tables: &mut T, outer: &Outer, dst: Ipv4, stale:
     }
 }
 
-/// Sends a packet back to `sender`, by whose direct path it came.
+/// Sends a packet back to `sender`, by whose direct path it came, as it came.
 #[inline(always)]
 pub(crate) fn give_back(
     outer: &Outer,
@@ -88,6 +115,8 @@ pub(crate) fn give_back(
     changes: &mut Changes,
 ) -> Result<Transit, Reason> {
     outer.check_ttl()?;
+    changes.inner = Inner::default();
+    changes.scaled_endpoint = ScaledEndpoint::Keep;
     changes.return_to_sender = ReturnToSender {
         host: Some(outer.here()),
         invalidation: Invalidation::Return,

@@ -11,7 +11,7 @@ use crate::inner::{self, Arp, Ip, Packet};
 use crate::policy::{self, Labels};
 use crate::reason::Reason;
 use crate::tables::{Direction, Endpoint, EndpointKey, EndpointKind, Host, Tables};
-use crate::verdict::{Changes, FlowRewrite, Invalidation, ScaledEndpoint, Transit, Via};
+use crate::verdict::{Changes, FlowRewrite, ScaledEndpoint, Transit, Via};
 use crate::{acl, established, hash, invalidation, scaled};
 use mizar_wire::geneve::{self, FlowTarget};
 use mizar_wire::{Ipv4, Mac, Vni, ethernet, ipv4, udp};
@@ -242,7 +242,7 @@ fn decide_ip<F: Frame, T: Tables>(
     let epoch = tables.epoch();
     let (mut src, mut dst) = (original_src, ip.flow.dst());
     if let Some(stale) = outer.stale {
-        invalidation::forget(tables, outer, dst, &stale);
+        invalidation::came_back(tables, outer, dst, &stale, changes);
     }
     if let Some(target) = tables.reverse_flow(&ip.flow) {
         changes.inner.flow = Some(FlowRewrite::to(&target, ip.transport));
@@ -293,7 +293,7 @@ fn decide_arp<T: Tables>(
 ) -> Result<Transit, Reason> {
     let (mut src, mut dst) = (arp.sender, arp.target);
     if let Some(stale) = outer.stale {
-        invalidation::forget(tables, outer, dst, &stale);
+        invalidation::came_back(tables, outer, dst, &stale, changes);
     }
     let mut endpoint = tables.endpoint(&EndpointKey::new(outer.vni, dst));
     if let Some(known) = endpoint
@@ -385,7 +385,13 @@ pub(crate) fn route<T: Tables>(
     } else {
         network
     };
-    let direct = invalidation::direct_path(tables, &key);
+    let is_named = network.is_some() || came_back;
+    let direct = if is_named || invalidation::may_go_unnamed(tables) {
+        // For what came back, one that leads here leads nowhere.
+        invalidation::direct_path(tables, &key).filter(|host| !came_back || host.ip() != outer.ip)
+    } else {
+        None
+    };
     if network.is_some() {
         learn(tables, outer, changes, src);
         changes.return_to_sender.host = Some(outer.here());
@@ -399,13 +405,17 @@ pub(crate) fn route<T: Tables>(
         });
     }
     let hash = hash::pair(src.raw(), dst.raw());
-    let index = match bouncers {
-        Some(bouncers) => bouncers.pick(hash).ok_or(Reason::NoBouncer)?,
-        None => {
-            let dividers = tables.vpc(outer.vni).ok_or(Reason::UnknownVpc)?;
-            dividers.pick(hash).ok_or(Reason::NoDivider)?
+    if let Some(bouncers) = bouncers {
+        let index = bouncers.pick(hash).ok_or(Reason::NoBouncer)?;
+        let next = tables.member(index).ok_or(Reason::UnknownDroplet)?;
+        // An agent goes on as the bouncer that its own droplet is, which knows neither endpoint nor network.
+        let is_own = next.ip() == outer.ip && next.is_resolved();
+        if !came_back || !is_own {
+            return send(outer, &next);
         }
-    };
+    }
+    let dividers = tables.vpc(outer.vni).ok_or(Reason::UnknownVpc)?;
+    let index = dividers.pick(hash).ok_or(Reason::NoDivider)?;
     let next = tables.member(index).ok_or(Reason::UnknownDroplet)?;
     send(outer, &next)
 }
@@ -427,9 +437,7 @@ fn send(outer: &Outer, next: &Host) -> Result<Transit, Reason> {
 #[inline(always)]
 fn learn<T: Tables>(tables: &mut T, outer: &Outer, changes: &Changes, src: Ipv4) {
     let Some(mut host) = outer.sender else { return };
-    if changes.return_to_sender.clear
-        || changes.return_to_sender.invalidation == Invalidation::Resume
-    {
+    if changes.return_to_sender.clear {
         return;
     }
     if let Some(replaced) = changes.return_to_sender.host {

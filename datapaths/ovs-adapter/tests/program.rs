@@ -10,7 +10,7 @@ use datapath_api::Difference;
 use datapath_api::difference::{allow, excuse};
 use mizar_tables::{Entries, Native};
 use mizar_wire::Ipv4;
-use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::geneve::{ENCAPSULATION_LEN, RETURNED};
 use ovs_adapter::interpreter::Interpreter;
 use ovs_adapter::program::Program;
 use ovs_adapter::reactive::core::Core;
@@ -23,6 +23,8 @@ use topologies::provision::{DirectPath, Port, Provision};
 use topologies::strategy::{Injection, arbitrary_run, run_of_flows};
 use topologies::vectors::{self, Expected};
 
+/// Where the type of return-to-sender is.
+const RETURN_TYPE: usize = 52;
 /// Worlds for each test.
 const WORLDS: u32 = 4_000;
 
@@ -264,7 +266,7 @@ fn most_frames_of_random_worlds_are_compared() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut compared, mut all) = (0, 0);
-    let mut forwarded = 0;
+    let (mut forwarded, mut came_back) = (0, 0);
     for _ in 0..500 {
         let (provision, injections) = run_of_flows().new_tree(&mut runner).unwrap().current();
         let provision = equal_choices(provision);
@@ -272,10 +274,18 @@ fn most_frames_of_random_worlds_are_compared() {
         all += injections.len();
         let mut oracle = Oracle::new(&provision);
         for (port, frame) in &injections {
+            let excused = excuse(DIFFERENCES, &provision, *port, frame).is_some();
+            let is_returned = frame.get(RETURN_TYPE) == Some(&RETURNED) && *port == Port::Uplink;
             let outcome = oracle.inject(*port, frame);
+            let goes_on = matches!(outcome, Outcome::Forward { .. });
+            came_back += usize::from(is_returned && goes_on && !excused);
             forwarded += usize::from(matches!(outcome, Outcome::Forward { .. }));
         }
     }
     assert!(5 * compared > 2 * all, "{compared} of {all} are compared");
     assert!(5 * forwarded > all, "{forwarded} of {all} are forwarded");
+    assert!(
+        came_back > 50,
+        "{came_back} that came back and go on are compared"
+    );
 }

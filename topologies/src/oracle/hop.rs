@@ -21,8 +21,16 @@ impl Oracle {
         if bounces_here && self.tables.extensions.invalidation {
             return Err(drop_frame("the endpoint is nowhere"));
         }
-        if network.is_none() && self.ends_here(&outer) {
-            return self.give_back(outer, dst, journey);
+        if network.is_none()
+            && let Some(sender) = self.sent_in_vain_by(&outer)
+        {
+            let here = outer.here();
+            if sender.ip != here.ip {
+                return self.give_back(outer, sender);
+            }
+            // This very droplet: it begins again.
+            self.forget(outer.vni, dst, here);
+            outer.came_back = true;
         }
         // A packet that came back goes on as it would have without the direct path.
         let again = if outer.came_back {
@@ -34,7 +42,14 @@ impl Oracle {
             None
         };
         // Looked up before this packet teaches anything: an endpoint may talk to itself.
-        let direct_path = self.direct_path(outer.vni, dst);
+        let is_named = network.is_some() || outer.came_back;
+        let direct_path = if is_named || self.may_go_unnamed() {
+            let here = outer.dst();
+            self.direct_path(outer.vni, dst)
+                .filter(|host| !outer.came_back || host.ip != here)
+        } else {
+            None
+        };
         if network.is_some() {
             // A divider learns the source that it routes by, not the one before a rewrite.
             self.learn(&outer, src);
@@ -50,14 +65,24 @@ impl Oracle {
                 frame: outer.frame,
             });
         }
-        let (middle, nothing) = match (again, network) {
-            (Some(bouncers), _) => (bouncers, "the network has no bouncer"),
-            (None, Some(network)) => (network.bouncers, "the network has no bouncer"),
-            (None, None) => (self.dividers(outer.vni), "the VPC has no divider"),
+        let pick = |group: &[Ipv4]| {
+            let index = bouncer_index(src, dst, group.len())?;
+            group.get(index).copied()
         };
-        match bouncer_index(src, dst, middle.len()).and_then(|index| middle.get(index)) {
-            Some(&host) => self.send_on(outer, host),
-            None => Err(drop_frame(nothing)),
+        let is_again = again.is_some();
+        if let Some(bouncers) = again.or(network.map(|network| network.bouncers)) {
+            let Some(bouncer) = pick(&bouncers) else {
+                return Err(drop_frame("the network has no bouncer"));
+            };
+            // An agent goes on as the bouncer that its own droplet is.
+            let is_own = bouncer == outer.dst() && self.tables.mac_of(bouncer).is_some();
+            if !is_again || !is_own {
+                return self.send_on(outer, bouncer);
+            }
+        }
+        match pick(&self.dividers(outer.vni)) {
+            Some(divider) => self.send_on(outer, divider),
+            None => Err(drop_frame("the VPC has no divider")),
         }
     }
 

@@ -1,32 +1,20 @@
 //! Direct paths that have become stale, where droplets have the extension: see `INVALIDATION.md`.
 
 use super::outer::Outer;
-use super::transit::Journey;
 use super::{Oracle, Outcome, Step, drop_frame};
 use crate::provision::{Host, Network, Port};
 use mizar_wire::{Ipv4, Vni};
 
 impl Oracle {
-    /// What came by a direct path, for an endpoint and a network that are not known here, does not go on.
-    pub(super) fn ends_here(&self, outer: &Outer) -> bool {
-        self.tables.extensions.invalidation && !outer.came_back && outer.direct_from.is_some()
+    /// Who sent what came by a direct path, for an endpoint and a network that are not known here: it does not go on.
+    pub(super) fn sent_in_vain_by(&self, outer: &Outer) -> Option<Host> {
+        let is_asked = self.tables.extensions.invalidation && !outer.came_back;
+        outer.direct_from.filter(|_| is_asked)
     }
 
-    /// Back to who sent it; if that is this very droplet, it begins again.
-    pub(super) fn give_back(
-        &mut self,
-        mut outer: Outer,
-        dst: Ipv4,
-        journey: Journey,
-    ) -> Step<Outcome> {
+    /// Back to `sender`, as it came.
+    pub(super) fn give_back(&self, mut outer: Outer, sender: Host) -> Step<Outcome> {
         let here = outer.here();
-        let Some(sender) = outer.direct_from else {
-            return self.route(outer, journey);
-        };
-        if sender.ip == here.ip {
-            self.came_back(&mut outer, dst, here);
-            return self.route(outer, journey);
-        }
         outer.mark_returned(here);
         outer.send_to(here.ip, sender.ip, here.mac, sender.mac)?;
         Ok(Outcome::Forward {
@@ -35,9 +23,16 @@ impl Oracle {
         })
     }
 
-    /// Forgets the direct path to `dst` if it leads to where a packet came back from.
+    /// A packet to `dst` came back: it is one without return-to-sender now, and the path that it took is forgotten.
     pub(super) fn came_back(&mut self, outer: &mut Outer, dst: Ipv4, from: Host) {
-        let path = (outer.vni, dst);
+        self.forget(outer.vni, dst, from);
+        outer.came_back = true;
+        outer.clear_returned();
+    }
+
+    /// Forgets the direct path to `dst` if it leads to `from`.
+    pub(super) fn forget(&mut self, vni: Vni, dst: Ipv4, from: Host) {
+        let path = (vni, dst);
         if self
             .direct_paths
             .get(&path)
@@ -45,7 +40,6 @@ impl Oracle {
         {
             self.direct_paths.remove(&path);
         }
-        outer.came_back = true;
     }
 
     /// The direct path to an endpoint. One to a host that a health check found dead is forgotten.
@@ -69,10 +63,19 @@ impl Oracle {
             .filter(|_| self.tables.extensions.invalidation)
     }
 
-    /// Whether a packet goes by a direct path is said where droplets have the extension.
+    /// A droplet that return-to-sender does not name sends nothing by a direct path of its own, where droplets say by whose
+    /// path a packet goes.
+    pub(super) fn may_go_unnamed(&self) -> bool {
+        !self.tables.extensions.invalidation
+    }
+
+    /// Says whose direct path a packet takes, or that it takes none, where droplets say so.
     pub(super) fn say_direct(&self, outer: &mut Outer, is_direct: bool) {
-        if self.tables.extensions.invalidation {
-            outer.set_direct(is_direct);
+        let here = outer.here();
+        match is_direct {
+            _ if !self.tables.extensions.invalidation => {}
+            true => outer.set_direct(here),
+            false => outer.clear_direct(),
         }
     }
 

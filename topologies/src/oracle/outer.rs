@@ -41,6 +41,8 @@ pub struct Outer {
     pub vni: Vni,
     /// Where the inner Ethernet header lies.
     pub inner: usize,
+    /// The frame as it came.
+    pub as_it_came: Vec<u8>,
     /// The host by whose direct path the packet came.
     pub direct_from: Option<Host>,
     /// The host from which the packet came back.
@@ -102,6 +104,7 @@ impl Outer {
         };
         let (kind, flags) = (u8_at(&frame, OPTIONS + 2), u8_at(&frame, OPTIONS + 4));
         Ok(Self {
+            as_it_came: frame.clone(),
             frame,
             vni,
             inner: OPTIONS + option_words * 4,
@@ -150,25 +153,37 @@ impl Outer {
         put_mac(&mut self.frame, OPTIONS + 9, host.mac);
     }
 
-    /// Says in return-to-sender whether the packet goes by a direct path.
-    pub fn set_direct(&mut self, is_direct: bool) {
-        let flags = u8_at(&self.frame, OPTIONS + 4) & !DIRECT_PATH;
-        let flag = if is_direct { DIRECT_PATH } else { 0 };
-        put(&mut self.frame, OPTIONS + 4, &[flags | flag]);
+    /// Says in return-to-sender that the packet goes by a direct path of `host`.
+    pub fn set_direct(&mut self, host: Host) {
+        self.write_return_to_sender(0x48, host);
+        put(&mut self.frame, OPTIONS + 4, &[DIRECT_PATH]);
     }
 
-    /// Makes return-to-sender say that the packet comes back from `host`.
+    /// Says there that it does not.
+    pub fn clear_direct(&mut self) {
+        let flags = u8_at(&self.frame, OPTIONS + 4);
+        put(&mut self.frame, OPTIONS + 4, &[flags & !DIRECT_PATH]);
+    }
+
+    /// Makes the packet one that comes back from `host`, as it came.
     pub fn mark_returned(&mut self, host: Host) {
+        self.frame = self.as_it_came.clone();
         self.write_return_to_sender(0xc8, host);
         let flags = u8_at(&self.frame, GENEVE + 1);
         put(&mut self.frame, GENEVE + 1, &[flags | CRITICAL]);
     }
 
-    /// Makes return-to-sender say that the packet comes from `host`, as if it had never come back.
-    pub fn resume(&mut self, host: Host) {
-        self.write_return_to_sender(0x48, host);
+    /// Makes the packet that came back one that says nothing about where it came from.
+    pub fn clear_returned(&mut self) {
+        self.clear_return_to_sender();
         let flags = u8_at(&self.frame, GENEVE + 1);
         put(&mut self.frame, GENEVE + 1, &[flags & !CRITICAL]);
+    }
+
+    /// Makes return-to-sender say that the packet comes from `host`, as if it had never come back.
+    pub fn resume(&mut self, host: Host) {
+        self.clear_returned();
+        self.write_return_to_sender(0x48, host);
     }
 
     fn write_return_to_sender(&mut self, kind: u8, host: Host) {

@@ -26,7 +26,8 @@ pub fn for_arrived<'a>(provision: &'a Provision, port: Port, frame: &[u8]) -> Ve
         let route = packet::is_overlay(provision, frame)
             .then(|| encapsulated(frame))
             .flatten();
-        let again = route.and_then(|route| again(provision, route));
+        let again = route.map(|route| again(provision, route));
+        let again = again.into_iter().flatten();
         return route.and_then(at_hop).into_iter().chain(again).collect();
     }
     let Some(attachment) = packet::attachment(provision, port) else {
@@ -74,14 +75,23 @@ pub fn for_sent<'a>(
         .collect()
 }
 
-/// The group that a hop picks from for a packet that came back, if it hosts the source: what the source's agent picks from.
-fn again(provision: &Provision, route: Route) -> Option<&[Ipv4]> {
+/// The groups that a hop may pick from for a packet that came back: what the source's agent picks from, if the source is
+/// hosted here, and the VPC's dividers, if the bouncer that was picked is this very droplet.
+fn again(provision: &Provision, route: Route) -> Vec<&[Ipv4]> {
+    if !provision.extensions.invalidation {
+        return Vec::new();
+    }
     let mut endpoints = provision.endpoints.iter();
     let source = endpoints
         .find(|endpoint| (endpoint.vni, endpoint.ip) == (route.vni, route.src))
-        .filter(|_| provision.extensions.invalidation)?;
-    let attachment = packet::attachment(provision, Port::Endpoint(source.port?))?;
-    Some(&attachment.bouncers)
+        .and_then(|source| packet::attachment(provision, Port::Endpoint(source.port?)));
+    let mut vpcs = provision.vpcs.iter();
+    let dividers = vpcs.find(|vpc| vpc.vni == route.vni);
+    let bouncers = source.map(|source| source.bouncers.as_slice());
+    bouncers
+        .into_iter()
+        .chain(dividers.map(|vpc| vpc.dividers.as_slice()))
+        .collect()
 }
 
 impl Route {

@@ -98,7 +98,6 @@ fn has_usual_options(frame: &[u8]) -> bool {
     let outside = udp.checksum == Be16::new(0)
         && usize::from(udp.length.get()) == frame.len() - ethernet::LEN - ipv4::LEN
         && usize::from(geneve.version_options) == geneve::OPTIONS_LEN / 4
-        && geneve.flags == 0
         && geneve.protocol == geneve::ETHERNET;
     let option = |at: usize| header::<OptionHeader>(frame, OPTIONS + at);
     let is = |at: usize, kind: u8, length: u8| {
@@ -112,8 +111,11 @@ fn has_usual_options(frame: &[u8]) -> bool {
             .get(OPTIONS + at + 4..OPTIONS + at + len)
             .is_some_and(|data| data.iter().all(|byte| *byte == 0))
     };
+    // With a critical option the header says so, and else it does not.
+    let came_back = is(0, geneve::RETURNED, 3) && geneve.flags == geneve::CRITICAL;
+    let has_return = is(0, geneve::RETURN_TO_SENDER, 3) || is(0, 0, 0) && is_zero(0, 16);
     outside
-        && (is(0, geneve::RETURN_TO_SENDER, 3) || is(0, 0, 0) && is_zero(0, 16))
+        && (came_back || has_return && geneve.flags == 0)
         && (is(16, geneve::SCALED_ENDPOINT, 7) || is(16, 0, 0) && is_zero(16, 48 - 16))
         && is(48, geneve::POD_LABEL, 1)
         && is(56, geneve::NAMESPACE_LABEL, 1)

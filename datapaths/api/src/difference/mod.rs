@@ -92,7 +92,7 @@ impl Difference {
             }
             Self::OuterHeadersAnew => {
                 "bouncers and dividers make outer headers anew: identification 0, no fragment bits, no UDP checksum, \
-                 no Geneve flags, and no options but Mizar's four"
+                 no Geneve flags but that of a critical option, and no options but Mizar's four"
             }
             Self::EmptyOptions => {
                 "an unused scaled-endpoint option carries its type and length (0x49, 7) where Mizar writes zeros, an \

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! A switch cannot compare two fields, so FORGET has a rule for each droplet that is a neighbour. And it cannot delete a
-//! learned rule: it learns one in its place that says nothing.
+//! learned rule: it learns one in its place that says nothing. Who asks nothing of it for [`IDLE_TIMEOUT`] loses that one: a
+//! path that was given from the start is in force again then, and forgotten again by the next packet that comes back.
 
 use super::{
-    Action, BLANK, Builder, Field, IDLE_TIMEOUT, Match, RETURN, RETURN_IP, RETURNED, cookie,
+    Action, BLANK, Builder, Field, IDLE_TIMEOUT, Match, RETURN, RETURN_IP, RETURNED, Value, cookie,
     in_vpc, neighbours, prefix_mask, priority, register, resubmit, return_to, table,
 };
 use crate::flow::{Learn, LearnSource, LearnSpec, Priority, Slice};
@@ -71,8 +72,6 @@ pub(super) fn add(builder: &mut Builder<'_>) {
     came_back(builder);
     unknown(builder);
     again(builder);
-    let came_back = Match::all().with_slice(register::STATE, CAME_BACK);
-    builder.add(table::LEARN, priority::FIRST, came_back, Vec::new());
 }
 
 /// Direct paths to hosts that a health check found dead are forgotten, and none is learned.
@@ -89,18 +88,22 @@ fn pass_over_the_dead(builder: &mut Builder<'_>) {
     }
 }
 
-/// Sets the flag, in the option or in what stands in its place, if the next host is known by now: by a direct path.
+/// Says whose direct path a packet takes, if the next host is known by now, or that it takes none.
 fn say_direct(builder: &mut Builder<'_>) {
     let found = |is_found: u8| Match::all().with(register::FOUND, is_found);
-    for is_direct in [1u8, 0] {
-        for option in [RETURN, RETURNED, BLANK] {
-            let matches = found(is_direct).with_present(option);
-            let flag = Action::set_slice(option.slice(DIRECT_PATH, 1), is_direct);
-            builder.add(table::SAY_DIRECT, priority::SPECIAL, matches, vec![flag]);
-        }
+    let named = return_to(builder.provision.host) | Value::from(1u8) << DIRECT_PATH;
+    let name = Action::set(RETURN, named);
+    let direct = vec![name.clone()];
+    builder.add(table::SAY_DIRECT, priority::GENERAL, found(1), direct);
+    // What stood in the place of the option.
+    let blank = found(1).with_present(BLANK);
+    let actions = vec![Action::Delete(BLANK), name];
+    builder.add(table::SAY_DIRECT, priority::SPECIAL, blank, actions);
+    for option in [RETURN, BLANK] {
+        let clear = vec![Action::set_slice(option.slice(DIRECT_PATH, 1), 0u8)];
+        let matches = found(0).with_present(option);
+        builder.add(table::SAY_DIRECT, priority::SPECIAL, matches, clear);
     }
-    let flag = Action::set_slice(BLANK.slice(DIRECT_PATH, 1), 1u8);
-    builder.add(table::SAY_DIRECT, priority::GENERAL, found(1), vec![flag]);
 }
 
 /// The path by which something came back is forgotten.
@@ -123,17 +126,11 @@ fn came_back(builder: &mut Builder<'_>) {
     }
 }
 
-fn came_back_now() -> [Action; 2] {
+fn came_back_now() -> [Action; 3] {
     [
         Action::set(register::FOUND, 0u8),
         Action::set_slice(register::STATE, CAME_BACK),
-    ]
-}
-
-fn begin_again(builder: &Builder<'_>) -> [Action; 2] {
-    [
         Action::Delete(RETURNED),
-        Action::set(RETURN, return_to(builder.provision.host)),
     ]
 }
 
@@ -170,10 +167,11 @@ fn forget() -> Learn {
 /// What is for an endpoint that is not known here.
 fn unknown(builder: &mut Builder<'_>) {
     let provision = builder.provision;
-    builder.add(table::UNKNOWN, priority::MISS, Match::all(), builder.on());
+    // Return-to-sender does not name this droplet, so it sends by no direct path of its own.
+    let on = vec![resubmit(table::ROUTE)];
+    builder.add(table::UNKNOWN, priority::MISS, Match::all(), on);
     let came_back = || Match::all().with_slice(register::STATE, CAME_BACK);
-    let mut again = builder.direct();
-    again.push(resubmit(table::AGAIN));
+    let again = vec![resubmit(table::AGAIN)];
     builder.add(table::UNKNOWN, priority::FIRST, came_back(), again.clone());
     // A divider goes on; what is for a network that is bounced for here is nowhere.
     for network in &provision.networks {
@@ -220,10 +218,18 @@ fn unknown(builder: &mut Builder<'_>) {
 fn again(builder: &mut Builder<'_>) {
     let provision = builder.provision;
     let by = |builder: &Builder<'_>, group: u32| {
-        let mut actions = begin_again(builder).to_vec();
-        actions.push(Action::set(register::GROUP, group));
+        let mut actions = vec![
+            Action::set(RETURN, return_to(provision.host)),
+            Action::set(register::GROUP, group),
+        ];
+        actions.extend(builder.direct());
+        actions.push(resubmit(table::OWN_PATH));
         actions.extend(builder.say_direct());
-        actions.extend([resubmit(table::PICK), resubmit(table::SEND)]);
+        actions.extend([
+            resubmit(table::PICK),
+            resubmit(table::OWN_BOUNCER),
+            resubmit(table::SEND),
+        ]);
         actions
     };
     for endpoint in &provision.endpoints {
@@ -247,5 +253,26 @@ fn again(builder: &mut Builder<'_>) {
         let actions = by(builder, group);
         let priority = priority::prefix(network.cidr.length());
         builder.add(table::AGAIN, priority, inside, actions);
+    }
+    // A direct path that leads here leads nowhere.
+    let own = provision.host.ip.to_bits();
+    let leads_here = Match::all()
+        .with(register::FOUND, 1u8)
+        .with(Field::TunnelDst, own);
+    let pass_over = vec![Action::set(register::FOUND, 0u8)];
+    builder.add(table::OWN_PATH, priority::GENERAL, leads_here, pass_over);
+    // A bouncer that is this very droplet knows neither endpoint nor network: it goes on to a divider.
+    for vpc in &provision.vpcs {
+        let group = builder.group(&vpc.dividers);
+        let is_own = Match::all()
+            .with(Field::TunnelId, vpc.vni.get())
+            .with(register::FOUND, 1u8)
+            .with(Field::TunnelDst, own);
+        let actions = vec![
+            Action::set(register::FOUND, 0u8),
+            Action::set(register::GROUP, group),
+            resubmit(table::PICK),
+        ];
+        builder.add(table::OWN_BOUNCER, priority::GENERAL, is_own, actions);
     }
 }

@@ -59,6 +59,10 @@ pub mod table {
     pub const LEARN: Table = Table(51);
     /// Forgets one, if it leads to where a packet came back from.
     pub const FORGET: Table = Table(54);
+    /// Passes over a direct path that leads to this very droplet.
+    pub const OWN_PATH: Table = Table(58);
+    /// Passes over a bouncer that is this very droplet.
+    pub const OWN_BOUNCER: Table = Table(57);
     /// Passes over one that leads to a host that is dead.
     pub const DEAD: Table = Table(56);
     /// Says in return-to-sender whether the packet goes by one.

@@ -52,6 +52,8 @@ impl Tables for Watched<'_> {
     fn forget_direct_path(&mut self, key: &EndpointKey) {
         if let Some(vni) = Vni::new(key.vni()) {
             self.news.changed.push((vni, key.ip()));
+            // Rules for packets with the old host would take what says the same again for nothing new.
+            self.news.moved.push((vni, key.ip()));
         }
         self.tables.forget_direct_path(key);
     }
