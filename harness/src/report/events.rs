@@ -135,6 +135,16 @@ impl EventRecord {
 }
 
 impl EventFigure<'_> {
+    /// What droplets did, in a word or two.
+    pub(super) fn droplets(&self) -> &'static str {
+        match (self.extensions.invalidation, self.extensions.health_check) {
+            (false, false) => "as Mizar",
+            (true, true) => "extended",
+            (true, false) => "invalidation",
+            (false, true) => "health check",
+        }
+    }
+
     /// Whether droplets did more than Mizar does.
     pub(super) fn is_extended(&self) -> bool {
         self.extensions != Extensions::default()

@@ -188,13 +188,15 @@ impl Output {
             }
         };
         for is_extended in [false, true] {
-            let events = events.iter().filter(|it| it.is_extended() == is_extended);
-            let words: Vec<_> = events.map(words).collect();
+            let of_these = events.iter().filter(|it| it.is_extended() == is_extended);
+            let words: Vec<_> = of_these.map(words).collect();
             if words.is_empty() {
                 continue;
             }
-            let extended = if is_extended { ", extended" } else { "" };
-            let name = format!("  {}{extended}: ", clean(cell.datapath));
+            let first = events.iter().find(|it| it.is_extended());
+            let droplets = first.filter(|_| is_extended).map(EventFigure::droplets);
+            let droplets = droplets.map_or_else(String::new, |words| format!(", {words}"));
+            let name = format!("  {}{droplets}: ", clean(cell.datapath));
             self.wrapped(&name, &words.join("; "));
         }
     }

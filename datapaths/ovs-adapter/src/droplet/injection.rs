@@ -9,7 +9,7 @@
 use super::switch::{MARKER, UNDERLAY};
 use datapath_api::{Enclosure, Error, Outcome, Outside, Why, is_overlay, only_outcome};
 use mizar_wire::Mac;
-use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::geneve::{self, ENCAPSULATION_LEN};
 use netdev::{PacketSocket, Stay};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Offset of the VNI, and of return-to-sender.
 const VNI: usize = 46;
 const OPTION: usize = 50;
+/// Offset of the message in the scaled-endpoint option.
+const MESSAGE: usize = OPTION + 20;
 /// Offset of the EtherType.
 const ETHERTYPE: usize = 12;
 
@@ -114,6 +116,16 @@ impl Injector {
         else {
             return false;
         };
+        let [_, _, kind, _, flags, ..] = option else {
+            return false;
+        };
+        // A modify message teaches where its destination is.
+        let is_message = at(MESSAGE, 1) == Some(&[geneve::MODIFY]);
+        if is_message || *kind == geneve::RETURNED || flags & geneve::DIRECT_PATH != 0 {
+            // The droplet may forget what a frame taught, which the next one like that teaches again.
+            self.senders.clear();
+            return true;
+        }
         let key =
             std::array::from_fn(|index| vni.iter().chain(source).nth(index).copied().unwrap_or(0));
         let option = std::array::from_fn(|index| option[index]);

@@ -23,6 +23,14 @@ const DIRECT_PATH: u16 = RETURN.bits() - 8;
 /// What [`register::STATE`] says.
 const CAME_DIRECT: u8 = 1;
 const CAME_BACK: u8 = 2;
+/// It came back, and the path that it took was forgotten: a rule that a packet teaches is there for the next one only.
+const FORGOTTEN: u8 = 3;
+/// The bit that the last two have in common.
+const IS_BACK: Slice = Slice {
+    from: register::STATE.from + 1,
+    bits: 1,
+    ..register::STATE
+};
 
 impl Builder<'_> {
     /// Notes whether what arrives came by a direct path.
@@ -110,8 +118,8 @@ fn say_direct(builder: &mut Builder<'_>) {
 fn came_back(builder: &mut Builder<'_>) {
     let on = vec![resubmit(table::ENDPOINT)];
     builder.add(table::JUDGED, priority::MISS, Match::all(), on);
-    let mut actions = vec![resubmit(table::DIRECT), resubmit(table::FORGET)];
-    actions.extend(came_back_now());
+    let mut actions = vec![resubmit(table::DIRECT)];
+    actions.extend(forget_if_stale());
     actions.push(resubmit(table::ENDPOINT));
     let came_back = Match::all().with_present(RETURNED);
     builder.add(table::JUDGED, priority::GENERAL, came_back, actions);
@@ -121,15 +129,20 @@ fn came_back(builder: &mut Builder<'_>) {
             .with(register::FOUND, 1u8)
             .with(Field::TunnelDst, ip)
             .with_slice(in_option(RETURNED), ip);
-        let forget = vec![Action::Learn(forget())];
+        let forget = vec![
+            Action::Learn(forget()),
+            Action::set_slice(register::STATE, FORGOTTEN),
+        ];
         builder.add(table::FORGET, priority::GENERAL, leads_there, forget);
     }
 }
 
-fn came_back_now() -> [Action; 3] {
+/// Forgets the direct path that was looked up, if it leads to where the packet came back from.
+fn forget_if_stale() -> [Action; 4] {
     [
-        Action::set(register::FOUND, 0u8),
         Action::set_slice(register::STATE, CAME_BACK),
+        resubmit(table::FORGET),
+        Action::set(register::FOUND, 0u8),
         Action::Delete(RETURNED),
     ]
 }
@@ -170,7 +183,7 @@ fn unknown(builder: &mut Builder<'_>) {
     // Return-to-sender does not name this droplet, so it sends by no direct path of its own.
     let on = vec![resubmit(table::ROUTE)];
     builder.add(table::UNKNOWN, priority::MISS, Match::all(), on);
-    let came_back = || Match::all().with_slice(register::STATE, CAME_BACK);
+    let came_back = || Match::all().with_slice(IS_BACK, 1u8);
     let again = vec![resubmit(table::AGAIN)];
     builder.add(table::UNKNOWN, priority::FIRST, came_back(), again.clone());
     // A divider goes on; what is for a network that is bounced for here is nowhere.
@@ -184,7 +197,7 @@ fn unknown(builder: &mut Builder<'_>) {
         let is_nowhere = network.bouncers.is_empty();
         let on = if is_nowhere { Vec::new() } else { builder.on() };
         builder.add(table::UNKNOWN, of_length(0), inside.clone(), on);
-        let inside = inside.with_slice(register::STATE, CAME_BACK);
+        let inside = inside.with_slice(IS_BACK, 1u8);
         let again = if is_nowhere {
             Vec::new()
         } else {
@@ -196,8 +209,8 @@ fn unknown(builder: &mut Builder<'_>) {
     let own = provision.host.ip.to_bits();
     let sent_here = came_direct().with_slice(RETURN_IP, own);
     let set_out = Action::set_slice(in_option(RETURNED), own);
-    let mut actions = vec![set_out, resubmit(table::DIRECT), resubmit(table::FORGET)];
-    actions.extend(came_back_now());
+    let mut actions = vec![set_out, resubmit(table::DIRECT)];
+    actions.extend(forget_if_stale());
     actions.push(resubmit(table::UNKNOWN));
     builder.add(table::UNKNOWN, priority::SPECIAL, sent_here, actions);
     let back = vec![
@@ -259,8 +272,10 @@ fn again(builder: &mut Builder<'_>) {
     let leads_here = Match::all()
         .with(register::FOUND, 1u8)
         .with(Field::TunnelDst, own);
-    let pass_over = vec![Action::set(register::FOUND, 0u8)];
-    builder.add(table::OWN_PATH, priority::GENERAL, leads_here, pass_over);
+    let pass_over = || vec![Action::set(register::FOUND, 0u8)];
+    builder.add(table::OWN_PATH, priority::GENERAL, leads_here, pass_over());
+    let forgotten = Match::all().with_slice(register::STATE, FORGOTTEN);
+    builder.add(table::OWN_PATH, priority::SPECIAL, forgotten, pass_over());
     // A bouncer that is this very droplet knows neither endpoint nor network: it goes on to a divider.
     for vpc in &provision.vpcs {
         let group = builder.group(&vpc.dividers);

@@ -59,7 +59,7 @@ pub mod table {
     pub const LEARN: Table = Table(51);
     /// Forgets one, if it leads to where a packet came back from.
     pub const FORGET: Table = Table(54);
-    /// Passes over a direct path that leads to this very droplet.
+    /// Passes over a direct path that leads to this very droplet, or was forgotten.
     pub const OWN_PATH: Table = Table(58);
     /// Passes over a bouncer that is this very droplet.
     pub const OWN_BOUNCER: Table = Table(57);
@@ -109,7 +109,7 @@ pub mod priority {
 /// What registers hold.
 pub mod register {
     use crate::flow::{Field, Slice};
-    /// 1 if a packet came by a direct path, 2 if it came back from the end of one.
+    /// 1 if a packet came by a direct path, 2 if it came back from the end of one, 3 if that was forgotten.
     pub const STATE: Slice = Field::Register(0).slice(18, 2);
     /// Zone of connection tracking.
     pub const ZONE: Slice = Field::Register(0).slice(0, 16);

@@ -51,7 +51,7 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
         out.push(Block::Table(table));
     }
     out.push(Block::Paragraph(plain(
-        "One trial at a constant load lasts through each event; frames are counted by the millisecond in which they were due. The control plane gives droplets their new tables one after the other, new hosts first and old ones last; the time that it took is that of the datapaths taking them. When a host fails, its uplink goes dead, and the control plane notices 200 ms later. Frames flow in one direction alone, so that nobody learns anew by an answer: a sender that knows a direct path keeps to it. Where that leads to a host that knows the endpoint no more, packets come back by a divider or bouncer, or go in circles until their time to live ends: see the packets on the underlay. Droplets that are extended do what Mizar designed and has not built (INVALIDATION.md): a packet that finds nobody at the end of a direct path goes back, and who sent it forgets the path and sends it on by a bouncer; a bouncer drops what is for an endpoint of its network that is nowhere; and when the control plane has noticed that a host is dead, droplets are told, and pass over direct paths that lead there. An event before which frames were lost was watched again, up to three times in all. A stall of the machine after the event counts as the event's. With several trials: median [least, most]; a figure alone is that of one trial, and another may differ.",
+        "One trial at a constant load lasts through each event; frames are counted by the millisecond in which they were due. The control plane gives droplets their new tables one after the other, new hosts first and old ones last; the time that it took is that of the datapaths taking them. When a host fails, its uplink goes dead, and the control plane notices 200 ms later. Frames flow in one direction alone, so that nobody learns anew by an answer: a sender that knows a direct path keeps to it. Where that leads to a host that knows the endpoint no more, packets come back by a divider or bouncer, or go in circles until their time to live ends: see the packets on the underlay. Droplets that are extended (or have one of the two extensions, which is named then) do what Mizar designed and has not built (INVALIDATION.md): a packet that finds nobody at the end of a direct path goes back, and who sent it forgets the path and sends it on by a bouncer; a bouncer drops what is for an endpoint of its network that is nowhere; and when the control plane has noticed that a host is dead, droplets are told, and pass over direct paths that lead there. Since nobody answers, all frames take the bouncer once a path was forgotten: what the underlay carries per frame from then on is that detour. Where Open vSwitch forwards, the time to live does not count down, and packets that go in circles do so until one is lost. An event before which frames were lost was watched again, up to three times in all. A stall of the machine after the event counts as the event's. With several trials: median [least, most]; a figure alone is that of one trial, and another may differ.",
     )));
 }
 
@@ -72,11 +72,7 @@ fn row(cell: &Cell<'_>, event: &EventFigure<'_>) -> Row {
     Row {
         cells: vec![
             plain(cell.datapath),
-            plain(if event.is_extended() {
-                "extended"
-            } else {
-                "as Mizar"
-            }),
+            plain(event.droplets()),
             figure(decimal(&|record| record.load, 0)),
             figure(outcome),
             figure(whole(EventRecord::lost_after)),
