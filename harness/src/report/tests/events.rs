@@ -67,6 +67,15 @@ fn loss_counts_by_when_frames_were_due() {
     assert_eq!(deleted.arrived_late(), 40);
 }
 
+/// Five droplets that poll on one processor lose some frames whatever happens: that they do after an event is not the event's.
+#[test]
+fn who_loses_frames_without_an_event_is_not_called_unhealed() {
+    let always = record(EventKind::Migration, &[(0..400, 1)]);
+    let (_, markdown, _) = written(&with(vec![always]));
+    assert!(markdown.contains("| as Mizar | 10,000 | ? |"), "{markdown}");
+    assert!(!markdown.contains("not in 300"), "{markdown}");
+}
+
 #[test]
 fn records_that_make_no_sense_are_told_without_a_panic() {
     let mut odd = record(EventKind::Migration, &[]);
