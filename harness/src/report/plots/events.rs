@@ -12,7 +12,7 @@ use plotters::style::RGBColor;
 /// Pixels of the picture.
 const WIDTH: i32 = 960;
 /// Pixels for names, to the left of the strips.
-const NAMES: i32 = 190;
+const NAMES: i32 = 250;
 /// Pixels to the right of them.
 const SIDE: i32 = 24;
 /// Pixels of a strip, and from one to the next.
