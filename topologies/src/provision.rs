@@ -389,6 +389,13 @@ impl Provision {
         used.max(self.ports)
     }
 
+    /// What is attached to an endpoint port.
+    pub fn attachment(&self, port: EndpointPort) -> Option<&Attachment> {
+        self.attachments
+            .iter()
+            .find(|attached| attached.port == port)
+    }
+
     /// The Ethernet address of the droplet with this underlay address, where it is known.
     pub fn mac_of(&self, ip: Ipv4) -> Option<Mac> {
         self.substrate

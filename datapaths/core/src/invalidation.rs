@@ -47,7 +47,7 @@ pub(crate) fn direct_path<T: Tables>(tables: &mut T, key: &EndpointKey) -> Optio
 /// Refuses what is for an endpoint that is not known here, and of a network that this droplet bounces for: it is nowhere.
 /// Such a network is told without bouncers. Without this a divider would send the packet back here, and so on.
 #[inline(always)]
-pub(crate) fn check<T: Tables>(tables: &T, network: Option<Group>) -> Result<(), Reason> {
+pub(crate) fn refuse_nowhere<T: Tables>(tables: &T, network: Option<Group>) -> Result<(), Reason> {
     let bounces_here = network.is_some_and(|bouncers| bouncers.count == 0);
     if bounces_here && tables.extensions().has_invalidation() {
         Err(Reason::Nowhere)

@@ -364,7 +364,7 @@ pub(crate) fn route<T: Tables>(
     };
     let key = EndpointKey::new(outer.vni, dst);
     let network = tables.network(&key);
-    invalidation::check(tables, network)?;
+    invalidation::refuse_nowhere(tables, network)?;
     let mut came_back = outer.stale.is_some();
     // By a direct path that is stale: it ends at a droplet that knows neither endpoint nor network.
     if let Some(sender) = outer.sender

@@ -99,18 +99,18 @@ impl Entries {
             unhealthy: provision.unhealthy.clone(),
             ..Self::empty(droplet)
         };
+        let mut bouncers = HashMap::new();
         for attachment in &provision.attachments {
-            let bouncers = pool.group("bouncers of a network", &attachment.bouncers)?;
+            let group = pool.group("bouncers of a network", &attachment.bouncers)?;
+            bouncers.insert(attachment.port.0, group);
             entries
                 .attachments
-                .push((u32::from(attachment.port.0), attach(attachment, bouncers)));
+                .push((u32::from(attachment.port.0), attach(attachment, group)));
         }
         for endpoint in &provision.endpoints {
-            let bouncers = endpoint.port.and_then(|port| {
-                let attached = entries.attachments.iter();
-                let mut attached = attached.filter(|(at, _)| *at == u32::from(port.0));
-                attached.next().map(|(_, attachment)| attachment.bouncers)
-            });
+            let bouncers = endpoint
+                .port
+                .and_then(|port| bouncers.get(&port.0).copied());
             let encoded = pool.endpoint(endpoint, bouncers.unwrap_or_default())?;
             entries
                 .endpoints

@@ -15,13 +15,7 @@ const PORTS: u32 = 5529;
 
 impl Oracle {
     pub(super) fn agent(&mut self, port: EndpointPort, mut frame: Vec<u8>) -> Step<Outcome> {
-        let Some(from) = self
-            .tables
-            .attachments
-            .iter()
-            .find(|attachment| attachment.port == port)
-            .cloned()
-        else {
+        let Some(from) = self.tables.attachment(port).cloned() else {
             return Err(drop_frame("no endpoint is attached to this port"));
         };
         let (src, dst, ttl) = match inner::parse(&frame, 0)? {

@@ -89,12 +89,8 @@ impl Oracle {
     ) -> Step<Vec<Ipv4>> {
         let port = self.endpoint(vni, src).and_then(|source| source.port);
         if let Some(port) = port {
-            let attached = self.tables.attachments.iter();
-            let mut attached = attached.filter(|attached| attached.port == port);
-            return Ok(attached
-                .next()
-                .map(|attached| attached.bouncers.clone())
-                .unwrap_or_default());
+            let attached = self.tables.attachment(port);
+            return Ok(attached.map_or_else(Vec::new, |attached| attached.bouncers.clone()));
         }
         match network {
             Some(network) => Ok(network.bouncers.clone()),

@@ -84,7 +84,7 @@ fn again(provision: &Provision, route: Route) -> Vec<&[Ipv4]> {
     let mut endpoints = provision.endpoints.iter();
     let source = endpoints
         .find(|endpoint| (endpoint.vni, endpoint.ip) == (route.vni, route.src))
-        .and_then(|source| packet::attachment(provision, Port::Endpoint(source.port?)));
+        .and_then(|source| provision.attachment(source.port?));
     let mut vpcs = provision.vpcs.iter();
     let dividers = vpcs.find(|vpc| vpc.vni == route.vni);
     let bouncers = source.map(|source| source.bouncers.as_slice());

@@ -67,8 +67,10 @@ pub fn vni(provision: &Provision, port: Port, frame: &[u8]) -> Option<Vni> {
 
 /// The endpoint that is attached to `port`.
 pub fn attachment(provision: &Provision, port: Port) -> Option<&Attachment> {
-    let mut attached = provision.attachments.iter();
-    attached.find(|attachment| Port::Endpoint(attachment.port) == port)
+    match port {
+        Port::Endpoint(port) => provision.attachment(port),
+        Port::Uplink => None,
+    }
 }
 
 /// Whether an address in a VPC is one of those.

@@ -4,12 +4,11 @@
 //! prefixes, 30 at the most.
 
 use super::{
-    Action, Builder, Field, IPV4, Match, Value, cookie, prefix_mask, priority, register, resubmit,
-    table,
+    Action, Builder, Field, IPV4, Match, Value, cookie, priority, register, resubmit, table, within,
 };
 use crate::flow::{Cookie, Priority};
 use mizar_wire::ipv4;
-use topologies::provision::{Access, Acl, AclRule, Cidr, PortRange, Service};
+use topologies::provision::{Access, Acl, AclRule, PortRange, Service};
 
 /// Priority of a list's first rule; the last of a thousand is well above its default.
 const FIRST: u16 = 2_000;
@@ -45,11 +44,6 @@ fn choose(builder: &mut Builder<'_>, number: u32, acl: &Acl) {
         resubmit(table::ACL_RULES),
     ];
     builder.add(table::ACL, before(0), entering, judge);
-}
-
-fn within(matches: Match, address: Field, cidr: Cidr) -> Match {
-    let mask = prefix_mask(cidr.length());
-    matches.with_masked(address, cidr.address().to_bits().into(), mask)
 }
 
 /// What a rule asks: one of these.

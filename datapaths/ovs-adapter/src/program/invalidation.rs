@@ -9,14 +9,14 @@
 //! ```
 //!
 //! A switch cannot compare two fields, so FORGET has a rule for each droplet that is a neighbour. And it cannot delete a
-//! learned rule: it learns one in its place that says nothing. Who asks nothing of it for [`IDLE_TIMEOUT`] loses that one: a
+//! learned rule: it learns one in its place that says nothing. Who asks nothing of it for [`super::IDLE_TIMEOUT`] loses that one: a
 //! path that was given from the start is in force again then, and forgotten again by the next packet that comes back.
 
 use super::{
-    Action, BLANK, Builder, Field, IDLE_TIMEOUT, Match, RETURN, RETURN_IP, RETURNED, Value, cookie,
-    in_vpc, neighbours, prefix_mask, priority, register, resubmit, return_to, table,
+    Action, BLANK, Builder, Field, Match, RETURN, RETURN_IP, RETURNED, Value, in_network, in_vpc,
+    learning, neighbours, priority, register, resubmit, return_to, table,
 };
-use crate::flow::{Learn, LearnSource, LearnSpec, Priority, Slice};
+use crate::flow::{Learn, LearnSource, Priority, Slice};
 
 /// The flag in return-to-sender that says that a packet goes by a direct path.
 const DIRECT_PATH: u16 = RETURN.bits() - 8;
@@ -154,27 +154,8 @@ fn in_option(field: Field) -> Slice {
 
 /// A rule that says nothing in the place of what was learned about the destination: what was given goes behind it.
 fn forget() -> Learn {
-    Learn {
-        table: table::DIRECT,
-        priority: priority::SPECIAL,
-        cookie: cookie::LEARNED_PATH,
-        idle_timeout: IDLE_TIMEOUT,
-        hard_timeout: 0,
-        specs: vec![
-            LearnSpec::Match {
-                at: Field::TunnelId.whole(),
-                value: LearnSource::Packet(Field::TunnelId.whole()),
-            },
-            LearnSpec::Match {
-                at: register::DST.whole(),
-                value: LearnSource::Packet(register::DST.whole()),
-            },
-            LearnSpec::Load {
-                to: register::FOUND.whole(),
-                value: LearnSource::Constant(0u8.into()),
-            },
-        ],
-    }
+    let nothing = LearnSource::Constant(0u8.into());
+    learning::path(register::DST, &[(register::FOUND.whole(), nothing)])
 }
 
 /// What is for an endpoint that is not known here.
@@ -190,10 +171,7 @@ fn unknown(builder: &mut Builder<'_>) {
     for network in &provision.networks {
         let length = u16::from(network.cidr.length());
         let of_length = |more: u16| Priority(priority::prefix(0).0 + 2 * length + more);
-        let mask = prefix_mask(network.cidr.length());
-        let inside = Match::all()
-            .with(Field::TunnelId, network.vni.get())
-            .with_masked(register::DST, network.cidr.address().to_bits().into(), mask);
+        let inside = in_network(network);
         let is_nowhere = network.bouncers.is_empty();
         let on = if is_nowhere { Vec::new() } else { builder.on() };
         builder.add(table::UNKNOWN, of_length(0), inside.clone(), on);
@@ -247,11 +225,8 @@ fn again(builder: &mut Builder<'_>) {
     };
     for endpoint in &provision.endpoints {
         let Some(port) = endpoint.port else { continue };
-        let attached = provision.attachments.iter();
-        let mut attached = attached.filter(|attached| attached.port == port);
-        let bouncers = attached
-            .next()
-            .map_or(&[][..], |attached| &attached.bouncers);
+        let attached = provision.attachment(port);
+        let bouncers = attached.map_or(&[][..], |attached| &attached.bouncers);
         let group = builder.group(bouncers);
         let from = in_vpc(endpoint.vni, register::SRC, endpoint.ip);
         let actions = by(builder, group);
@@ -259,10 +234,7 @@ fn again(builder: &mut Builder<'_>) {
     }
     for network in &provision.networks {
         let group = builder.group(&network.bouncers);
-        let mask = prefix_mask(network.cidr.length());
-        let inside = Match::all()
-            .with(Field::TunnelId, network.vni.get())
-            .with_masked(register::DST, network.cidr.address().to_bits().into(), mask);
+        let inside = in_network(network);
         let actions = by(builder, group);
         let priority = priority::prefix(network.cidr.length());
         builder.add(table::AGAIN, priority, inside, actions);

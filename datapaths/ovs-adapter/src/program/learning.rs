@@ -4,7 +4,7 @@ use super::{
     Action, Builder, Field, IDLE_TIMEOUT, Match, RETURN, RETURN_IP, RETURN_MAC, cookie, in_vpc,
     mac, priority, register, table,
 };
-use crate::flow::{Learn, LearnSource, LearnSpec};
+use crate::flow::{Learn, LearnSource, LearnSpec, Slice};
 
 pub(super) fn add(builder: &mut Builder<'_>) {
     let provision = builder.provision;
@@ -45,6 +45,21 @@ pub(super) fn add(builder: &mut Builder<'_>) {
 
 /// The source is reached by the host that return-to-sender names.
 fn learn() -> Learn {
+    let loads = [
+        (Field::TunnelDst.whole(), LearnSource::Packet(RETURN_IP)),
+        (register::HOST_MAC, LearnSource::Packet(RETURN_MAC)),
+        (register::FOUND.whole(), LearnSource::Constant(1u8.into())),
+    ];
+    path(register::SRC, &loads)
+}
+
+/// Of the way to the endpoint whose address is in this register, a rule that writes these, in the place of what was learned
+/// about it before.
+pub(super) fn path(endpoint: Field, loads: &[(Slice, LearnSource)]) -> Learn {
+    let load = |(to, value): &(Slice, LearnSource)| LearnSpec::Load {
+        to: *to,
+        value: value.clone(),
+    };
     Learn {
         table: table::DIRECT,
         // Before a path known from the start, and not in its place: a rule that learn() changes keeps its timeouts, so the
@@ -54,27 +69,18 @@ fn learn() -> Learn {
         cookie: cookie::LEARNED_PATH,
         idle_timeout: IDLE_TIMEOUT,
         hard_timeout: 0,
-        specs: vec![
+        specs: [
             LearnSpec::Match {
                 at: Field::TunnelId.whole(),
                 value: LearnSource::Packet(Field::TunnelId.whole()),
             },
             LearnSpec::Match {
                 at: register::DST.whole(),
-                value: LearnSource::Packet(register::SRC.whole()),
+                value: LearnSource::Packet(endpoint.whole()),
             },
-            LearnSpec::Load {
-                to: Field::TunnelDst.whole(),
-                value: LearnSource::Packet(RETURN_IP),
-            },
-            LearnSpec::Load {
-                to: register::HOST_MAC,
-                value: LearnSource::Packet(RETURN_MAC),
-            },
-            LearnSpec::Load {
-                to: register::FOUND.whole(),
-                value: LearnSource::Constant(1u8.into()),
-            },
-        ],
+        ]
+        .into_iter()
+        .chain(loads.iter().map(load))
+        .collect(),
     }
 }

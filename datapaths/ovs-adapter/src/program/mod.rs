@@ -59,7 +59,7 @@ use crate::openflow::{Change, TlvMapping};
 use mizar_wire::{Ipv4, Mac, Vni};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use topologies::provision::{
-    Class, DirectPath, EndpointPort, Host, Priority as Urgency, Provision,
+    Cidr, Class, DirectPath, EndpointPort, Host, Network, Priority as Urgency, Provision,
 };
 
 /// An option that says nothing, in the place of return-to-sender: its type is none of Mizar's.
@@ -415,6 +415,18 @@ fn in_vpc(vni: Vni, address: Field, ip: Ipv4) -> Match {
     Match::all()
         .with(Field::TunnelId, vni.get())
         .with(address, ip.to_bits())
+}
+
+/// What is for an endpoint of a network.
+fn in_network(network: &Network) -> Match {
+    let of_vpc = Match::all().with(Field::TunnelId, network.vni.get());
+    within(of_vpc, register::DST, network.cidr)
+}
+
+/// The same where an address lies in a prefix, too.
+fn within(matches: Match, address: Field, cidr: Cidr) -> Match {
+    let mask = prefix_mask(cidr.length());
+    matches.with_masked(address, cidr.address().to_bits().into(), mask)
 }
 
 /// The mask of a prefix of `length` bits.

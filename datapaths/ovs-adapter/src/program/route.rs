@@ -12,10 +12,7 @@ pub(super) fn add(builder: &mut Builder<'_>) {
     let provision = builder.provision;
     for network in &provision.networks {
         let group = builder.group(&network.bouncers);
-        let mask = super::prefix_mask(network.cidr.length());
-        let inside = Match::all()
-            .with(Field::TunnelId, network.vni.get())
-            .with_masked(register::DST, network.cidr.address().to_bits().into(), mask);
+        let inside = super::in_network(network);
         // Replies between networks cross the divider, so it names itself as the way back.
         let mut actions = vec![Action::set(register::GROUP, group), resubmit(table::LEARN)];
         actions.extend(name_host(provision.host));
