@@ -1,6 +1,6 @@
 //! What each droplet of an overlay did in the trial that tells most.
 
-use crate::record::{Hop, Purpose};
+use crate::record::{Hop, Purpose, TrialRecord};
 
 use super::figures::Cell;
 use super::telling::{self, Telling};
@@ -15,15 +15,15 @@ pub(super) fn of<'a>(cell: &Cell<'a>) -> Option<Telling<'a, &'a [Hop]>> {
 /// The share of PDR at which it is told where frames spend their time.
 pub(super) const PERCENT: u8 = 50;
 
-/// Droplets in the last trial for latency at [`PERCENT`] of PDR that counts; `None` where packets do not go by several.
-pub(super) fn ages<'a>(cell: &Cell<'a>) -> Option<&'a [Hop]> {
+/// The last trial for latency at [`PERCENT`] of PDR that counts; `None` where packets do not go by several droplets.
+pub(super) fn ages<'a>(cell: &Cell<'a>) -> Option<&'a TrialRecord> {
     let at = Purpose::Latency {
         percent_of_pdr: PERCENT,
     };
     let mut trials = cell.trials.iter().rev();
     let trial = trials.find(|trial| trial.purpose == at && !trial.repeated)?;
     let known = trial.hops.iter().any(|hop| hop.ages.frames > 0);
-    known.then_some(trial.hops.as_slice())
+    known.then_some(trial)
 }
 
 impl Telling<'_, &[Hop]> {

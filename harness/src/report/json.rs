@@ -98,7 +98,7 @@ fn cell(cell: &Cell<'_>) -> Value {
         "idle_processor": cell.result.and_then(|result| result.idle),
         "inside_the_switch": inside::of(cell).map(inside_the_switch),
         "droplets": hops::of(cell).map(droplets),
-        "mean_age_at_droplets_ns": hops::ages(cell).map(ages),
+        "mean_age_at_droplets_ns": hops::ages(cell).map(|trial| ages(&trial.hops)),
         "finding_direct_paths": cell.learning,
         "events": events::of(cell).iter().map(event).collect::<Vec<_>>(),
         "latency": cell.latencies.iter().map(latency).collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
 //! Tables of overlays: what each droplet did, and what the direct path gives.
 
-use crate::record::Hop;
+use crate::record::{Hop, TrialRecord};
 use crate::report::document::{Row, Table, plain};
 use crate::report::figures::{Cell, Group, ScenarioFigures};
 use crate::report::latency::LatencyFigure;
@@ -65,22 +65,23 @@ pub(super) fn tables(scenario: &ScenarioFigures<'_>) -> Vec<Table> {
 /// How old frames are on average when they reach each droplet, and their endpoint; a row for each datapath.
 pub(super) fn ages(scenario: &ScenarioFigures<'_>) -> Option<Table> {
     let of = |cell| Some((cell, hops::ages(cell)?));
-    let all: Vec<(&Cell<'_>, &[Hop])> = scenario.cells.iter().filter_map(of).collect();
+    let all: Vec<(&Cell<'_>, &TrialRecord)> = scenario.cells.iter().filter_map(of).collect();
     let (_, first) = all.first()?;
     let droplets: Vec<String> = first
+        .hops
         .iter()
         .map(|hop| format!("#{}", hop.droplet))
         .collect();
     let mut titles = vec!["Datapath"];
     titles.extend(droplets.iter().map(String::as_str));
-    titles.push("#Endpoint");
+    titles.extend(["#Endpoint", "#Load, Mpps"]);
     let caption = format!(
         "{}: mean time in µs from when a frame was due until it reached each droplet, at {} % of PDR",
         scenario.id,
         hops::PERCENT
     );
     let mut table = Table::new(caption, &titles);
-    for (cell, hops) in all {
+    for (cell, trial) in all {
         let shown = |mean: Option<f64>| match mean {
             Some(mean) => cells::figure(cell, units::fixed(mean / 1e3, 1)),
             None => plain(units::NONE),
@@ -88,8 +89,9 @@ pub(super) fn ages(scenario: &ScenarioFigures<'_>) -> Option<Table> {
         let mut figures = cell.latencies.iter();
         let end = figures.find(|figure| figure.percent_of_pdr == hops::PERCENT);
         let mut row = vec![plain(cell.datapath)];
-        row.extend(hops.iter().map(|hop| shown(hop.ages.mean_ns())));
+        row.extend(trial.hops.iter().map(|hop| shown(hop.ages.mean_ns())));
         row.push(shown(end.and_then(LatencyFigure::mean_ns)));
+        row.push(cells::figure(cell, units::mpps(trial.load)));
         table.rows.push(Row {
             cells: row,
             doubtful: cell.doubt().is_some(),

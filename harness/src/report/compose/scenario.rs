@@ -112,7 +112,7 @@ fn add<'a>(
     if let Some(ages) = hops::ages(scenario) {
         out.push(Block::Table(ages));
         out.push(Block::Paragraph(plain(
-            "The underlay reads in each frame when it was due. From one column to the next on the way of the packets is what a droplet takes, with its queue and the way to the next one; the last is what the tester's endpoint sees, whose mean is taken from a histogram. Means are moved by few frames that are very late.",
+            "The underlay reads in each frame when it was due. From one column to the next on the way of the packets is what a droplet takes, with its queue and the way to the next one; the last is what the tester's endpoint sees, whose mean is taken from a histogram. Means are moved by few frames that are very late. Each datapath has half of its own PDR to carry, the last column: rows are at different loads, and each is one trial.",
         )));
     }
     learning::add(out, scenario);

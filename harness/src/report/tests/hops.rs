@@ -95,6 +95,8 @@ fn how_old_frames_are_at_each_droplet_is_told() {
     assert!(html.contains("until it reached each droplet, at 50 % of PDR"));
     let rows = lines(&markdown, &["| kernel-xdp | – | 12.5 | 12.5 |"]);
     assert_eq!(rows.len(), 1, "{markdown}");
+    // Rows are at different loads, which are told.
+    assert!(markdown.contains("| Endpoint | Load, Mpps |"), "{markdown}");
     let json = summary_json(&folder);
     let cell = &json["port_groups"][0]["scenarios"][0]["datapaths"][0];
     let droplets = &cell["mean_age_at_droplets_ns"];
