@@ -86,11 +86,11 @@ pub fn corpus(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
 /// Frames of a flow that came by a direct path of each droplet, and such that came back from each.
 fn by_direct_paths(cases: &mut Vec<Case>, topology: &Topology, here: Host, way: &Way) {
     let flow = way.flow(0);
+    let Some(outer) = way.outer(&flow).filter(|_| way.is_encapsulated()) else {
+        return;
+    };
     let others = topology.droplets().iter().map(|droplet| droplet.host);
     for other in others {
-        let Some(outer) = way.outer(&flow).filter(|_| way.is_encapsulated()) else {
-            return;
-        };
         let outer = Outer {
             dst: here,
             return_to_sender: other,
@@ -111,9 +111,7 @@ fn by_direct_paths(cases: &mut Vec<Case>, topology: &Topology, here: Host, way: 
                 (OPTION_TYPE, kind),
                 (OPTION_FLAGS, flags),
             ] {
-                if let Some(place) = frame.get_mut(at) {
-                    *place = byte;
-                }
+                patch::put(&mut frame, at, &[byte]);
             }
             cases.push(way.case(&format!("{what} {}", other.ip), frame));
         }

@@ -167,7 +167,7 @@ fn changed(frame: &[u8], (_, at, bytes): &Patch) -> Vec<u8> {
     frame
 }
 
-fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {
+pub(super) fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {
     if let Some(place) = frame.get_mut(at..at + bytes.len()) {
         place.copy_from_slice(bytes);
     }
