@@ -1,0 +1,116 @@
+//! Intervals of ratios that hold together.
+//!
+//! A round is drawn as a whole, so that what its figures have in common stays together. In each resample the trimmed mean of
+//! each pair is off by some multiple of the standard error that it has there (the bootstrap-t of Efron and Tibshirani 1993,
+//! "An Introduction to the Bootstrap", section 12.5); the largest multiple among all pairs is noted, and all intervals are
+//! made as wide as that is in all but a share of the resamples (single-step max-T: Westfall and Young 1993,
+//! "Resampling-Based Multiple Testing", section 2.3). So with that confidence none of them is wrong.
+
+use crate::rounds::Rounds;
+use crate::trimmed::Trimmed;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// Between what the ratio of two contestants' figures lies.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The ratio in a typical round.
+    pub ratio: f64,
+    /// It is not below this,
+    pub lower: f64,
+    /// nor above this; infinite where too few rounds say so.
+    pub upper: f64,
+}
+
+impl Interval {
+    /// What is not known at all.
+    pub const UNKNOWN: Self = Self {
+        ratio: 1.0,
+        lower: 0.0,
+        upper: f64::INFINITY,
+    };
+
+    /// That of the two the other way round.
+    #[must_use]
+    pub fn inverse(self) -> Self {
+        Self {
+            ratio: 1.0 / self.ratio,
+            lower: 1.0 / self.upper,
+            upper: 1.0 / self.lower,
+        }
+    }
+}
+
+/// How to resample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resampling {
+    /// How often.
+    pub resamples: u32,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// How far apart, as a share of itself, two figures may be that were measured of the same: the width of a search. Where
+    /// figures lie on a grid and agree by chance, their error would be none.
+    pub resolution: f64,
+}
+
+impl Resampling {
+    /// The standard error that comes of the resolution alone, with that many rounds. A figure lies anywhere in its interval
+    /// (variance of a uniform distribution: a twelfth), and two make a ratio.
+    fn floor(&self, rounds: usize) -> f64 {
+        self.resolution * (2.0 / 12.0 / rounds as f64).sqrt()
+    }
+}
+
+/// Intervals of the ratios of `pairs` (one over other), which all hold together but with the probability `error`.
+#[must_use]
+pub fn intervals(
+    rounds: &Rounds,
+    pairs: &[(usize, usize)],
+    error: f64,
+    how: Resampling,
+) -> Vec<Interval> {
+    let count = rounds.len();
+    let floor = how.floor(count.max(1));
+    let differences: Vec<Vec<f64>> = pairs.iter().map(|it| rounds.differences(*it)).collect();
+    let found: Vec<Trimmed> = differences
+        .iter()
+        .map(|it| Trimmed::of(&mut it.clone()))
+        .collect();
+    if count < 3 {
+        return vec![Interval::UNKNOWN; pairs.len()];
+    }
+    let mut random = StdRng::seed_from_u64(how.seed);
+    let mut drawn = vec![0; count];
+    let mut values = vec![0.0; count];
+    let mut largest: Vec<f64> = (0..how.resamples)
+        .map(|_| {
+            drawn.fill_with(|| random.random_range(0..count));
+            let multiple = |(differences, found): (&Vec<f64>, &Trimmed)| {
+                for (value, index) in values.iter_mut().zip(&drawn) {
+                    *value = differences[*index];
+                }
+                let again = Trimmed::of(&mut values);
+                (again.mean - found.mean).abs() / again.error.max(floor).max(f64::MIN_POSITIVE)
+            };
+            let multiples = differences.iter().zip(&found).map(multiple);
+            multiples.fold(0.0, f64::max)
+        })
+        .collect();
+    largest.sort_unstable_by(f64::total_cmp);
+    // The order statistic that is exceeded with at most that probability (Davison and Hinkley 1997, section 2.3).
+    let rank = ((1.0 - error) * (f64::from(how.resamples) + 1.0)).ceil() as usize;
+    let multiple = match rank.checked_sub(1).and_then(|index| largest.get(index)) {
+        Some(multiple) => *multiple,
+        None => f64::INFINITY,
+    };
+    let interval = |found: &Trimmed| {
+        let half = multiple * found.error.max(floor);
+        Interval {
+            ratio: found.mean.exp(),
+            lower: (found.mean - half).exp(),
+            upper: (found.mean + half).exp(),
+        }
+    };
+    found.iter().map(interval).collect()
+}

@@ -1,0 +1,22 @@
+//! Who is faster, who is equivalent, and what stays undecided.
+//!
+//! Contestants are measured in *rounds*: each of them once, one after the other, in random order. What drifts or bursts
+//! on the machine meanwhile hits all of a round alike, so contestants are compared within rounds. For each pair there is an
+//! interval of the ratio of their figures ([`intervals`]), and from it a [`Verdict`]: *faster*, *equivalent* within a
+//! tolerance, or *undecided*. All intervals hold together, at the confidence asked for. Who is undecided is measured again,
+//! as a [`Tournament`] has it, at stages fixed beforehand.
+//!
+//! `RANKING.md` at the top of the repository describes the method, what it assumes, and how it was tested.
+//!
+//! This package knows nothing of datapaths or packets: figures are positive numbers, and contestants are numbered.
+
+mod interval;
+mod rounds;
+mod tournament;
+mod trimmed;
+mod verdict;
+
+pub use interval::{Interval, Resampling, intervals};
+pub use rounds::{FigureError, Rounds};
+pub use tournament::{Pair, STAGES, Tournament};
+pub use verdict::{Tolerance, ToleranceError, Verdict};

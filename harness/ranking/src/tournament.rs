@@ -1,0 +1,277 @@
+//! Rounds until every pair is decided, or time is over.
+//!
+//! Who looks at intervals after every round, and stops when one says what he hopes for, is wrong more often than the
+//! intervals say. So there are stages, fixed beforehand, at which verdicts are spoken; each has its part of the error that is
+//! allowed in all (Bonferroni), and a verdict stays. One part more is held back, since with few rounds intervals miss the
+//! truth a little more often than they say. From one to the next the rounds double, which makes intervals narrower
+//! by 30 %.
+
+use crate::interval::{Interval, Resampling, intervals};
+use crate::rounds::{FigureError, Rounds};
+use crate::verdict::{Tolerance, Verdict};
+
+/// After how many rounds verdicts are spoken. With fewer than the first, intervals are narrower than they should be:
+/// `RANKING.md` has the figures.
+pub const STAGES: [usize; 3] = [8, 16, 32];
+
+/// Two contestants, and what is known of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    /// One of them.
+    pub one: usize,
+    /// The other.
+    pub other: usize,
+    /// Rounds that say so.
+    pub rounds: usize,
+    /// The ratio of the one's figures to the other's.
+    pub interval: Interval,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// Contestants that are measured against each other.
+#[derive(Debug, Clone)]
+pub struct Tournament {
+    tolerance: Tolerance,
+    error: f64,
+    how: Resampling,
+    /// By contestant, then round.
+    figures: Vec<Vec<f64>>,
+    /// Contestants of the next round.
+    due: Vec<usize>,
+    pairs: Vec<Pair>,
+    /// The next of [`STAGES`].
+    stage: usize,
+}
+
+impl Tournament {
+    /// So many contestants, none of them measured. In all its verdicts together the tournament is wrong with at most the
+    /// probability `error`.
+    #[must_use]
+    pub fn new(contestants: usize, tolerance: Tolerance, error: f64, how: Resampling) -> Self {
+        let pairs = (0..contestants).flat_map(|one| {
+            (one + 1..contestants).map(move |other| Pair {
+                one,
+                other,
+                rounds: 0,
+                interval: Interval::UNKNOWN,
+                verdict: Verdict::Undecided,
+            })
+        });
+        let mut tournament = Self {
+            tolerance,
+            error,
+            how,
+            figures: vec![Vec::new(); contestants],
+            due: (0..contestants).collect(),
+            pairs: pairs.collect(),
+            stage: 0,
+        };
+        tournament.leave_the_decided();
+        tournament
+    }
+
+    /// Contestants of the next round, ascending; none when it is over.
+    #[must_use]
+    pub fn due(&self) -> &[usize] {
+        &self.due
+    }
+
+    /// All pairs.
+    #[must_use]
+    pub fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    /// Rounds that those still in it have.
+    #[must_use]
+    pub fn rounds(&self) -> usize {
+        self.due
+            .first()
+            .and_then(|contestant| self.figures.get(*contestant))
+            .map_or(0, Vec::len)
+    }
+
+    /// Takes the figures of a round, in the order of [`Tournament::due`].
+    ///
+    /// # Errors
+    /// Where there is not one positive figure for each.
+    pub fn record(&mut self, figures: &[f64]) -> Result<(), FigureError> {
+        Rounds::new(self.due.len()).push(figures)?;
+        for (contestant, figure) in self.due.iter().zip(figures) {
+            self.figures[*contestant].push(*figure);
+        }
+        if STAGES.get(self.stage) == Some(&self.rounds()) {
+            self.judge();
+        }
+        Ok(())
+    }
+
+    /// Takes out a contestant that cannot be measured any more: its open pairs stay undecided.
+    pub fn withdraw(&mut self, contestant: usize) {
+        self.due.retain(|it| *it != contestant);
+        self.leave_the_decided();
+    }
+
+    /// Time is over: speaks what verdicts the rounds allow that came after the last stage.
+    pub fn end(&mut self) {
+        let judged = self.stage.checked_sub(1).map_or(0, |last| STAGES[last]);
+        if self.rounds() > judged && self.rounds() >= STAGES[0] {
+            self.judge();
+        }
+        self.due.clear();
+    }
+
+    /// Speaks verdicts on open pairs of those still in it.
+    fn judge(&mut self) {
+        let mut rounds = Rounds::new(self.due.len());
+        for round in 0..self.rounds() {
+            let figures: Vec<f64> = self.due.iter().map(|it| self.figures[*it][round]).collect();
+            // They were checked when they came.
+            let _ = rounds.push(&figures);
+        }
+        let place = |contestant: usize| self.due.iter().position(|it| *it == contestant);
+        let is_open = |pair: &Pair| !pair.verdict.is_decided();
+        let open: Vec<(usize, (usize, usize))> = self
+            .pairs
+            .iter()
+            .enumerate()
+            .filter(|(_, pair)| is_open(pair))
+            .filter_map(|(index, pair)| Some((index, (place(pair.one)?, place(pair.other)?))))
+            .collect();
+        let places: Vec<(usize, usize)> = open.iter().map(|(_, places)| *places).collect();
+        let how = Resampling {
+            seed: self.how.seed.wrapping_add(self.stage as u64),
+            ..self.how
+        };
+        let error = self.error / (STAGES.len() + 1) as f64;
+        let found = intervals(&rounds, &places, error, how);
+        for ((index, _), interval) in open.into_iter().zip(found) {
+            self.pairs[index].rounds = rounds.len();
+            self.pairs[index].interval = interval;
+            self.pairs[index].verdict = Verdict::of(&interval, self.tolerance);
+        }
+        self.stage += 1;
+        if self.stage == STAGES.len() {
+            self.due.clear();
+        }
+        self.leave_the_decided();
+    }
+
+    /// Who is in no open pair any more, with others still in it, is not measured any more.
+    fn leave_the_decided(&mut self) {
+        let due = std::mem::take(&mut self.due);
+        let is_open = |contestant: usize| {
+            self.pairs.iter().any(|pair| {
+                !pair.verdict.is_decided()
+                    && due.contains(&pair.one)
+                    && due.contains(&pair.other)
+                    && (pair.one == contestant || pair.other == contestant)
+            })
+        };
+        self.due = due.iter().copied().filter(|it| is_open(*it)).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOW: Resampling = Resampling {
+        resamples: 999,
+        seed: 1,
+        resolution: 0.02,
+    };
+
+    fn tournament(contestants: usize) -> Tournament {
+        Tournament::new(contestants, Tolerance::DEFAULT, 0.05, HOW)
+    }
+
+    /// Figures that differ by some percent from round to round.
+    fn figures(due: &[usize], rates: &[f64], round: usize) -> Vec<f64> {
+        let wobble = |it: usize| 1.0 + 0.04 * ((round * 7 + it * 3) % 5) as f64 / 5.0;
+        due.iter().map(|it| rates[*it] * wobble(*it)).collect()
+    }
+
+    #[test]
+    fn who_is_decided_leaves_and_the_others_go_on() {
+        let rates = [4e6, 1e6, 1.035e6];
+        let mut tournament = tournament(3);
+        for round in 0..STAGES[0] {
+            assert_eq!(tournament.due(), [0, 1, 2]);
+            let figures = figures(tournament.due(), &rates, round);
+            tournament.record(&figures).unwrap();
+        }
+        assert_eq!(tournament.pairs()[0].verdict, Verdict::Faster);
+        assert_eq!(tournament.pairs()[1].verdict, Verdict::Faster);
+        assert_eq!(tournament.due(), [1, 2]);
+        let mut round = STAGES[0];
+        while !tournament.due().is_empty() {
+            let figures = figures(tournament.due(), &rates, round);
+            tournament.record(&figures).unwrap();
+            round += 1;
+        }
+        let last = tournament.pairs()[2];
+        assert_eq!(last.verdict, Verdict::Equivalent);
+        assert!(STAGES.contains(&last.rounds) && last.rounds == round);
+    }
+
+    #[test]
+    fn time_that_is_over_leaves_pairs_undecided() {
+        let mut tournament = tournament(2);
+        for _ in 1..STAGES[0] {
+            tournament.record(&[1.0, 2.0]).unwrap();
+        }
+        tournament.end();
+        assert_eq!(tournament.due(), [] as [usize; 0]);
+        assert_eq!(tournament.pairs()[0].verdict, Verdict::Undecided);
+        assert_eq!(tournament.pairs()[0].interval, Interval::UNKNOWN);
+    }
+
+    #[test]
+    fn time_that_is_over_between_two_stages_is_not_for_nothing() {
+        // Noise that few rounds cannot see through: at the first stage nothing is decided.
+        let noise = [0.06, -0.05, 0.05, -0.06, 0.07, -0.07, 0.04, -0.04];
+        let mut tournament = tournament(2);
+        for round in 0..STAGES[1] - 2 {
+            let factor = 1.0 + noise[round % noise.len()];
+            tournament.record(&[1e6, 1.1e6 * factor]).unwrap();
+        }
+        let before = tournament.pairs()[0];
+        assert_eq!(
+            (before.rounds, before.verdict),
+            (STAGES[0], Verdict::Undecided)
+        );
+        tournament.end();
+        let after = tournament.pairs()[0];
+        assert_eq!(after.rounds, STAGES[1] - 2);
+        let width = |pair: Pair| pair.interval.upper / pair.interval.lower;
+        assert!(width(after) < width(before), "{before:?}, {after:?}");
+    }
+
+    #[test]
+    fn who_withdraws_leaves_its_pairs_undecided_and_the_others_go_on() {
+        let mut tournament = tournament(3);
+        tournament.record(&[1e6, 2e6, 3e6]).unwrap();
+        tournament.withdraw(1);
+        assert_eq!(tournament.due(), [0, 2]);
+        tournament.withdraw(0);
+        assert_eq!(tournament.due(), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn one_alone_has_nobody_to_compare_with() {
+        assert_eq!(tournament(1).due(), [] as [usize; 0]);
+        assert_eq!(tournament(0).due(), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn a_wrong_figure_is_refused_and_leaves_the_round_open() {
+        let mut tournament = tournament(2);
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(tournament.record(&[1.0, wrong]).is_err(), "{wrong}");
+        }
+        assert!(tournament.record(&[1.0]).is_err());
+        assert_eq!(tournament.rounds(), 0);
+    }
+}

@@ -1,0 +1,200 @@
+//! Tournaments whose truth is known: how often intervals miss it, and how often verdicts are wrong.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use ranking::{Pair, Resampling, Rounds, STAGES, Tolerance, Tournament, Verdict, intervals};
+
+/// What the machine does to figures.
+#[derive(Debug, Clone, Copy)]
+enum Noise {
+    /// Normal, by a percent and a half.
+    Calm,
+    /// Each figure is off by a part of its own: some contestants are steady, some are not.
+    Uneven,
+    /// As a shared machine: a slow drift that all have in common, bursts that take up to a third for some rounds, and one
+    /// figure in twelve off by up to a third for itself.
+    Shared,
+    /// As found by a search for bounds two percent apart, whose loads begin at random: the lower one.
+    Coarse,
+}
+
+const NOISES: [Noise; 4] = [Noise::Calm, Noise::Uneven, Noise::Shared, Noise::Coarse];
+
+/// A standard normal deviate (Box and Muller 1958).
+fn normal(random: &mut StdRng) -> f64 {
+    let (one, other): (f64, f64) = (random.random(), random.random());
+    (-2.0 * (1.0 - one).ln()).sqrt() * (std::f64::consts::TAU * other).cos()
+}
+
+/// A machine on which contestants with these true rates are measured, round by round.
+struct Machine {
+    rates: Vec<f64>,
+    noise: Noise,
+    drift: f64,
+    burst: f64,
+    random: StdRng,
+}
+
+impl Machine {
+    fn new(rates: &[f64], noise: Noise, seed: u64) -> Self {
+        Self {
+            rates: rates.to_vec(),
+            noise,
+            drift: 0.0,
+            burst: 0.0,
+            random: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    fn round(&mut self, due: &[usize]) -> Vec<f64> {
+        self.drift += 0.01 * normal(&mut self.random);
+        // A burst begins in one round of ten, and lasts for three.
+        if self.random.random_bool(0.1) {
+            self.burst = 0.33 * self.random.random::<f64>();
+        } else if self.random.random_bool(1.0 / 3.0) {
+            self.burst = 0.0;
+        }
+        due.iter().map(|it| self.figure(*it)).collect()
+    }
+
+    fn figure(&mut self, contestant: usize) -> f64 {
+        let rate = self.rates[contestant].ln();
+        let own = normal(&mut self.random);
+        let logarithm = match self.noise {
+            Noise::Calm => rate + 0.015 * own,
+            Noise::Uneven => rate + 0.005 * (1 + contestant) as f64 * own,
+            Noise::Shared => {
+                let is_off = self.random.random_bool(1.0 / 12.0);
+                let off = if is_off { 0.33 } else { 0.0 } * self.random.random::<f64>();
+                rate + self.drift - self.burst - off + 0.015 * own
+            }
+            Noise::Coarse => rate + 0.005 * own - 0.02 * self.random.random::<f64>(),
+        };
+        logarithm.exp()
+    }
+}
+
+fn how(seed: u64) -> Resampling {
+    Resampling {
+        resamples: 499,
+        seed,
+        resolution: 0.02,
+    }
+}
+
+/// Most misses among `count` where each happens with the probability `error`, but for one such count in a thousand: three
+/// standard errors above what is expected.
+fn most(count: u32, error: f64) -> u32 {
+    let (count, expected) = (f64::from(count), f64::from(count) * error);
+    (expected + 3.1 * (count * error * (1.0 - error)).sqrt()).ceil() as u32
+}
+
+/// Rates of which all kinds of pairs can be made: equal, off by less than the tolerance, by as much, by more, by far.
+const RATES: [f64; 5] = [1e6, 1.0e6, 1.02e6, 1.05e6, 1.6e6];
+
+/// What a tournament asks of a stage, of five percent in all,
+const ASKED: f64 = 0.05 / 4.0;
+/// and what a stage may take of it.
+const ALLOWED: f64 = 0.05 / 3.0;
+
+#[test]
+fn intervals_hold_together_as_often_as_a_stage_must() {
+    const RUNS: u32 = 1_000;
+    let pairs: Vec<(usize, usize)> = (0..RATES.len())
+        .flat_map(|one| (one + 1..RATES.len()).map(move |other| (one, other)))
+        .collect();
+    for noise in NOISES {
+        for count in STAGES {
+            let is_missed = |seed: &u64| {
+                let mut machine = Machine::new(&RATES, noise, *seed);
+                let mut rounds = Rounds::new(RATES.len());
+                let all: Vec<usize> = (0..RATES.len()).collect();
+                for _ in 0..count {
+                    rounds.push(&machine.round(&all)).unwrap();
+                }
+                let found = intervals(&rounds, &pairs, ASKED, how(*seed));
+                pairs.iter().zip(found).any(|((one, other), interval)| {
+                    let truth = RATES[*one] / RATES[*other];
+                    truth < interval.lower || truth > interval.upper
+                })
+            };
+            let missed = (0..u64::from(RUNS)).filter(is_missed).count() as u32;
+            println!("{noise:?}, {count} rounds: missed in {missed} of {RUNS}");
+            assert!(
+                missed <= most(RUNS, ALLOWED),
+                "{noise:?}, {count} rounds: {missed} of {RUNS}"
+            );
+        }
+    }
+}
+
+/// What a verdict says of the truth.
+fn is_wrong(verdict: Verdict, truth: f64) -> bool {
+    // As far as numbers carry: 1.05 over 1.
+    let most = 1.0 + Tolerance::DEFAULT.get() + 1e-9;
+    match verdict {
+        Verdict::Faster => truth <= 1.0,
+        Verdict::Slower => truth >= 1.0,
+        Verdict::Equivalent => truth > most || truth < 1.0 / most,
+        Verdict::Undecided => false,
+    }
+}
+
+/// Carries out a tournament.
+fn play(rates: &[f64], noise: Noise, seed: u64) -> Vec<Pair> {
+    let mut machine = Machine::new(rates, noise, seed);
+    let mut tournament = Tournament::new(rates.len(), Tolerance::DEFAULT, 0.05, how(seed));
+    while !tournament.due().is_empty() {
+        let due = tournament.due().to_vec();
+        let recorded = tournament.record(&machine.round(&due));
+        assert_eq!(recorded, Ok(()));
+    }
+    tournament.pairs().to_vec()
+}
+
+#[test]
+fn tournaments_are_seldom_wrong() {
+    const RUNS: u32 = 600;
+    // The hardest truth of all: as good as equal but for a thousandth more than the tolerance allows.
+    let rates = [1e6, 1e6, 1.051e6, 1.2e6];
+    let truth = |pair: &Pair| rates[pair.one] / rates[pair.other];
+    for noise in NOISES {
+        let (mut wrong, mut missed) = (0, 0);
+        for seed in 0..RUNS {
+            let pairs = play(&rates, noise, seed.into());
+            let is_missed = |pair: &Pair| {
+                truth(pair) < pair.interval.lower || truth(pair) > pair.interval.upper
+            };
+            wrong += u32::from(pairs.iter().any(|it| is_wrong(it.verdict, truth(it))));
+            missed += u32::from(pairs.iter().any(is_missed));
+        }
+        println!(
+            "{noise:?}: of {RUNS}, {wrong} with a wrong verdict, {missed} with a wrong interval"
+        );
+        assert!(wrong <= most(RUNS, 0.05), "{noise:?}: {wrong} of {RUNS}");
+        assert!(missed <= most(RUNS, 0.05), "{noise:?}: {missed} of {RUNS}");
+    }
+}
+
+#[test]
+fn tournaments_decide_what_is_clear() {
+    const RUNS: u64 = 100;
+    // Equal, or far apart.
+    let rates = [1e6, 1e6, 1.3e6, 2e6, 2e6];
+    for noise in NOISES {
+        let (mut undecided, mut rounds) = (0, 0);
+        for seed in 0..RUNS {
+            let pairs = play(&rates, noise, seed);
+            undecided += pairs.iter().filter(|it| !it.verdict.is_decided()).count();
+            rounds += pairs.iter().map(|it| it.rounds).max().unwrap_or(0);
+        }
+        let (pairs, mean) = (RUNS * 10, rounds as f64 / RUNS as f64);
+        println!(
+            "{noise:?}: {undecided} of {pairs} pairs undecided after {mean} rounds in the mean"
+        );
+        assert!(
+            undecided as u64 <= pairs / 20,
+            "{noise:?}: {undecided} of {pairs}"
+        );
+    }
+}
