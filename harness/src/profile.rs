@@ -28,6 +28,8 @@ pub struct Effort {
     pub search: Duration,
     /// Trial time of the search for the tester's ceiling at the most.
     pub ceiling: Duration,
+    /// How datapaths are measured against each other, if they are.
+    pub comparison: Option<Rounds>,
     /// Length of a latency trial.
     pub latency: Duration,
     /// How often each event of an overlay is made to happen,
@@ -38,6 +40,17 @@ pub struct Effort {
     pub frame_sizes: Vec<FrameSize>,
     /// Numbers of flows, where none are asked for.
     pub flows: Vec<u32>,
+}
+
+/// Rounds in which datapaths are measured against each other.
+#[derive(Debug, Clone, Copy)]
+pub struct Rounds {
+    /// Length of a trial.
+    pub trial: Duration,
+    /// Width of the search in a round.
+    pub width: f64,
+    /// Trial time of all rounds at the most, for each datapath. What one does not need, others have.
+    pub time: Duration,
 }
 
 impl std::fmt::Display for Profile {
@@ -91,6 +104,7 @@ impl Profile {
                 initial_trial: milliseconds(50),
                 search: milliseconds(1_500),
                 ceiling: milliseconds(400),
+                comparison: None,
                 latency: milliseconds(100),
                 events: 1,
                 event: milliseconds(1_000),
@@ -100,8 +114,13 @@ impl Profile {
             Self::Quick => Effort {
                 goals: goals(200, 1_000, 0.02)?,
                 initial_trial: milliseconds(100),
-                search: seconds(14),
+                search: seconds(10),
                 ceiling: seconds(3),
+                comparison: Some(Rounds {
+                    trial: milliseconds(100),
+                    width: 0.03,
+                    time: seconds(8),
+                }),
                 latency: seconds(1),
                 events: 1,
                 event: seconds(2),
@@ -113,6 +132,11 @@ impl Profile {
                 initial_trial: milliseconds(500),
                 search: seconds(60),
                 ceiling: seconds(8),
+                comparison: Some(Rounds {
+                    trial: milliseconds(200),
+                    width: 0.02,
+                    time: seconds(24),
+                }),
                 latency: seconds(3),
                 events: 3,
                 event: seconds(4),
@@ -128,6 +152,11 @@ impl Profile {
                 initial_trial: seconds(1),
                 search: seconds(1_200),
                 ceiling: seconds(30),
+                comparison: Some(Rounds {
+                    trial: seconds(1),
+                    width: 0.01,
+                    time: seconds(240),
+                }),
                 latency: seconds(10),
                 events: 10,
                 event: seconds(4),
@@ -160,7 +189,8 @@ impl Effort {
 
     /// Trial time of one datapath in one scenario at the most.
     pub fn time(&self) -> Duration {
-        self.search + 3 * self.latency
+        let rounds = self.comparison.map_or(Duration::ZERO, |it| it.time);
+        self.search + rounds + 3 * self.latency
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::overlay::Ages;
 pub use datapath_api::{Counters, Cycles, Missing, Polling, PortType, SwitchCounters};
+use ranking::{Resampling, Tolerance, Tournament};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use topologies::provision::Extensions;
@@ -13,7 +14,7 @@ use topologies::topology::DirectPathState;
 pub use topologies::topology::EventKind;
 
 /// Version of the two files' schema; grows with every change that older readers would misread.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,38 @@ pub struct Run {
     pub datapaths: Vec<DatapathInfo>,
     /// What is measured of each.
     pub scenarios: Vec<Scenario>,
+    /// How datapaths are measured against each other, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+}
+
+/// How datapaths are measured against each other: see `RANKING.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// By how much two may differ and still be equivalent.
+    pub tolerance: Tolerance,
+    /// Probability that any verdict in a scenario, on ports of one kind, is wrong.
+    pub error: f64,
+    /// Resamples for an interval.
+    pub resamples: u32,
+    /// Width of the search in a round, as a share of what it finds.
+    pub width: f64,
+    /// Length of a trial in seconds.
+    pub trial_seconds: f64,
+}
+
+impl Comparison {
+    /// A tournament of so many datapaths. The run lets it say who is measured in the next round, and the report carries it
+    /// out again from what was recorded.
+    #[must_use]
+    pub fn tournament(&self, contestants: usize, seed: u64) -> Tournament {
+        let how = Resampling {
+            resamples: self.resamples,
+            seed,
+            resolution: self.width,
+        };
+        Tournament::new(contestants, self.tolerance, self.error, how)
+    }
 }
 
 /// The machine and the program.
@@ -162,6 +195,8 @@ pub enum Record {
     Verification(Verification),
     /// One trial.
     Trial(TrialRecord),
+    /// What the trials of one datapath in one round of a comparison come to.
+    Round(RoundRecord),
     /// What the trials of one datapath in one scenario come to.
     Result(ResultRecord),
     /// What packets suffered while something happened to an overlay.
@@ -200,6 +235,11 @@ pub enum Purpose {
     Latency {
         /// Percent of PDR.
         percent_of_pdr: u8,
+    },
+    /// A step of the short search in a round of a comparison.
+    Comparison {
+        /// The round, counted from zero.
+        round: u32,
     },
 }
 
@@ -434,6 +474,19 @@ pub struct Fastest {
     /// The same as `cpu_ns_per_frame` in cycles of the time stamp counter, where it is of such rounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycles_per_frame: Option<f64>,
+}
+
+/// What a datapath carried in one round of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundRecord {
+    /// The datapath.
+    pub datapath: String,
+    /// The scenario.
+    pub scenario: String,
+    /// The round, counted from zero.
+    pub round: u32,
+    /// Conditional throughput at PDR's loss, where each trial decides alone.
+    pub throughput: f64,
 }
 
 /// Something that failed.

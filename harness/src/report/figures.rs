@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::record::{
     DatapathInfo, EventRecord, Failure, Fastest, LearningRecord, PortType, Purpose, Rate, Record,
-    ResultRecord, Run, Scenario, TrialRecord,
+    ResultRecord, RoundRecord, Run, Scenario, TrialRecord,
 };
 
 use super::RunFolder;
 use super::latency::{LatencyFigure, loss_ratio};
 use super::lead::Lead;
+use super::standing::Standing;
 
 /// A rate this close to the tester's ceiling may be the tester's, not the datapath's.
 const TESTER_BOUND: f64 = 0.95;
@@ -50,6 +51,8 @@ pub(super) struct Trials {
     pub search: u64,
     /// For latency.
     pub latency: u64,
+    /// In rounds of comparisons.
+    pub comparison: u64,
     /// Of all, those disturbed and repeated.
     pub repeated: u64,
     /// Of all, those disturbed, repeated or not.
@@ -76,6 +79,8 @@ pub(super) struct ScenarioFigures<'a> {
     pub info: Option<&'a Scenario>,
     /// One for each datapath of the group.
     pub cells: Vec<Cell<'a>>,
+    /// How they compare with each other, where they were measured so.
+    pub standing: Option<Standing<'a>>,
     /// Who carries most.
     pub lead: Lead<'a>,
 }
@@ -121,6 +126,8 @@ pub(super) struct Cell<'a> {
     pub events: Vec<&'a EventRecord>,
     /// How flows found their direct path.
     pub learning: Vec<&'a LearningRecord>,
+    /// What it carried in the rounds of a comparison.
+    pub rounds: Vec<&'a RoundRecord>,
 }
 
 impl<'a> Figures<'a> {
@@ -307,6 +314,7 @@ fn trials(folder: &RunFolder) -> Trials {
             Purpose::Ceiling => trials.ceiling += 1,
             Purpose::Search => trials.search += 1,
             Purpose::Latency { .. } => trials.latency += 1,
+            Purpose::Comparison { .. } => trials.comparison += 1,
         }
     }
     trials
@@ -370,6 +378,7 @@ pub(super) fn place(record: &Record) -> (&str, &str) {
         Record::Failure(it) => (&it.datapath, &it.scenario),
         Record::Event(it) => (&it.datapath, &it.scenario),
         Record::Learning(it) => (&it.datapath, &it.scenario),
+        Record::Round(it) => (&it.datapath, &it.scenario),
     }
 }
 
@@ -421,10 +430,12 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
                 }
                 cells.push(cell);
             }
+            let standing = Standing::of(run, &cells);
             group.scenarios.push(ScenarioFigures {
                 id,
                 info: run.scenarios.iter().find(|scenario| scenario.id == id),
-                lead: Lead::of(run, trials, &cells),
+                lead: Lead::of(run, trials, &cells, standing.as_ref()),
+                standing,
                 cells,
             });
         }
@@ -449,6 +460,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
         trials: Vec::new(),
         events: Vec::new(),
         learning: Vec::new(),
+        rounds: Vec::new(),
     };
     let (mut passed, mut differing) = (0_u64, Vec::new());
     let mut by_share = BTreeMap::<u8, Vec<&TrialRecord>>::new();
@@ -464,9 +476,10 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
             Record::Event(event) => cell.events.push(event),
             Record::Learning(learning) => cell.learning.push(learning),
             Record::Result(result) => cell.result = Some(result),
+            Record::Round(round) => cell.rounds.push(round),
             Record::Trial(trial) if trial.repeated => cell.repeated += 1,
             Record::Trial(trial) => match trial.purpose {
-                Purpose::Ceiling => {}
+                Purpose::Ceiling | Purpose::Comparison { .. } => {}
                 Purpose::Search => {
                     cell.losses.push((trial.load, loss_ratio(trial)));
                     cell.trials.push(trial);

@@ -7,6 +7,7 @@ use super::events::{self, EventFigure};
 use super::figures::{Cell, Check, Figures, Group, ScenarioFigures};
 use super::latency::LatencyFigure;
 use super::lead::Lead;
+use super::standing::{Doubt, Pair, Standing};
 use super::telling::Telling;
 use super::{hops, inside};
 use crate::record::{EventRecord, Hop, Rate, SwitchCounters};
@@ -39,6 +40,7 @@ pub(super) fn summary(figures: &Figures<'_>) -> Value {
             "ceiling": trials.ceiling,
             "search": trials.search,
             "latency": trials.latency,
+            "comparison": trials.comparison,
             "repeated": trials.repeated,
             "seconds": trials.seconds,
         },
@@ -60,18 +62,44 @@ fn scenario(scenario: &ScenarioFigures<'_>) -> Value {
         Lead::Datapath {
             name,
             times_next,
+            interval,
             at_least,
         } => json!({
             "datapath": name,
             "times_next": times_next,
+            "times_next_interval": interval,
             "at_least": at_least,
         }),
+        Lead::Equivalent(names) => json!({ "equivalent": names }),
         Lead::Undecided(reason) => json!({ "undecided": reason }),
     };
     json!({
         "scenario": scenario.id,
         "most": most,
+        "compared": scenario.standing.as_ref().map(compared),
         "datapaths": scenario.cells.iter().map(cell).collect::<Vec<_>>(),
+    })
+}
+
+/// Every two datapaths, and what the rounds of a comparison say of them.
+fn compared(standing: &Standing<'_>) -> Value {
+    let pair = |pair: &Pair<'_>| {
+        json!({
+            "one": pair.one,
+            "other": pair.other,
+            "verdict": pair.verdict,
+            "because": pair.doubt.map(Doubt::words),
+            "rounds": pair.rounds,
+            "ratio": pair.interval.map(|it| it.ratio),
+            "lower": pair.interval.map(|it| it.lower),
+            "upper": pair.interval.map(|it| it.upper),
+        })
+    };
+    json!({
+        "order": standing.contestants,
+        "tolerance": standing.how.tolerance,
+        "error": standing.how.error,
+        "pairs": standing.pairs.iter().map(pair).collect::<Vec<_>>(),
     })
 }
 

@@ -3,28 +3,40 @@
 use crate::record::{Rate, Run};
 
 use super::figures::{Cell, Trials, is_optimised, is_smoke};
+use super::standing::Standing;
 use super::text;
 use super::warnings::unsent_decided;
+use ranking::Verdict;
 
 /// The verdict on one scenario within a port group.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Lead<'a> {
-    /// One datapath has the highest PDR, and its interval lies above those of all others.
+    /// One datapath is faster than all others.
     Datapath {
         /// Its name.
         name: &'a str,
         /// Its throughput over that of the next.
         times_next: f64,
+        /// Between what that lies, where they were measured against each other.
+        interval: Option<(f64, f64)>,
         /// The tester may have set its figure, so that it may be better still.
         at_least: bool,
     },
+    /// These are equivalent, and faster than all others.
+    Equivalent(Vec<&'a str>),
     /// It cannot be said, for this reason.
     Undecided(String),
 }
 
 impl<'a> Lead<'a> {
-    /// Compares `cells`, which must be of one scenario and on one kind of port.
-    pub(super) fn of(run: &Run, trials: Trials, cells: &[Cell<'a>]) -> Self {
+    /// Compares `cells`, which must be of one scenario and on one kind of port: as they stand to each other, or by the
+    /// intervals of their PDRs where they were not measured against each other.
+    pub(super) fn of(
+        run: &Run,
+        trials: Trials,
+        cells: &[Cell<'a>],
+        standing: Option<&Standing<'a>>,
+    ) -> Self {
         let undecided = |reason: &str| Self::Undecided(reason.to_owned());
         if !is_optimised(run) {
             return undecided("the program is not optimised");
@@ -37,6 +49,9 @@ impl<'a> Lead<'a> {
         }
         if trials.are_too_disturbed() {
             return undecided("the machine was too busy");
+        }
+        if let Some(standing) = standing {
+            return Self::by_rounds(standing, cells);
         }
         let mut rated: Vec<_> = cells.iter().filter_map(Carried::of).collect();
         rated.sort_by(|a, b| b.lower.total_cmp(&a.lower));
@@ -78,23 +93,96 @@ impl<'a> Lead<'a> {
         Self::Datapath {
             name: best.name,
             times_next: best.throughput / next,
+            interval: None,
             at_least: best.may_be_more,
+        }
+    }
+
+    /// Who is not slower than any other leads: alone, or with others if all of those are equivalent.
+    fn by_rounds(standing: &Standing<'a>, cells: &[Cell<'a>]) -> Self {
+        let is_trusted = |name: &&str| {
+            let cell = cells.iter().find(|cell| cell.datapath == *name);
+            cell.is_some_and(|cell| cell.doubt().is_none())
+        };
+        let leaders: Vec<&'a str> = standing.leaders();
+        let leaders: Vec<&'a str> = leaders.into_iter().filter(is_trusted).collect();
+        if let [leader] = leaders.as_slice() {
+            return Self::alone(leader, standing, cells);
+        }
+        let mut open = Vec::new();
+        let mut doubts = Vec::new();
+        for (place, one) in leaders.iter().enumerate() {
+            for other in &leaders[place + 1..] {
+                let Some(pair) = standing.pair(one, other) else {
+                    continue;
+                };
+                if pair.verdict == Verdict::Undecided {
+                    open.extend([*one, *other]);
+                    doubts.extend(pair.doubt.map(|doubt| doubt.words()));
+                }
+            }
+        }
+        if open.is_empty() && !leaders.is_empty() {
+            return Self::Equivalent(leaders);
+        }
+        doubts.dedup();
+        if doubts.is_empty() {
+            let mut names: Vec<&str> = Vec::new();
+            names.extend(leaders.iter().filter(|name| open.contains(name)));
+            let names = text::list(&names);
+            Self::Undecided(format!("too close to call between {names}"))
+        } else {
+            let doubts: Vec<&str> = doubts.iter().map(String::as_str).collect();
+            Self::Undecided(text::list(&doubts))
+        }
+    }
+
+    /// One datapath that is not slower than any other: it leads if it is faster than all that can be trusted.
+    fn alone(leader: &'a str, standing: &Standing<'a>, cells: &[Cell<'a>]) -> Self {
+        let faster = standing
+            .against(leader)
+            .filter(|(_, pair)| pair.verdict == Verdict::Faster)
+            .filter_map(|(_, pair)| pair.interval);
+        // The next is the one that it is least faster than.
+        let next = faster.min_by(|one, other| one.ratio.total_cmp(&other.ratio));
+        let Some(next) = next else {
+            return Self::Undecided(format!("only {leader} has trustworthy rounds"));
+        };
+        let cell = cells.iter().find(|cell| cell.datapath == leader);
+        let by_tester = |cell: &Cell<'_>| cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
+        Self::Datapath {
+            name: leader,
+            times_next: next.ratio,
+            interval: Some((next.lower, next.upper)),
+            at_least: cell.is_some_and(by_tester),
         }
     }
 
     /// The verdict in a few words.
     pub(super) fn words(&self) -> String {
         match self {
-            Self::Datapath {
-                name,
-                times_next,
-                at_least,
-            } => {
-                let at_least = if *at_least { "at least " } else { "" };
-                format!("{name}, {at_least}{times_next:.2} × the next")
-            }
+            Self::Datapath { name, .. } => format!("{name}, {}", self.margin()),
+            Self::Equivalent(names) => format!("{}, equivalent", text::list(names)),
             Self::Undecided(reason) => format!("not decided: {reason}"),
         }
+    }
+
+    /// By how much one leads; nothing where none does.
+    pub(super) fn margin(&self) -> String {
+        let Self::Datapath {
+            times_next,
+            interval,
+            at_least,
+            ..
+        } = self
+        else {
+            return String::new();
+        };
+        let at_least = if *at_least { "at least " } else { "" };
+        let interval = interval.map_or_else(String::new, |(lower, upper)| {
+            format!(" [{lower:.2}, {upper:.2}]")
+        });
+        format!("{at_least}{times_next:.2} × the next{interval}")
     }
 }
 
@@ -161,6 +249,6 @@ impl<'a> Carried<'a> {
 
 /// Whether the tester, not the datapath, may have set this PDR: it is close to the tester's ceiling, the
 /// datapath's processor was idle, or the upper bound comes from frames that were never sent.
-fn set_by_tester(cell: &Cell<'_>, rate: &Rate) -> bool {
+pub(super) fn set_by_tester(cell: &Cell<'_>, rate: &Rate) -> bool {
     cell.is_tester_bound() || cell.has_idle_processor() || unsent_decided(cell, rate)
 }

@@ -24,6 +24,7 @@ mod markdown;
 mod plots;
 mod saved;
 pub mod sockets;
+mod standing;
 mod telling;
 mod terminal;
 pub(crate) mod text;

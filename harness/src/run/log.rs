@@ -94,6 +94,7 @@ mod tests {
             },
             datapaths: Vec::new(),
             scenarios: Vec::new(),
+            comparison: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A run: verify, find the tester's ceiling, search, take latency; interleaved over datapaths.
 
 mod ceiling;
+mod comparison;
 mod cycles;
 pub(crate) mod deploy;
 pub mod event;
@@ -129,7 +130,7 @@ pub fn run(
     let placement = Placement::choose()?;
     let awake = Awake::hold();
     let effort = plan.profile.effort()?;
-    let mut log = RunLog::create(folder, &header(plan, placement, &awake))?;
+    let mut log = RunLog::create(folder, &header(plan, &effort, placement, &awake))?;
     let mut random = StdRng::seed_from_u64(plan.seed);
     let runnable: Vec<&dyn Datapath> = plan
         .datapaths
@@ -178,7 +179,12 @@ pub fn run(
     Ok(summary)
 }
 
-fn header(plan: &Plan, placement: Placement, awake: &Result<Awake, netdev::Error>) -> Run {
+fn header(
+    plan: &Plan,
+    effort: &Effort,
+    placement: Placement,
+    awake: &Result<Awake, netdev::Error>,
+) -> Run {
     Run {
         schema: SCHEMA,
         started: rfc3339(std::time::SystemTime::now()),
@@ -202,6 +208,7 @@ fn header(plan: &Plan, placement: Placement, awake: &Result<Awake, netdev::Error
             .iter()
             .map(|task| task.scenario.clone())
             .collect(),
+        comparison: effort.comparison.map(comparison::described),
     }
 }
 
@@ -306,6 +313,7 @@ impl Runner<'_> {
         }
         self.search(&mut sessions, &workload)?;
         self.doubted_ceilings(&mut sessions, &workload)?;
+        self.compare(&mut sessions, &workload)?;
         for session in &mut sessions {
             if session.failed {
                 summary.failures += 1;

@@ -64,6 +64,8 @@ pub struct Session<'a> {
     unverified: bool,
     best: Best,
     idle: Option<f64>,
+    /// What the last round found.
+    typical: Option<f64>,
 }
 
 impl<'a> Session<'a> {
@@ -87,6 +89,7 @@ impl<'a> Session<'a> {
             unverified,
             best: Best::default(),
             idle: None,
+            typical: None,
         }
     }
 
@@ -132,6 +135,16 @@ impl<'a> Session<'a> {
             .or(pdr.lower)
             .or(guess)
             .map(Pps::get)
+    }
+
+    /// Around what a round searches.
+    pub fn typical(&self) -> Option<f64> {
+        self.typical.or_else(|| self.pdr())
+    }
+
+    /// Takes note of what a round found.
+    pub fn found(&mut self, rate: f64) {
+        self.typical = Some(rate);
     }
 
     /// What the trials come to.

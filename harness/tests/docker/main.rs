@@ -230,7 +230,7 @@ impl Recorded {
                     verified.insert((it.datapath, it.scenario), it.passed);
                 }
                 Record::Result(result) => results.push((result.datapath, result.scenario)),
-                Record::Learning(_) => {}
+                Record::Learning(_) | Record::Round(_) => {}
                 Record::Event(event) => {
                     events.insert((event.datapath, event.scenario, event.description));
                 }

@@ -176,17 +176,13 @@ fn with_scenarios(caption: &str, first: &[&str], scenarios: &[ScenarioFigures<'_
 /// Who leads, emphasised if it can be said.
 fn lead(lead: &Lead<'_>) -> Line {
     match lead {
-        Lead::Datapath {
-            name,
-            times_next,
-            at_least,
-        } => {
-            let at_least = if *at_least { "at least " } else { "" };
-            vec![
-                Span::Strong((*name).to_owned()),
-                Span::Note(format!("{at_least}{times_next:.2} × the next")),
-            ]
+        Lead::Datapath { name, .. } => {
+            vec![Span::Strong((*name).to_owned()), Span::Note(lead.margin())]
         }
+        Lead::Equivalent(names) => vec![
+            Span::Strong(text::list(names)),
+            Span::Note("equivalent".to_owned()),
+        ],
         Lead::Undecided(reason) => vec![
             Span::Text("not decided".to_owned()),
             Span::Note(reason.clone()),

@@ -8,6 +8,7 @@ mod hops;
 mod inside;
 pub(super) mod learning;
 mod scenario;
+mod standing;
 
 use super::document::{Block, Span, plain};
 use super::figures::Figures;

@@ -6,7 +6,7 @@ use crate::report::figures::{Cell, Check, Figures, Group, ScenarioFigures};
 use crate::report::plots::{GroupPictures, Picture};
 use crate::report::{text, units};
 
-use super::{cells, events, hops, inside, learning};
+use super::{cells, events, hops, inside, learning, standing};
 
 /// Adds everything about `group`.
 pub(super) fn add_group<'a>(
@@ -94,6 +94,7 @@ fn add<'a>(
         Span::Strong(scenario.lead.words()),
         Span::Text(".".to_owned()),
     ]));
+    standing::add(out, scenario);
     out.push(Block::Table(throughput(scenario)));
     out.extend(processor_time(scenario).map(Block::Table));
     if let Some(table) = inside::table(scenario) {

@@ -160,6 +160,7 @@ pub(super) fn empty() -> RunFolder {
             },
             datapaths: vec![info(&XDP), info(&OPENFLOW), skipped],
             scenarios: SCENARIOS.iter().map(|id| scenario(id)).collect(),
+            comparison: None,
         },
         records: Vec::new(),
         damage: Default::default(),

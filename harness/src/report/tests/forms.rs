@@ -232,6 +232,7 @@ fn names_are_whole_in_the_terminal_and_figures_keep_their_columns() {
             | Record::Failure(Failure { datapath, .. })
             | Record::Event(crate::record::EventRecord { datapath, .. })
             | Record::Learning(crate::record::LearningRecord { datapath, .. })
+            | Record::Round(crate::record::RoundRecord { datapath, .. })
             | Record::Verification(crate::record::Verification { datapath, .. })) = record;
             if datapath == "kernel-xdp" {
                 *datapath = name.to_owned();
@@ -353,6 +354,7 @@ fn many_scenarios_make_several_pictures() {
             | Record::Failure(Failure { scenario, .. })
             | Record::Event(crate::record::EventRecord { scenario, .. })
             | Record::Learning(crate::record::LearningRecord { scenario, .. })
+            | Record::Round(crate::record::RoundRecord { scenario, .. })
             | Record::Verification(crate::record::Verification { scenario, .. })) = &mut record;
             scenario.push_str(&format!("/{copy}"));
             folder.records.push(record);

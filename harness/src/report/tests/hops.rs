@@ -44,6 +44,7 @@ fn overlay() -> RunFolder {
             Record::Failure(it) => &mut it.scenario,
             Record::Event(it) => &mut it.scenario,
             Record::Learning(it) => &mut it.scenario,
+            Record::Round(it) => &mut it.scenario,
         };
         let Some(number) = SCENARIOS.iter().take(2).position(|id| id == scenario) else {
             continue;

@@ -35,6 +35,10 @@ fn run() -> RunFolder {
                 evil(&mut it.datapath);
                 evil(&mut it.scenario);
             }
+            Record::Round(it) => {
+                evil(&mut it.datapath);
+                evil(&mut it.scenario);
+            }
             Record::Event(it) => {
                 evil(&mut it.datapath);
                 evil(&mut it.scenario);

@@ -9,6 +9,7 @@ mod hops;
 mod hostile;
 mod inside;
 mod lead;
+mod standing;
 mod warnings;
 mod words;
 

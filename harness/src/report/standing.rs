@@ -1,0 +1,231 @@
+//! How the datapaths of a scenario compare with each other, by the rounds of its comparison.
+
+use super::figures::Cell;
+use super::lead::set_by_tester;
+use crate::record::{Comparison, Run};
+use ranking::{Interval, Tournament, Verdict};
+use std::collections::BTreeMap;
+
+/// The datapaths of a scenario on ports of one kind, measured against each other.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Standing<'a> {
+    /// Names, the fastest first as far as that can be said.
+    pub contestants: Vec<&'a str>,
+    /// Every two of them, in that order.
+    pub pairs: Vec<Pair<'a>>,
+    /// How they were compared.
+    pub how: Comparison,
+}
+
+/// Two datapaths, and what is known of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pair<'a> {
+    /// One of them.
+    pub one: &'a str,
+    /// The other.
+    pub other: &'a str,
+    /// Rounds that say so, or that were made in vain.
+    pub rounds: usize,
+    /// The ratio of the one's rates to the other's; none with too few rounds.
+    pub interval: Option<Interval>,
+    /// What follows.
+    pub verdict: Verdict,
+    /// Why nothing follows, though rounds would say something.
+    pub doubt: Option<Doubt<'a>>,
+}
+
+/// Why a verdict cannot be had from rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt<'a> {
+    /// No figure of it can be trusted: the datapath, and the word that marks it.
+    Untrusted(&'a str, &'static str),
+    /// The tester, not the datapath, may have set its rate, so that it may be faster.
+    SetByTester(&'a str),
+}
+
+impl Doubt<'_> {
+    /// In a few words.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::Untrusted(name, mark) => format!("{name} {mark}"),
+            Self::SetByTester(name) => format!("{name} tester-bound"),
+        }
+    }
+}
+
+impl<'a> Standing<'a> {
+    /// Carries out the tournament again that `cells` had in the run; `None` where there was none.
+    pub(super) fn of(run: &Run, cells: &[Cell<'a>]) -> Option<Self> {
+        let how = run.comparison?;
+        let members: Vec<&Cell<'a>> = cells.iter().filter(|it| !it.rounds.is_empty()).collect();
+        if members.len() < 2 {
+            return None;
+        }
+        let tournament = replay(&how, run.seed, &members);
+        let names = |index: usize| members[index].datapath;
+        let mut pairs: Vec<Pair<'a>> = tournament
+            .pairs()
+            .iter()
+            .map(|pair| Pair {
+                one: names(pair.one),
+                other: names(pair.other),
+                rounds: match pair.rounds {
+                    0 => common(members[pair.one], members[pair.other]),
+                    judged => judged,
+                },
+                interval: (pair.rounds > 0).then_some(pair.interval),
+                verdict: pair.verdict,
+                doubt: None,
+            })
+            .collect();
+        for pair in &mut pairs {
+            let member = |name: &str| members.iter().copied().find(|it| it.datapath == name);
+            if let (Some(one), Some(other)) = (member(pair.one), member(pair.other)) {
+                pair.doubt = doubt(pair.verdict, one, other);
+            }
+            if pair.doubt.is_some() {
+                pair.verdict = Verdict::Undecided;
+            }
+        }
+        let mut standing = Self {
+            contestants: members.iter().map(|it| it.datapath).collect(),
+            pairs,
+            how,
+        };
+        standing.sort();
+        Some(standing)
+    }
+
+    /// Who won against more of the others comes first; of equals, who is faster in a typical round.
+    fn sort(&mut self) {
+        let won = |name: &str| {
+            let verdicts = self.against(name).map(|(_, pair)| pair.verdict);
+            verdicts.fold(0_i64, |sum, verdict| match verdict {
+                Verdict::Faster => sum + 1,
+                Verdict::Slower => sum - 1,
+                Verdict::Equivalent | Verdict::Undecided => sum,
+            })
+        };
+        // Logarithms of ratios add up: the sum over all others orders as the rates do.
+        let rate = |name: &str| {
+            let intervals = self.against(name).filter_map(|(_, pair)| pair.interval);
+            intervals.map(|it| it.ratio.ln()).sum::<f64>()
+        };
+        let mut keys: Vec<(&'a str, i64, f64)> = self
+            .contestants
+            .iter()
+            .map(|name| (*name, won(name), rate(name)))
+            .collect();
+        keys.sort_by(|a, b| b.1.cmp(&a.1).then(b.2.total_cmp(&a.2)));
+        self.contestants = keys.into_iter().map(|(name, ..)| name).collect();
+        let mut pairs = Vec::with_capacity(self.pairs.len());
+        for (place, one) in self.contestants.iter().enumerate() {
+            let behind = &self.contestants[place + 1..];
+            pairs.extend(behind.iter().filter_map(|other| self.pair(one, other)));
+        }
+        self.pairs = pairs;
+    }
+
+    /// One datapath against another.
+    pub(crate) fn pair(&self, one: &str, other: &str) -> Option<Pair<'a>> {
+        self.against(one)
+            .find_map(|(name, pair)| (name == other).then_some(pair))
+    }
+
+    /// One datapath against each of the others: who it is, and the pair as the one sees it.
+    pub(crate) fn against(&self, one: &str) -> impl Iterator<Item = (&'a str, Pair<'a>)> {
+        let turned = move |pair: &Pair<'a>| {
+            if pair.one == one {
+                Some((pair.other, *pair))
+            } else if pair.other == one {
+                Some((pair.one, pair.inverse()))
+            } else {
+                None
+            }
+        };
+        self.pairs.iter().filter_map(turned)
+    }
+
+    /// Those that are not slower than any other.
+    pub(crate) fn leaders(&self) -> Vec<&'a str> {
+        let is_slower = |name: &&&str| {
+            let mut verdicts = self.against(name).map(|(_, pair)| pair.verdict);
+            verdicts.any(|verdict| verdict == Verdict::Slower)
+        };
+        let names = self.contestants.iter().filter(|name| !is_slower(name));
+        names.copied().collect()
+    }
+}
+
+impl Pair<'_> {
+    /// As the other sees it.
+    fn inverse(self) -> Self {
+        Self {
+            one: self.other,
+            other: self.one,
+            interval: self.interval.map(Interval::inverse),
+            verdict: self.verdict.inverse(),
+            ..self
+        }
+    }
+}
+
+/// Rounds in which both have a figure.
+fn common(one: &Cell<'_>, other: &Cell<'_>) -> usize {
+    let has = |round: u32| other.rounds.iter().any(|it| it.round == round);
+    one.rounds.iter().filter(|it| has(it.round)).count()
+}
+
+/// Why a verdict cannot stand.
+fn doubt<'a>(verdict: Verdict, one: &Cell<'a>, other: &Cell<'a>) -> Option<Doubt<'a>> {
+    for cell in [one, other] {
+        if let Some(mark) = cell.doubt() {
+            return Some(Doubt::Untrusted(cell.datapath, mark));
+        }
+    }
+    // Who may be faster than its rate says has not lost yet, nor is it equivalent; it may have won.
+    let may_be_faster = |cell: &Cell<'a>| cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
+    let not_final = match verdict {
+        Verdict::Faster => [None, Some(other)],
+        Verdict::Slower => [Some(one), None],
+        Verdict::Equivalent => [Some(one), Some(other)],
+        Verdict::Undecided => [None, None],
+    };
+    let mut doubted = not_final
+        .into_iter()
+        .flatten()
+        .filter(|it| may_be_faster(it));
+    doubted.next().map(|cell| Doubt::SetByTester(cell.datapath))
+}
+
+/// The tournament that these had.
+fn replay(how: &Comparison, seed: u64, members: &[&Cell<'_>]) -> Tournament {
+    let mut rounds = BTreeMap::<u32, BTreeMap<usize, f64>>::new();
+    for (index, cell) in members.iter().enumerate() {
+        for round in &cell.rounds {
+            let figures = rounds.entry(round.round).or_default();
+            figures.insert(index, round.throughput);
+        }
+    }
+    let last = rounds.keys().next_back().copied();
+    let mut tournament = how.tournament(members.len(), seed);
+    for (number, figures) in rounds {
+        let is_there = |contestant: &usize| figures.contains_key(contestant);
+        // The last one was cut off.
+        if Some(number) == last && !tournament.due().iter().all(is_there) {
+            break;
+        }
+        for contestant in 0..members.len() {
+            if tournament.due().contains(&contestant) && !is_there(&contestant) {
+                tournament.withdraw(contestant);
+            }
+        }
+        let due = tournament.due().iter();
+        let figures: Vec<f64> = due.filter_map(|it| figures.get(it).copied()).collect();
+        if tournament.record(&figures).is_err() {
+            break;
+        }
+    }
+    tournament.end();
+    tournament
+}

@@ -1,0 +1,137 @@
+//! Datapaths measured against each other.
+
+use super::fixture::{self, SCENARIOS};
+use super::written;
+use crate::record::{Comparison, Record, RoundRecord};
+use crate::report::figures::Figures;
+use crate::report::{RunFolder, summary_json, terminal_table};
+use ranking::{STAGES, Tolerance, Verdict};
+
+const HOW: Comparison = Comparison {
+    tolerance: Tolerance::DEFAULT,
+    error: 0.05,
+    resamples: 499,
+    width: 0.02,
+    trial_seconds: 0.1,
+};
+
+/// A run whose datapaths were measured against each other in the first scenario, at these rates, for as many rounds.
+fn run(rates: &[(&str, f64)], rounds: usize) -> RunFolder {
+    let mut folder = fixture::run();
+    folder.run.comparison = Some(HOW);
+    for round in 0..rounds {
+        for (index, (datapath, rate)) in rates.iter().enumerate() {
+            let wobble = 1.0 + 0.002 * ((round * 3 + index * 5) % 7) as f64;
+            folder.records.push(Record::Round(RoundRecord {
+                datapath: (*datapath).to_owned(),
+                scenario: SCENARIOS[0].to_owned(),
+                round: round as u32,
+                throughput: (rate * wobble).round(),
+            }));
+        }
+    }
+    folder
+}
+
+fn lead(folder: &RunFolder) -> String {
+    Figures::of(folder).groups[0].scenarios[0].lead.words()
+}
+
+#[test]
+fn rounds_decide_and_not_the_intervals_of_searches() {
+    let folder = run(&[("kernel-xdp", 0.5e6), ("openflow", 0.6e6)], STAGES[0]);
+    let lead = lead(&folder);
+    assert!(lead.starts_with("openflow, 1.20 × the next [1.1"), "{lead}");
+}
+
+#[test]
+fn who_differs_by_less_than_the_tolerance_is_equivalent() {
+    let folder = run(&[("kernel-xdp", 1e6), ("openflow", 1.01e6)], STAGES[0]);
+    let expected = "openflow and kernel-xdp, equivalent";
+    assert_eq!(lead(&folder), expected);
+    assert!(terminal_table(&folder).contains(expected));
+    let (html, markdown, _) = written(&folder);
+    assert!(html.contains("measured against each other"));
+    assert!(markdown.contains("equivalent, 8 rounds"));
+    let json = summary_json(&folder);
+    let compared = &json["port_groups"][0]["scenarios"][0]["compared"];
+    assert_eq!(compared["pairs"][0]["verdict"], "equivalent");
+    assert_eq!(compared["order"][0], "openflow");
+}
+
+#[test]
+fn too_few_rounds_decide_nothing() {
+    let folder = run(&[("kernel-xdp", 2e6), ("openflow", 1e6)], STAGES[0] - 1);
+    assert_eq!(
+        lead(&folder),
+        "not decided: too close to call between kernel-xdp and openflow"
+    );
+    let (_, markdown, _) = written(&folder);
+    assert!(
+        markdown.contains("undecided: 7 rounds are too few"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn a_round_that_was_cut_off_changes_nothing() {
+    let whole = run(&[("kernel-xdp", 2e6), ("openflow", 1e6)], STAGES[0]);
+    let mut cut = whole.clone();
+    let mut extra = cut.records.last().unwrap().clone();
+    if let Record::Round(round) = &mut extra {
+        round.round += 1;
+    }
+    cut.records.push(extra);
+    assert_eq!(lead(&cut), lead(&whole));
+}
+
+#[test]
+fn who_failed_on_the_way_is_in_no_verdict() {
+    let mut folder = run(&[("kernel-xdp", 2e6), ("openflow", 1e6)], STAGES[0]);
+    folder.records.retain(
+        |record| !matches!(record, Record::Round(it) if it.datapath == "openflow" && it.round == 3),
+    );
+    let figures = Figures::of(&folder);
+    let standing = figures.groups[0].scenarios[0].standing.as_ref().unwrap();
+    let pair = standing.pair("kernel-xdp", "openflow").unwrap();
+    assert_eq!((pair.verdict, pair.interval), (Verdict::Undecided, None));
+}
+
+#[test]
+fn one_that_the_tester_limits_may_have_won_but_not_lost() {
+    let rates = [("kernel-xdp", 1.4e6), ("openflow", 0.6e6)];
+    let mut folder = run(&rates, STAGES[0]);
+    fixture::result(&mut folder, "openflow", SCENARIOS[0]).ceiling = Some(0.6e6);
+    assert_eq!(lead(&folder), "not decided: openflow tester-bound");
+    let mut folder = run(&rates, STAGES[0]);
+    fixture::result(&mut folder, "kernel-xdp", SCENARIOS[0]).ceiling = Some(1.42e6);
+    assert!(lead(&folder).starts_with("kernel-xdp, at least 2.3"));
+}
+
+#[test]
+fn unverified_rounds_win_nothing() {
+    let mut folder = run(&[("kernel-xdp", 1.4e6), ("openflow", 0.6e6)], STAGES[0]);
+    fixture::result(&mut folder, "kernel-xdp", SCENARIOS[0]).unverified = true;
+    assert_eq!(
+        lead(&folder),
+        "not decided: only openflow has trustworthy rounds"
+    );
+}
+
+#[test]
+fn a_row_beats_its_column_in_the_order_of_the_table() {
+    let rates = [("openflow", 0.6e6), ("kernel-xdp", 1.4e6)];
+    let folder = run(&rates, STAGES[0]);
+    let figures = Figures::of(&folder);
+    let standing = figures.groups[0].scenarios[0].standing.as_ref().unwrap();
+    assert_eq!(standing.contestants, ["kernel-xdp", "openflow"]);
+    let pair = standing.pair("kernel-xdp", "openflow").unwrap();
+    let back = standing.pair("openflow", "kernel-xdp").unwrap();
+    assert_eq!(
+        (pair.verdict, back.verdict),
+        (Verdict::Faster, Verdict::Slower)
+    );
+    let (there, back) = (pair.interval.unwrap(), back.interval.unwrap());
+    assert!((there.ratio * back.ratio - 1.0).abs() < 1e-12);
+    assert!((there.lower * back.upper - 1.0).abs() < 1e-12);
+}

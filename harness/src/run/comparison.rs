@@ -1,0 +1,217 @@
+//! Datapaths measured against each other, round by round: see `RANKING.md`.
+
+use super::deploy::Meter;
+use super::session::Session;
+use super::{Error, MIN_LOAD, Runner};
+use crate::profile::{PARTIAL_DROP, Rounds, goal};
+use crate::record::{Comparison, Purpose, Record, RoundRecord};
+use crate::search::{Pps, Search, SearchConfig, Step};
+use crate::tester::Workload;
+use datapath_api::PortType;
+use rand::Rng;
+use rand::seq::SliceRandom;
+use ranking::{Tolerance, Tournament};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The probability that any verdict is wrong.
+const ERROR: f64 = 0.05;
+/// Resamples for an interval.
+const RESAMPLES: u32 = 1_999;
+/// A round searches between this share of what was found before,
+const LEAST: f64 = 0.4;
+/// and this.
+const MOST: f64 = 1.3;
+
+/// What the run says of how it compares.
+pub fn described(rounds: Rounds) -> Comparison {
+    Comparison {
+        tolerance: Tolerance::DEFAULT,
+        error: ERROR,
+        resamples: RESAMPLES,
+        width: rounds.width,
+        trial_seconds: rounds.trial.as_secs_f64(),
+    }
+}
+
+/// Datapaths on one kind of port, which are the only ones that can be compared.
+struct Group {
+    ports: PortType,
+    /// Their places among the sessions.
+    members: Vec<usize>,
+    tournament: Tournament,
+}
+
+impl Group {
+    /// Sorts those that have a rate to search around.
+    fn of(sessions: &[Session<'_>], how: &Comparison, seed: u64) -> Vec<Self> {
+        let mut members = Vec::<(PortType, Vec<usize>)>::new();
+        let takes_part = |session: &Session<'_>| !session.failed && session.typical().is_some();
+        for (index, session) in sessions.iter().enumerate() {
+            if !takes_part(session) {
+                continue;
+            }
+            let ports = session.datapath.ports();
+            match members.iter_mut().find(|(known, _)| *known == ports) {
+                Some((_, members)) => members.push(index),
+                None => members.push((ports, vec![index])),
+            }
+        }
+        let group = |(ports, members): (PortType, Vec<usize>)| Self {
+            ports,
+            tournament: how.tournament(members.len(), seed),
+            members,
+        };
+        members.into_iter().map(group).collect()
+    }
+
+    /// Those of the next round.
+    fn due(&self) -> impl Iterator<Item = usize> {
+        self.tournament.due().iter().map(|it| self.members[*it])
+    }
+
+    /// Takes what a round found; who has no figure failed.
+    fn take(&mut self, figures: &BTreeMap<usize, f64>) -> Result<(), String> {
+        for (contestant, member) in self.members.iter().enumerate() {
+            if self.tournament.due().contains(&contestant) && !figures.contains_key(member) {
+                self.tournament.withdraw(contestant);
+            }
+        }
+        let figures: Vec<f64> = self
+            .due()
+            .filter_map(|it| figures.get(&it).copied())
+            .collect();
+        let ports = self.ports;
+        let recorded = self.tournament.record(&figures);
+        recorded.map_err(|error| format!("comparing on {ports} ports: {error}"))
+    }
+}
+
+impl Runner<'_> {
+    /// Measures datapaths against each other until all pairs are decided, or the time for it is over.
+    pub(super) fn compare(
+        &mut self,
+        sessions: &mut [Session<'_>],
+        workload: &Workload,
+    ) -> Result<(), Error> {
+        let Some(rounds) = self.effort.comparison else {
+            return Ok(());
+        };
+        let mut groups = Group::of(sessions, &described(rounds), self.plan.seed);
+        let contestants: usize = groups.iter().map(|group| group.due().count()).sum();
+        let mut left = rounds.time * contestants as u32;
+        for round in 0.. {
+            let mut due: Vec<usize> = groups.iter().flat_map(Group::due).collect();
+            if due.is_empty() || left.is_zero() {
+                break;
+            }
+            due.shuffle(self.random);
+            let mut figures = BTreeMap::new();
+            for index in due {
+                let session = &mut sessions[index];
+                let name = session.datapath.name();
+                self.phase(name, &format!("comparison, round {}", round + 1));
+                match self.replicate(session, workload, rounds, round, &mut left)? {
+                    Ok(rate) => {
+                        figures.insert(index, rate);
+                    }
+                    Err(_) if self.is_interrupted() => break,
+                    Err(reason) => {
+                        session.failed = true;
+                        session.deployed = None;
+                        self.fail(name, &reason)?;
+                    }
+                }
+            }
+            // A round that is not complete compares nothing.
+            if self.is_interrupted() {
+                break;
+            }
+            for group in &mut groups {
+                if let Err(reason) = group.take(&figures) {
+                    tracing::error!(scenario = self.task.scenario.id, "{reason}");
+                }
+            }
+        }
+        self.progress.skip(left.as_secs_f64());
+        for session in sessions {
+            session.deployed = None;
+        }
+        Ok(())
+    }
+
+    /// One short search around what was found before. It begins at a random load, so that what it finds lies on no grid.
+    fn replicate(
+        &mut self,
+        session: &mut Session<'_>,
+        workload: &Workload,
+        rounds: Rounds,
+        round: u32,
+        left: &mut Duration,
+    ) -> Result<Result<f64, String>, Error> {
+        let Some(typical) = session.typical() else {
+            return Ok(Err("no rate to search around".to_owned()));
+        };
+        let name = session.datapath.name();
+        if let Err(reason) = self.deploy(session, workload) {
+            return Ok(Err(reason));
+        }
+        let dither = 1.0 + rounds.width * self.random.random::<f64>();
+        let least = (typical * LEAST * dither).max(MIN_LOAD);
+        let most = (typical * MOST * dither).max(2.0 * MIN_LOAD);
+        let mut search = Search::new(config(rounds, least, most)?)?;
+        while let Step::Measure { load, duration } = search.next() {
+            if self.is_interrupted() {
+                return Ok(Err("interrupted".to_owned()));
+            }
+            let meter = Meter {
+                load,
+                duration,
+                latency: false,
+                purpose: Purpose::Comparison { round },
+            };
+            let Some(deployed) = &mut session.deployed else {
+                return Ok(Err("it is not deployed".to_owned()));
+            };
+            match self.trial(deployed, name, &meter)? {
+                Some(trial) => {
+                    *left = left.saturating_sub(duration);
+                    if let Err(error) = search.record(trial) {
+                        return Ok(Err(error.to_string()));
+                    }
+                }
+                None => return Ok(Err(deployed.last_error.clone())),
+            }
+        }
+        // A datapath that spins would take the processor from the next one.
+        if session.datapath.polls_busily() {
+            session.deployed = None;
+        }
+        let result = search.result();
+        let found = result.goals.first();
+        let found = found.and_then(|goal| goal.conditional_throughput.or(goal.lower));
+        // Below the least load something disturbed it; no more is known than that.
+        let throughput = found.map_or(least, Pps::get);
+        session.found(throughput);
+        let scenario = self.task.scenario.id.clone();
+        self.log.append(&Record::Round(RoundRecord {
+            datapath: name.to_owned(),
+            scenario,
+            round,
+            throughput,
+        }))?;
+        Ok(Ok(throughput))
+    }
+}
+
+/// A search for PDR in which each trial decides alone.
+fn config(rounds: Rounds, least: f64, most: f64) -> Result<SearchConfig, Error> {
+    let trial = rounds.trial.as_millis() as u64;
+    let goals = vec![goal("PDR", PARTIAL_DROP, trial, trial, rounds.width)?];
+    Ok(SearchConfig {
+        initial_trial_duration: rounds.trial,
+        search_duration_max: rounds.trial * 16,
+        preceding_targets: 0,
+        ..SearchConfig::new(Pps::new(least)?, Pps::new(most)?, goals)
+    })
+}
