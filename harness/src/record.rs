@@ -487,6 +487,12 @@ pub struct RoundRecord {
     pub round: u32,
     /// Conditional throughput at PDR's loss, where each trial decides alone.
     pub throughput: f64,
+    /// Processor time of the datapath for each frame, in the fastest of these trials within PDR's loss; see [`Fastest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ns_per_frame: Option<f64>,
+    /// 99th percentile of latency, from the intended send time, in a trial at half the rate that was found before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ns: Option<u64>,
 }
 
 /// Something that failed.

@@ -1,11 +1,11 @@
 //! Datapaths measured against each other, round by round: see `RANKING.md`.
 
 use super::deploy::Meter;
-use super::session::Session;
+use super::session::{Best, Session};
 use super::{Error, MIN_LOAD, Runner};
 use crate::profile::{PARTIAL_DROP, Rounds, goal};
 use crate::record::{Comparison, Purpose, Record, RoundRecord};
-use crate::search::{Pps, Search, SearchConfig, Step};
+use crate::search::{Pps, Search, SearchConfig, Step, Trial};
 use crate::tester::Workload;
 use datapath_api::PortType;
 use rand::Rng;
@@ -140,7 +140,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// One short search around what was found before. It begins at a random load, so that what it finds lies on no grid.
+    /// One short search around what was found before, and a trial for latency. The search begins at a random load, so that
+    /// what it finds lies on no grid.
     fn replicate(
         &mut self,
         session: &mut Session<'_>,
@@ -152,7 +153,6 @@ impl Runner<'_> {
         let Some(typical) = session.typical() else {
             return Ok(Err("no rate to search around".to_owned()));
         };
-        let name = session.datapath.name();
         if let Err(reason) = self.deploy(session, workload) {
             return Ok(Err(reason));
         }
@@ -160,29 +160,34 @@ impl Runner<'_> {
         let least = (typical * LEAST * dither).max(MIN_LOAD);
         let most = (typical * MOST * dither).max(2.0 * MIN_LOAD);
         let mut search = Search::new(config(rounds, least, most)?)?;
-        while let Step::Measure { load, duration } = search.next() {
-            if self.is_interrupted() {
-                return Ok(Err("interrupted".to_owned()));
+        let mut best = Best::default();
+        let meter = |load: Pps, latency: bool| Meter {
+            load,
+            duration: rounds.trial,
+            latency,
+            purpose: Purpose::Comparison { round },
+        };
+        while let Step::Measure { load, .. } = search.next() {
+            let trial = match self.step(session, &meter(load, false), left)? {
+                Ok(trial) => trial,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            if let Some(deployed) = &session.deployed {
+                best.note(&deployed.last, session.datapath.ports());
             }
-            let meter = Meter {
-                load,
-                duration,
-                latency: false,
-                purpose: Purpose::Comparison { round },
-            };
-            let Some(deployed) = &mut session.deployed else {
-                return Ok(Err("it is not deployed".to_owned()));
-            };
-            match self.trial(deployed, name, &meter)? {
-                Some(trial) => {
-                    *left = left.saturating_sub(duration);
-                    if let Err(error) = search.record(trial) {
-                        return Ok(Err(error.to_string()));
-                    }
-                }
-                None => return Ok(Err(deployed.last_error.clone())),
+            if let Err(error) = search.record(trial) {
+                return Ok(Err(error.to_string()));
             }
         }
+        let half = Pps::new((typical / 2.0).max(MIN_LOAD))?;
+        if let Err(reason) = self.step(session, &meter(half, true), left)? {
+            return Ok(Err(reason));
+        }
+        let latency = session
+            .deployed
+            .as_ref()
+            .and_then(|it| it.last.latency.as_ref());
+        let p99_ns = latency.map(|latency| latency.p99_ns);
         // A datapath that spins would take the processor from the next one.
         if session.datapath.polls_busily() {
             session.deployed = None;
@@ -193,14 +198,33 @@ impl Runner<'_> {
         // Below the least load something disturbed it; no more is known than that.
         let throughput = found.map_or(least, Pps::get);
         session.found(throughput);
-        let scenario = self.task.scenario.id.clone();
         self.log.append(&Record::Round(RoundRecord {
-            datapath: name.to_owned(),
-            scenario,
+            datapath: session.datapath.name().to_owned(),
+            scenario: self.task.scenario.id.clone(),
             round,
             throughput,
+            cpu_ns_per_frame: best.0.map(|fastest| fastest.cpu_ns_per_frame),
+            p99_ns,
         }))?;
         Ok(Ok(throughput))
+    }
+
+    /// One trial of a round, which takes of the time that is left.
+    fn step(
+        &mut self,
+        session: &mut Session<'_>,
+        meter: &Meter,
+        left: &mut Duration,
+    ) -> Result<Result<Trial, String>, Error> {
+        if self.is_interrupted() {
+            return Ok(Err("interrupted".to_owned()));
+        }
+        let Some(deployed) = &mut session.deployed else {
+            return Ok(Err("it is not deployed".to_owned()));
+        };
+        *left = left.saturating_sub(meter.duration);
+        let trial = self.trial(deployed, session.datapath.name(), meter)?;
+        Ok(trial.ok_or_else(|| deployed.last_error.clone()))
     }
 }
 

@@ -27,6 +27,8 @@ fn run(rates: &[(&str, f64)], rounds: usize) -> RunFolder {
                 scenario: SCENARIOS[0].to_owned(),
                 round: round as u32,
                 throughput: (rate * wobble).round(),
+                cpu_ns_per_frame: Some((9e8 / rate * wobble).round()),
+                p99_ns: Some((2e10 / rate * wobble) as u64),
             }));
         }
     }
