@@ -5,7 +5,7 @@
 //! from the two. Rates are in frames per second, times in nanoseconds unless a name says otherwise.
 
 use crate::overlay::Ages;
-pub use datapath_api::{Counters, Cycles, Missing, Polling, PortType, SwitchCounters};
+pub use datapath_api::{Counters, Cycles, Missing, Needs, Polling, PortType, SwitchCounters};
 use ranking::{Resampling, Tolerance, Tournament};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -136,6 +136,9 @@ pub struct DatapathInfo {
     pub declared_differences: Vec<String>,
     /// Whether it spins while idle.
     pub polls_busily: bool,
+    /// What it asks of a host; absent from runs of schema 3 and before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
     /// What is missing to run it here; empty if it was measured.
     pub missing: Vec<Missing>,
 }

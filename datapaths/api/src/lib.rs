@@ -8,6 +8,7 @@ pub mod difference;
 mod enclosure;
 mod error;
 mod missing;
+mod needs;
 mod outcome;
 mod polling;
 mod ports;
@@ -18,6 +19,7 @@ pub use difference::Difference;
 pub use enclosure::{Enclosure, Outside, is_overlay};
 pub use error::Error;
 pub use missing::Missing;
+pub use needs::{KernelRelease, Needs, NoRelease};
 pub use outcome::only_outcome;
 pub use polling::{Cycles, Polling};
 pub use ports::{DropletPorts, PORT_MTU, PortType, TESTER_MEBIBYTES, VethPorts, VhostUserPorts};
@@ -50,6 +52,11 @@ pub trait Datapath: Send + Sync {
 
     /// What is missing to run it here; empty if it can run.
     fn probe(&self) -> Vec<Missing>;
+
+    /// What it asks of a host that is to run it for good.
+    fn needs(&self) -> Needs {
+        Needs::NONE
+    }
 
     /// Where its packets lawfully differ from Mizar's; everything else must match byte for byte.
     fn declared_differences(&self) -> &'static [Difference] {

@@ -7,7 +7,9 @@ mod maps;
 mod object;
 mod running;
 
-use datapath_api::{Datapath, DropletPorts, Error, Missing, PortType, Running};
+use datapath_api::{
+    Datapath, DropletPorts, Error, KernelRelease, Missing, Needs, PortType, Running,
+};
 use mizar_tables::Entries;
 use netdev::Cpu;
 use topologies::provision::Provision;
@@ -65,6 +67,15 @@ impl Datapath for KernelXdp {
             )
         });
         object.into_iter().chain(Missing::privileges()).collect()
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            // Threaded NAPI, by which its work is pinned: net/core/dev.c of 5.12.
+            kernel: Some(KernelRelease::new(5, 12)),
+            kernel_programs: true,
+            ..Needs::NONE
+        }
     }
 
     fn install(

@@ -9,7 +9,8 @@ mod running;
 pub use dpdk_protocol::Engine;
 
 use datapath_api::{
-    Datapath, Difference, DropletPorts, Error, Missing, PortType, Running, TESTER_MEBIBYTES,
+    Datapath, Difference, DropletPorts, Error, KernelRelease, Missing, Needs, PortType, Running,
+    TESTER_MEBIBYTES,
 };
 use netdev::Cpu;
 use running::Droplet;
@@ -85,6 +86,23 @@ impl Datapath for MizarDpdk {
                 Devices::Veth => None,
             })
             .collect()
+    }
+
+    fn needs(&self) -> Needs {
+        // DPDK 22.11: its getting started guide, system requirements; its AF_XDP driver, prerequisites. That driver also
+        // has a program of its own in the kernel.
+        match self.devices {
+            Devices::VhostUser => Needs {
+                kernel: Some(KernelRelease::new(4, 14)),
+                hugepages_mib: dpdk_client::MEBIBYTES,
+                ..Needs::NONE
+            },
+            Devices::Veth => Needs {
+                kernel: Some(KernelRelease::new(4, 18)),
+                kernel_programs: true,
+                ..Needs::NONE
+            },
+        }
     }
 
     fn declared_differences(&self) -> &'static [Difference] {

@@ -17,12 +17,20 @@
 use crate::object::Hook;
 use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
-use datapath_api::Missing;
+use datapath_api::{KernelRelease, Missing};
 
 /// The running kernel, in words.
 pub fn release() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("Linux {}", release.trim())
+}
+
+/// The oldest kernel that has all of the table above that programs at a hook cannot do without.
+pub fn oldest(hook: Hook) -> KernelRelease {
+    match hook {
+        Hook::Tc => KernelRelease::new(5, 12),
+        Hook::Xdp => KernelRelease::new(5, 18),
+    }
 }
 
 /// A helper, and the version of the kernel that brought it.

@@ -26,7 +26,7 @@ pub mod running;
 pub mod slow_path;
 pub mod table;
 
-use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, PortType, Running};
+use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, Needs, PortType, Running};
 use netdev::Cpu;
 use object::Hook;
 use ovs_adapter::Flavour;
@@ -126,6 +126,15 @@ impl Datapath for OvsEbpf {
             .chain(object)
             .chain(Missing::privileges());
         missing.chain(kernel::lacks(self.hook)).collect()
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            kernel: Some(kernel::oldest(self.hook)),
+            kernel_programs: true,
+            open_vswitch: self.asked == Asked::Switch,
+            ..Needs::NONE
+        }
     }
 
     fn declared_differences(&self) -> &'static [Difference] {

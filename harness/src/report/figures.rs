@@ -25,7 +25,7 @@ pub(super) const HELD_ABOVE: f64 = 1.05;
 pub(super) const BUSY: f64 = 0.90;
 
 /// Everything the report says about a run.
-pub(super) struct Figures<'a> {
+pub(crate) struct Figures<'a> {
     /// The run.
     pub run: &'a Run,
     /// The port groups, which must not be compared with each other.
@@ -42,7 +42,7 @@ pub(super) struct Figures<'a> {
 
 /// How many trials were made.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Trials {
+pub(crate) struct Trials {
     /// All.
     pub total: u64,
     /// For the tester's ceiling.
@@ -62,7 +62,7 @@ pub(super) struct Trials {
 }
 
 /// Datapaths measured on one kind of port.
-pub(super) struct Group<'a> {
+pub(crate) struct Group<'a> {
     /// The kind.
     pub ports: PortType,
     /// Their names.
@@ -72,7 +72,7 @@ pub(super) struct Group<'a> {
 }
 
 /// One scenario within a port group.
-pub(super) struct ScenarioFigures<'a> {
+pub(crate) struct ScenarioFigures<'a> {
     /// Its identifier.
     pub id: &'a str,
     /// What it is; `None` if the run does not describe it.
@@ -87,7 +87,7 @@ pub(super) struct ScenarioFigures<'a> {
 
 /// How a datapath fared in verification.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Check {
+pub(crate) enum Check {
     /// Every frame came out as the oracle says.
     Passed(u64),
     /// Frames that passed, and what differed, at most the first ten.
@@ -97,7 +97,7 @@ pub(super) enum Check {
 }
 
 /// One datapath in one scenario.
-pub(super) struct Cell<'a> {
+pub(crate) struct Cell<'a> {
     /// Place of the datapath in the run, which gives it the same colour everywhere.
     pub index: usize,
     /// The datapath.
@@ -132,7 +132,7 @@ pub(super) struct Cell<'a> {
 
 impl<'a> Figures<'a> {
     /// Derives the figures of `folder`.
-    pub(super) fn of(folder: &'a RunFolder) -> Self {
+    pub(crate) fn of(folder: &'a RunFolder) -> Self {
         let run = &folder.run;
         let skipped: Vec<_> = run
             .datapaths
@@ -160,12 +160,12 @@ impl<'a> Figures<'a> {
     }
 
     /// Whether the run is too short for conclusions.
-    pub(super) fn is_smoke(&self) -> bool {
+    pub(crate) fn is_smoke(&self) -> bool {
         is_smoke(self.run)
     }
 
     /// All cells with their scenario.
-    pub(super) fn cells(&self) -> impl Iterator<Item = (&ScenarioFigures<'a>, &Cell<'a>)> {
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (&ScenarioFigures<'a>, &Cell<'a>)> {
         self.groups
             .iter()
             .flat_map(|group| &group.scenarios)
@@ -175,18 +175,18 @@ impl<'a> Figures<'a> {
 
 impl Trials {
     /// Whether so many trials were disturbed that nothing can be concluded from the run.
-    pub(super) fn are_too_disturbed(&self) -> bool {
+    pub(crate) fn are_too_disturbed(&self) -> bool {
         self.disturbed as f64 > self.total as f64 * TOO_DISTURBED
     }
 }
 
 /// Whether `run` is too short for conclusions.
-pub(super) fn is_smoke(run: &Run) -> bool {
+pub(crate) fn is_smoke(run: &Run) -> bool {
     run.profile.eq_ignore_ascii_case("smoke")
 }
 
 /// Whether the program was built so that its figures mean something.
-pub(super) fn is_optimised(run: &Run) -> bool {
+pub(crate) fn is_optimised(run: &Run) -> bool {
     matches!(run.environment.build.as_str(), "release" | "optimised")
 }
 
@@ -206,48 +206,48 @@ impl<'a> Cell<'a> {
     }
 
     /// The no-drop rate.
-    pub(super) fn ndr(&self) -> Option<&'a Rate> {
+    pub(crate) fn ndr(&self) -> Option<&'a Rate> {
         self.rate("ndr")
     }
 
     /// The partial-drop rate.
-    pub(super) fn pdr(&self) -> Option<&'a Rate> {
+    pub(crate) fn pdr(&self) -> Option<&'a Rate> {
         self.rate("pdr")
     }
 
     /// The tester's ceiling in frames per second.
-    pub(super) fn ceiling(&self) -> Option<f64> {
+    pub(crate) fn ceiling(&self) -> Option<f64> {
         self.result?.ceiling.filter(|ceiling| *ceiling > 0.0)
     }
 
     /// The fastest trial that kept to PDR's loss.
-    pub(super) fn fastest(&self) -> Option<&'a Fastest> {
+    pub(crate) fn fastest(&self) -> Option<&'a Fastest> {
         self.result?.fastest.as_ref()
     }
 
     /// The same of a null forward.
-    pub(super) fn null_forward(&self) -> Option<&'a Fastest> {
+    pub(crate) fn null_forward(&self) -> Option<&'a Fastest> {
         self.result?.null_forward.as_ref()
     }
 
     /// PDR as a share of the tester's ceiling.
-    pub(super) fn share_of_ceiling(&self) -> Option<f64> {
+    pub(crate) fn share_of_ceiling(&self) -> Option<f64> {
         Some(self.pdr()?.throughput? / self.ceiling()?)
     }
 
     /// Whether the tester may have set the figure: PDR is within 5 % of its ceiling.
-    pub(super) fn is_tester_bound(&self) -> bool {
+    pub(crate) fn is_tester_bound(&self) -> bool {
         self.share_of_ceiling()
             .is_some_and(|share| share >= TESTER_BOUND)
     }
 
     /// Whether its processor was idle for a good part of its fastest trial, so that something else set the figure.
-    pub(super) fn has_idle_processor(&self) -> bool {
+    pub(crate) fn has_idle_processor(&self) -> bool {
         !self.polls_busily() && self.fastest().is_some_and(|fastest| fastest.busy < BUSY)
     }
 
     /// Whether one trial carried clearly more within PDR's loss than PDR's upper bound, so that PDR is too low.
-    pub(super) fn is_contradicted(&self) -> bool {
+    pub(crate) fn is_contradicted(&self) -> bool {
         let upper = self.pdr().and_then(|pdr| pdr.upper);
         let fastest = self.fastest().map(|fastest| fastest.rate);
         upper
@@ -257,7 +257,7 @@ impl<'a> Cell<'a> {
 
     /// The rate that its fastest trial comes to with a full processor, where that one was nearly full and its time
     /// tells (a thread that spins is always busy): more it does not carry, whatever PDR says.
-    pub(super) fn most_by_processor(&self) -> Option<f64> {
+    pub(crate) fn most_by_processor(&self) -> Option<f64> {
         let fastest = self
             .fastest()
             .filter(|fastest| !self.polls_busily() && fastest.busy >= BUSY)?;
@@ -265,7 +265,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Why no figure of it can be trusted; the word that marks each.
-    pub(super) fn doubt(&self) -> Option<&'static str> {
+    pub(crate) fn doubt(&self) -> Option<&'static str> {
         let unverified = self.result.is_some_and(|result| result.unverified);
         match self.check {
             _ if unverified => Some("unverified"),
@@ -276,12 +276,12 @@ impl<'a> Cell<'a> {
     }
 
     /// Whether it spins while idle.
-    pub(super) fn polls_busily(&self) -> bool {
+    pub(crate) fn polls_busily(&self) -> bool {
         self.info.is_some_and(|info| info.polls_busily)
     }
 
     /// Whether the run left nothing about it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.result.is_none()
             && self.failures.is_empty()
             && self.check == Check::Absent
@@ -289,7 +289,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Why there is no result, in a few words; `None` if there is one.
-    pub(super) fn absence(&self) -> Option<&'static str> {
+    pub(crate) fn absence(&self) -> Option<&'static str> {
         match (self.result, self.failures.is_empty(), &self.check) {
             (Some(_), ..) => None,
             (None, false, _) => Some("failed"),
@@ -370,7 +370,7 @@ impl<'a> Names<'a> {
 }
 
 /// Datapath and scenario a record is about.
-pub(super) fn place(record: &Record) -> (&str, &str) {
+pub(crate) fn place(record: &Record) -> (&str, &str) {
     match record {
         Record::Verification(it) => (&it.datapath, &it.scenario),
         Record::Trial(it) => (&it.datapath, &it.scenario),

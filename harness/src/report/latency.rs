@@ -9,7 +9,7 @@ const FEWEST_ABOVE: f64 = 10.0;
 
 /// One percentile of a latency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Percentile {
+pub(crate) struct Percentile {
     /// The value in nanoseconds.
     pub ns: u64,
     /// Fewer than ten frames lie above it, so that another trial may well give another value.
@@ -18,7 +18,7 @@ pub(super) struct Percentile {
 
 /// Latency of one datapath in one scenario at one share of PDR.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct LatencyFigure {
+pub(crate) struct LatencyFigure {
     /// Percent of PDR.
     pub percent_of_pdr: u8,
     /// Intended load in frames per second, over all directions.
@@ -45,7 +45,7 @@ pub(super) struct LatencyFigure {
 
 impl LatencyFigure {
     /// Puts together `trials` made at one share of PDR. `None` if no frame's latency was taken.
-    pub(super) fn of(percent_of_pdr: u8, trials: &[&TrialRecord]) -> Option<Self> {
+    pub(crate) fn of(percent_of_pdr: u8, trials: &[&TrialRecord]) -> Option<Self> {
         let taken: Vec<(&TrialRecord, &Latency)> = trials
             .iter()
             .filter_map(|trial| Some((*trial, trial.latency.as_ref()?)))
@@ -88,7 +88,7 @@ impl LatencyFigure {
     }
 
     /// The mean of all frames in nanoseconds, by buckets: too low by half of one's width at the most, on average.
-    pub(super) fn mean_ns(&self) -> Option<f64> {
+    pub(crate) fn mean_ns(&self) -> Option<f64> {
         let frames = total(&self.histogram);
         let sum: f64 = self
             .histogram
@@ -100,7 +100,7 @@ impl LatencyFigure {
 
     /// Percentiles over `-log10(1 - quantile)` from the median on, as long as enough frames lie above: pairs of that
     /// value and nanoseconds.
-    pub(super) fn curve(&self) -> Vec<(f64, f64)> {
+    pub(crate) fn curve(&self) -> Vec<(f64, f64)> {
         /// Points per decade of `1 - quantile`.
         const STEPS: u32 = 40;
         let frames = total(&self.histogram);
@@ -145,7 +145,7 @@ fn at(histogram: &[(u64, u64)], quantile: f64) -> Option<u64> {
 
 /// Frames missing of a trial and frames there should have been, as the rate search counts them: frames never sent and
 /// frames lost, each without sign, of the larger of offered and intended.
-pub(super) fn missing(trial: &TrialRecord) -> (u128, u128) {
+pub(crate) fn missing(trial: &TrialRecord) -> (u128, u128) {
     let lost = trial.offered.abs_diff(trial.received);
     let unsent = trial.intended.abs_diff(trial.offered);
     let all = trial.offered.max(trial.intended);
@@ -153,7 +153,7 @@ pub(super) fn missing(trial: &TrialRecord) -> (u128, u128) {
 }
 
 /// `part` of `whole`, at most 1; 0 of nothing.
-pub(super) fn ratio(part: u128, whole: u128) -> f64 {
+pub(crate) fn ratio(part: u128, whole: u128) -> f64 {
     if whole == 0 {
         return 0.0;
     }
@@ -161,7 +161,7 @@ pub(super) fn ratio(part: u128, whole: u128) -> f64 {
 }
 
 /// Loss ratio of one trial.
-pub(super) fn loss_ratio(trial: &TrialRecord) -> f64 {
+pub(crate) fn loss_ratio(trial: &TrialRecord) -> f64 {
     let (bad, all) = missing(trial);
     ratio(bad, all)
 }

@@ -10,7 +10,7 @@ use ranking::Verdict;
 
 /// The verdict on one scenario within a port group.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Lead<'a> {
+pub(crate) enum Lead<'a> {
     /// One datapath is faster than all others.
     Datapath {
         /// Its name.
@@ -31,7 +31,7 @@ pub(super) enum Lead<'a> {
 impl<'a> Lead<'a> {
     /// Compares `cells`, which must be of one scenario and on one kind of port: as they stand to each other, or by the
     /// intervals of their PDRs where they were not measured against each other.
-    pub(super) fn of(
+    pub(crate) fn of(
         run: &Run,
         trials: Trials,
         cells: &[Cell<'a>],
@@ -159,7 +159,7 @@ impl<'a> Lead<'a> {
     }
 
     /// The verdict in a few words.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         match self {
             Self::Datapath { name, .. } => format!("{name}, {}", self.margin()),
             Self::Equivalent(names) => format!("{}, equivalent", text::list(names)),
@@ -168,7 +168,7 @@ impl<'a> Lead<'a> {
     }
 
     /// By how much one leads; nothing where none does.
-    pub(super) fn margin(&self) -> String {
+    pub(crate) fn margin(&self) -> String {
         let Self::Datapath {
             times_next,
             interval,
@@ -249,6 +249,6 @@ impl<'a> Carried<'a> {
 
 /// Whether the tester, not the datapath, may have set this PDR: it is close to the tester's ceiling, the
 /// datapath's processor was idle, or the upper bound comes from frames that were never sent.
-pub(super) fn set_by_tester(cell: &Cell<'_>, rate: &Rate) -> bool {
+pub(crate) fn set_by_tester(cell: &Cell<'_>, rate: &Rate) -> bool {
     cell.is_tester_bound() || cell.has_idle_processor() || unsent_decided(cell, rate)
 }

@@ -55,7 +55,7 @@ impl Doubt<'_> {
 
 impl<'a> Standing<'a> {
     /// Carries out the tournament again that `cells` had in the run; `None` where there was none.
-    pub(super) fn of(run: &Run, cells: &[Cell<'a>]) -> Option<Self> {
+    pub(crate) fn of(run: &Run, cells: &[Cell<'a>]) -> Option<Self> {
         let how = run.comparison?;
         let members: Vec<&Cell<'a>> = cells.iter().filter(|it| !it.rounds.is_empty()).collect();
         if members.len() < 2 {

@@ -241,6 +241,7 @@ pub(crate) fn datapath_info(datapath: &dyn Datapath) -> DatapathInfo {
             .map(|difference| difference.described())
             .collect(),
         polls_busily: datapath.polls_busily(),
+        needs: Some(datapath.needs()),
         missing: datapath.probe(),
     }
 }

@@ -3,7 +3,7 @@
 use super::{Control, Io, install};
 use crate::{Flavour, Installation, capability};
 use datapath_api::{
-    Datapath, Difference, DropletPorts, Error, Missing, PortType, Running, TESTER_MEBIBYTES,
+    Datapath, Difference, DropletPorts, Error, Missing, Needs, PortType, Running, TESTER_MEBIBYTES,
 };
 use netdev::Cpu;
 use topologies::provision::Provision;
@@ -62,6 +62,15 @@ impl Datapath for OpenVSwitch {
         let runs = missing.is_empty();
         missing.extend(lacks(self.io, runs));
         missing
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            kernel: self.io.oldest_kernel(),
+            hugepages_mib: self.io.hugepages().unwrap_or(0),
+            kernel_programs: self.io.brings_programs(),
+            open_vswitch: true,
+        }
     }
 
     fn declared_differences(&self) -> &'static [Difference] {

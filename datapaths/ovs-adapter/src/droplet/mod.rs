@@ -22,7 +22,7 @@ use crate::flow::Rule;
 use crate::{DIFFERENCES, Flavour, Installation, Instance, REACTIVE_DIFFERENCES};
 pub use behind::Behind;
 pub use datapath::{OpenVSwitch, not_installed, version};
-use datapath_api::{Difference, DropletPorts, Error, PortType, Running, VethPorts};
+use datapath_api::{Difference, DropletPorts, Error, KernelRelease, PortType, Running, VethPorts};
 pub use injection::Injector;
 use netdev::{Cpu, Urgency};
 use running::{Droplet, Plan};
@@ -92,6 +92,20 @@ impl Io {
     /// Whether devices get a NAPI instance by an XDP program of these ports.
     const fn brings_programs(self) -> bool {
         matches!(self, Self::Xdp | Self::Dpdk)
+    }
+
+    /// The oldest kernel with all that such ports use.
+    fn oldest_kernel(self) -> Option<KernelRelease> {
+        match self {
+            Self::Packet | Self::Internal => None,
+            // Mizar's options need Geneve with metadata in the kernel's datapath: net/openvswitch/vport-geneve.c of 4.3.
+            Self::Kernel => Some(KernelRelease::new(4, 3)),
+            // The oldest that Open vSwitch builds its AF_XDP ports against, by the .travis.yml of 2.14.
+            Self::Xdp => Some(KernelRelease::new(5, 3)),
+            // DPDK 22.11: its AF_XDP driver, prerequisites; its getting started guide, system requirements.
+            Self::Dpdk => Some(KernelRelease::new(4, 18)),
+            Self::VhostUser => Some(KernelRelease::new(4, 14)),
+        }
     }
 
     /// Hugepages that the switch takes, in mebibytes.

@@ -46,6 +46,7 @@ pub(super) fn header(schema: u32) -> Header {
             variant_of: None,
             declared_differences: Vec::new(),
             polls_busily: false,
+            needs: None,
             missing: Vec::new(),
         }],
         installed: vec![0, 100_000],

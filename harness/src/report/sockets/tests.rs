@@ -22,6 +22,7 @@ fn header(schema: u32) -> Header {
         variant_of: None,
         declared_differences: Vec::new(),
         polls_busily: false,
+        needs: None,
         missing: Vec::new(),
     };
     let command = ["bench", "sockets", "--out", "here", "--streams", "4"];

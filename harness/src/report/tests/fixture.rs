@@ -10,6 +10,7 @@ use crate::record::{
     Rate, Record, ResultRecord, Run, SCHEMA, Scenario, TrialRecord, Verification,
 };
 use crate::report::RunFolder;
+use datapath_api::{KernelRelease, Needs};
 
 /// The five scenarios.
 pub(super) const SCENARIOS: [&str; 5] = [
@@ -31,6 +32,7 @@ struct Device {
     /// Nanoseconds in the idle datapath.
     idle_ns: f64,
     polls_busily: bool,
+    needs: Needs,
 }
 
 const XDP: Device = Device {
@@ -40,6 +42,11 @@ const XDP: Device = Device {
     ceiling: 1_950_000.0,
     idle_ns: 9_500.0,
     polls_busily: false,
+    needs: Needs {
+        kernel: Some(KernelRelease::new(5, 12)),
+        kernel_programs: true,
+        ..Needs::NONE
+    },
 };
 
 const OPENFLOW: Device = Device {
@@ -49,6 +56,10 @@ const OPENFLOW: Device = Device {
     ceiling: 1_950_000.0,
     idle_ns: 21_000.0,
     polls_busily: false,
+    needs: Needs {
+        open_vswitch: true,
+        ..Needs::NONE
+    },
 };
 
 const REFERENCE: Device = Device {
@@ -58,6 +69,7 @@ const REFERENCE: Device = Device {
     ceiling: 21_000_000.0,
     idle_ns: 850.0,
     polls_busily: true,
+    needs: Needs::NONE,
 };
 
 const DPDK: Device = Device {
@@ -67,6 +79,11 @@ const DPDK: Device = Device {
     ceiling: 12_000_000.0,
     idle_ns: 4_000.0,
     polls_busily: true,
+    needs: Needs {
+        kernel: Some(KernelRelease::new(4, 14)),
+        hugepages_mib: 128,
+        ..Needs::NONE
+    },
 };
 
 const DPDK_VETH: Device = Device {
@@ -201,6 +218,7 @@ fn info(device: &Device) -> DatapathInfo {
         variant_of: None,
         declared_differences: vec!["outer source port".to_owned()],
         polls_busily: device.polls_busily,
+        needs: Some(device.needs),
         missing: Vec::new(),
     }
 }
