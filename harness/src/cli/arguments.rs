@@ -63,6 +63,8 @@ pub enum Command {
         /// The run's folder.
         run: PathBuf,
     },
+    /// Choose a datapath: which one keeps to what is asked, and is best by what counts, as a run shows.
+    Decide(Decide),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -135,6 +137,17 @@ pub struct Droplet {
     /// The folder where the tester is met, which is its --droplets.
     #[arg(long, value_name = "DIR")]
     pub meeting: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// What is asked: a file, or one of container-cluster, public-vpc, private-iaas and large-private-cloud.
+    pub requirements: PathBuf,
+    /// The run's folder, of `bench per-datapath`.
+    pub run: PathBuf,
+    /// Folder of a run of `bench flow-setup`, for what is asked of new flows.
+    #[arg(long, value_name = "DIR")]
+    pub flow_setup: Option<PathBuf>,
 }
 
 /// Which topologies.

@@ -6,6 +6,7 @@
 mod arguments;
 mod bar;
 mod compose;
+mod decide;
 mod doctor;
 mod dump_flows;
 mod flow_setup;
@@ -89,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Droplet(arguments) => droplet(&arguments),
         Command::List => list::run(format),
         Command::Doctor => doctor::run(format),
+        Command::Decide(arguments) => decide::run(&arguments, format),
         Command::Report { run } => report::run(&run, format),
         Command::Completions { shell } => {
             let mut command = Arguments::command();

@@ -11,7 +11,7 @@
 mod compose;
 mod document;
 mod events;
-mod figures;
+pub(crate) mod figures;
 pub mod flow_setup;
 mod folder;
 mod hops;
@@ -26,13 +26,13 @@ mod saved;
 pub mod sockets;
 mod standing;
 mod telling;
-mod terminal;
+pub(crate) mod terminal;
 pub(crate) mod text;
 mod units;
 mod warnings;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -72,17 +72,17 @@ pub(super) fn table(figures: &Figures<'_>) -> String {
 
 /// What was written so far.
 #[derive(Default)]
-pub(super) struct Output(pub(super) String);
+pub(crate) struct Output(pub(crate) String);
 
 impl Output {
     /// A line.
-    fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.0.push_str(text.trim_end());
         self.0.push('\n');
     }
 
     /// Words behind `lead`, further lines indented as far.
-    pub(super) fn wrapped(&mut self, lead: &str, words: &str) {
+    pub(crate) fn wrapped(&mut self, lead: &str, words: &str) {
         let indent = " ".repeat(width(lead));
         for (number, line) in wrap(words, COLUMNS - width(lead)).iter().enumerate() {
             let start = if number == 0 { lead } else { &indent };

@@ -161,7 +161,7 @@ pub(super) fn shorten(text: &str, columns: usize) -> String {
 }
 
 /// A run's command with its seed, as it is typed to repeat the run.
-pub(super) fn repeat(command: &[String], seed: u64) -> String {
+pub(crate) fn repeat(command: &[String], seed: u64) -> String {
     let mut words = without_folder(command);
     let seeded = |word: &String| word == "--seed" || word.starts_with("--seed=");
     if !words.is_empty() && !words.iter().any(seeded) {
@@ -228,7 +228,7 @@ pub(super) fn count(number: u64, one: &str, several: &str) -> String {
 }
 
 /// Names as a sentence lists them: `a, b and c`.
-pub(super) fn list<S: AsRef<str>>(names: &[S]) -> String {
+pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
     match names {
         [] => String::new(),
         [only] => only.as_ref().to_owned(),

@@ -6,14 +6,16 @@ use std::fs;
 use std::path::Path;
 
 use crate::record::{
-    Counters, DatapathInfo, Environment, Failure, Fastest, Latency, Missing, PortType, Purpose,
-    Rate, Record, ResultRecord, Run, SCHEMA, Scenario, TrialRecord, Verification,
+    Comparison, Counters, DatapathInfo, Environment, Failure, Fastest, Latency, Missing, PortType,
+    Purpose, Rate, Record, ResultRecord, RoundRecord, Run, SCHEMA, Scenario, TrialRecord,
+    Verification,
 };
 use crate::report::RunFolder;
 use datapath_api::{KernelRelease, Needs};
+use ranking::Tolerance;
 
 /// The five scenarios.
-pub(super) const SCENARIOS: [&str; 5] = [
+pub(crate) const SCENARIOS: [&str; 5] = [
     "encap/64B/1-flow",
     "decap/64B/1-flow",
     "hop/64B/1-flow",
@@ -96,7 +98,7 @@ const DPDK_VETH: Device = Device {
 
 /// Two datapaths on veth ports in five scenarios; a third skipped, one failure, one irregular result, one tester-bound,
 /// one unverified.
-pub(super) fn run() -> RunFolder {
+pub(crate) fn run() -> RunFolder {
     let mut folder = empty();
     for (number, id) in SCENARIOS.iter().enumerate() {
         measure(&mut folder, &XDP, number, id);
@@ -107,7 +109,7 @@ pub(super) fn run() -> RunFolder {
 }
 
 /// As [`run`], with a third datapath on rings.
-pub(super) fn two_port_groups() -> RunFolder {
+pub(crate) fn two_port_groups() -> RunFolder {
     let mut folder = run();
     folder.run.datapaths.push(info(&REFERENCE));
     for (number, id) in SCENARIOS.iter().enumerate() {
@@ -117,7 +119,7 @@ pub(super) fn two_port_groups() -> RunFolder {
 }
 
 /// As [`run`], with a datapath on vhost-user ports, and its variant on veth.
-pub(super) fn native_and_variant() -> RunFolder {
+pub(crate) fn native_and_variant() -> RunFolder {
     let mut folder = run();
     let mut variant = info(&DPDK_VETH);
     variant.variant_of = Some(DPDK.name.to_owned());
@@ -134,8 +136,46 @@ pub(super) fn native_and_variant() -> RunFolder {
     folder
 }
 
+/// How the datapaths of [`compared`] were measured against each other.
+const COMPARISON: Comparison = Comparison {
+    tolerance: Tolerance::DEFAULT,
+    error: 0.05,
+    resamples: 499,
+    width: 0.02,
+    trial_seconds: 0.1,
+};
+
+/// Adds that these datapaths were measured against each other in a scenario, at these rates, for as many rounds.
+pub(crate) fn compare(folder: &mut RunFolder, id: &str, rates: &[(&str, f64)], rounds: usize) {
+    folder.run.comparison = Some(COMPARISON);
+    for round in 0..rounds as u32 {
+        for (index, (datapath, rate)) in rates.iter().enumerate() {
+            let wobble = 1.0 + 0.002 * f64::from((round * 3 + index as u32 * 5) % 7);
+            let purpose = Purpose::Comparison { round };
+            let is_such = |record: &&Record| matches!(record, Record::Trial(it) if it.datapath == *datapath && it.scenario == id && !it.repeated);
+            let Some(Record::Trial(like)) = folder.records.iter().find(is_such).cloned() else {
+                panic!("{datapath} has no trial in {id}");
+            };
+            let number = folder.records.len() as u64;
+            folder.records.push(Record::Trial(TrialRecord {
+                number,
+                purpose,
+                ..like
+            }));
+            folder.records.push(Record::Round(RoundRecord {
+                datapath: (*datapath).to_owned(),
+                scenario: id.to_owned(),
+                round,
+                throughput: (rate * wobble).round(),
+                cpu_ns_per_frame: Some((9e8 / rate * wobble).round()),
+                p99_ns: Some((2e10 / rate * wobble) as u64),
+            }));
+        }
+    }
+}
+
 /// A run of which nothing but its description is left.
-pub(super) fn empty() -> RunFolder {
+pub(crate) fn empty() -> RunFolder {
     let mut skipped = info(&Device {
         name: "ovs-dpdk",
         ..REFERENCE
@@ -185,7 +225,7 @@ pub(super) fn empty() -> RunFolder {
 }
 
 /// Writes `folder` as a run does.
-pub(super) fn save(folder: &RunFolder, dir: &Path) {
+pub(crate) fn save(folder: &RunFolder, dir: &Path) {
     let run = serde_json::to_vec_pretty(&folder.run).unwrap();
     fs::write(dir.join("run.json"), run).unwrap();
     let mut lines = String::new();
@@ -197,7 +237,7 @@ pub(super) fn save(folder: &RunFolder, dir: &Path) {
 }
 
 /// The result of `datapath` in the scenario `id`.
-pub(super) fn result<'a>(
+pub(crate) fn result<'a>(
     folder: &'a mut RunFolder,
     datapath: &str,
     id: &str,

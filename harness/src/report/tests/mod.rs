@@ -2,7 +2,7 @@
 
 mod events;
 mod figures;
-mod fixture;
+pub(crate) mod fixture;
 mod folder;
 mod forms;
 mod hops;

@@ -2,36 +2,15 @@
 
 use super::fixture::{self, SCENARIOS};
 use super::written;
-use crate::record::{Comparison, Record, RoundRecord};
+use crate::record::Record;
 use crate::report::figures::Figures;
 use crate::report::{RunFolder, summary_json, terminal_table};
-use ranking::{STAGES, Tolerance, Verdict};
-
-const HOW: Comparison = Comparison {
-    tolerance: Tolerance::DEFAULT,
-    error: 0.05,
-    resamples: 499,
-    width: 0.02,
-    trial_seconds: 0.1,
-};
+use ranking::{STAGES, Verdict};
 
 /// A run whose datapaths were measured against each other in the first scenario, at these rates, for as many rounds.
 fn run(rates: &[(&str, f64)], rounds: usize) -> RunFolder {
     let mut folder = fixture::run();
-    folder.run.comparison = Some(HOW);
-    for round in 0..rounds {
-        for (index, (datapath, rate)) in rates.iter().enumerate() {
-            let wobble = 1.0 + 0.002 * ((round * 3 + index * 5) % 7) as f64;
-            folder.records.push(Record::Round(RoundRecord {
-                datapath: (*datapath).to_owned(),
-                scenario: SCENARIOS[0].to_owned(),
-                round: round as u32,
-                throughput: (rate * wobble).round(),
-                cpu_ns_per_frame: Some((9e8 / rate * wobble).round()),
-                p99_ns: Some((2e10 / rate * wobble) as u64),
-            }));
-        }
-    }
+    fixture::compare(&mut folder, SCENARIOS[0], rates, rounds);
     folder
 }
 

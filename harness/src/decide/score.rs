@@ -1,0 +1,206 @@
+//! Datapaths weighed against each other, by the rounds that they had together.
+//!
+//! The score is a weighted product (Bridgman 1922, "Dimensional Analysis"; Miller and Starr 1969): the logarithm of each
+//! figure times its weight, added up. It has no unit, and a ratio of two scores does not depend on what figures are measured
+//! in. Since it is there for each round, scores are compared as rates are: see [`ranking`].
+
+use super::Selected;
+use super::requirements::Weights;
+use crate::record::RoundRecord;
+use crate::report::figures::Cell;
+use ranking::{Interval, Resampling, Rounds, STAGES, intervals};
+use serde::Serialize;
+
+/// A figure that is weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// Frames a second.
+    Throughput,
+    /// Processor time of a frame.
+    ProcessorTime,
+    /// 99th percentile of latency.
+    Latency,
+}
+
+impl Criterion {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Throughput, Self::ProcessorTime, Self::Latency];
+
+    /// What it weighs, where all weights together are 1.
+    pub fn weight(self, weights: Weights) -> f64 {
+        let of = |criterion| match criterion {
+            Self::Throughput => weights.throughput,
+            Self::ProcessorTime => weights.processor_time,
+            Self::Latency => weights.latency,
+        };
+        of(self) / Self::ALL.into_iter().map(of).sum::<f64>()
+    }
+
+    /// Its figure of a round; more is better.
+    fn figure(self, round: &RoundRecord) -> Option<f64> {
+        let figure = match self {
+            Self::Throughput => round.throughput,
+            Self::ProcessorTime => 1.0 / round.cpu_ns_per_frame?,
+            Self::Latency => 1.0 / round.p99_ns? as f64,
+        };
+        (figure.is_finite() && figure > 0.0).then_some(figure)
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput",
+            Self::ProcessorTime => "processor time of a frame",
+            Self::Latency => "99th percentile of latency",
+        }
+    }
+}
+
+/// Candidates, and their rounds in the scenarios that count.
+pub struct Scores {
+    /// By candidate, then scenario, then round: the figure of each criterion, as a logarithm.
+    figures: Vec<Vec<Vec<[f64; 3]>>>,
+    /// Rounds that all of them have, in every scenario.
+    rounds: usize,
+    how: Resampling,
+}
+
+/// Scores cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unscored {
+    /// There are no rounds.
+    #[error(
+        "the run did not measure datapaths against each other; the profiles quick and longer do"
+    )]
+    NoRounds,
+    /// There are too few.
+    #[error("{datapath} has {rounds} rounds in {scenario} with all figures that are weighed; {} are needed", STAGES[0])]
+    TooFew {
+        /// The datapath.
+        datapath: String,
+        /// The scenario.
+        scenario: String,
+        /// Rounds.
+        rounds: usize,
+    },
+}
+
+impl Scores {
+    /// Of these candidates, which are all on ports of one kind.
+    ///
+    /// # Errors
+    /// Where they cannot be compared.
+    pub fn of(
+        candidates: &[&str],
+        selected: &Selected<'_, '_>,
+        weights: Weights,
+        how: Option<Resampling>,
+    ) -> Result<Self, Unscored> {
+        let how = how.ok_or(Unscored::NoRounds)?;
+        let mut figures = Vec::new();
+        let mut fewest = usize::MAX;
+        for candidate in candidates {
+            let mut of_scenarios = Vec::new();
+            for (scenario, cell) in selected.cells_of(candidate) {
+                let rounds = of_rounds(cell, weights);
+                if rounds.len() < STAGES[0] {
+                    return Err(Unscored::TooFew {
+                        datapath: (*candidate).to_owned(),
+                        scenario: scenario.to_owned(),
+                        rounds: rounds.len(),
+                    });
+                }
+                fewest = fewest.min(rounds.len());
+                of_scenarios.push(rounds);
+            }
+            figures.push(of_scenarios);
+        }
+        Ok(Self {
+            figures,
+            rounds: if fewest == usize::MAX { 0 } else { fewest },
+            how,
+        })
+    }
+
+    /// Rounds that count, in each scenario.
+    pub fn rounds(&self) -> usize {
+        self.rounds
+    }
+
+    /// Ratios of the score of each candidate to that of each later one, in the order of [`pairs`], which hold together but
+    /// with the probability `error`.
+    pub fn compare(&self, weights: Weights, error: f64) -> Vec<Interval> {
+        let weights = Criterion::ALL.map(|criterion| criterion.weight(weights));
+        self.intervals(weights, &pairs(self.figures.len()), error)
+    }
+
+    /// Ratios of one figure of `best` to that of each of the others, likewise.
+    pub fn criterion(
+        &self,
+        criterion: Criterion,
+        best: usize,
+        error: f64,
+    ) -> Vec<(usize, Interval)> {
+        let weights = Criterion::ALL.map(|it| f64::from(u8::from(it == criterion)));
+        let others: Vec<usize> = (0..self.figures.len()).filter(|it| *it != best).collect();
+        let pairs: Vec<(usize, usize)> = others.iter().map(|other| (best, *other)).collect();
+        let found = self.intervals(weights, &pairs, error);
+        others.into_iter().zip(found).collect()
+    }
+
+    /// The typical score of a candidate in one scenario, as a logarithm.
+    pub fn in_scenario(&self, candidate: usize, scenario: usize, weights: Weights) -> Option<f64> {
+        let weights = Criterion::ALL.map(|criterion| criterion.weight(weights));
+        let rounds = self.figures.get(candidate)?.get(scenario)?;
+        let mut scores: Vec<f64> = rounds.iter().map(|it| weigh(it, weights)).collect();
+        scores.sort_unstable_by(f64::total_cmp);
+        scores.get(scores.len() / 2).copied()
+    }
+
+    fn intervals(&self, weights: [f64; 3], pairs: &[(usize, usize)], error: f64) -> Vec<Interval> {
+        let mut rounds = Rounds::new(self.figures.len());
+        for round in 0..self.rounds {
+            let score = |scenarios: &Vec<Vec<[f64; 3]>>| {
+                let scores = scenarios
+                    .iter()
+                    .map(|rounds| weigh(&rounds[round], weights));
+                (scores.sum::<f64>() / scenarios.len().max(1) as f64).exp()
+            };
+            let scores: Vec<f64> = self.figures.iter().map(score).collect();
+            // A score is the exponential of a number, so a positive one.
+            let _ = rounds.push(&scores);
+        }
+        intervals(&rounds, pairs, error, self.how)
+    }
+}
+
+/// Every two of so many candidates.
+pub fn pairs(candidates: usize) -> Vec<(usize, usize)> {
+    (0..candidates)
+        .flat_map(|one| (one + 1..candidates).map(move |other| (one, other)))
+        .collect()
+}
+
+fn weigh(figures: &[f64; 3], weights: [f64; 3]) -> f64 {
+    let weighed = figures.iter().zip(weights);
+    weighed.map(|(figure, weight)| figure * weight).sum()
+}
+
+/// The first rounds of a cell, up to one without a figure that is weighed.
+fn of_rounds(cell: &Cell<'_>, weights: Weights) -> Vec<[f64; 3]> {
+    let mut rounds: Vec<&RoundRecord> = cell.rounds.clone();
+    rounds.sort_by_key(|round| round.round);
+    let whole = |round: &&RoundRecord| {
+        let mut figures = [0.0; 3];
+        for (place, criterion) in Criterion::ALL.into_iter().enumerate() {
+            match criterion.figure(round) {
+                Some(figure) => figures[place] = figure.ln(),
+                None if criterion.weight(weights) == 0.0 => {}
+                None => return None,
+            }
+        }
+        Some(figures)
+    };
+    rounds.iter().map_while(whole).collect()
+}

@@ -1,0 +1,119 @@
+//! From which share of new flows on another datapath is better, by a run of `bench flow-setup`.
+//!
+//! A frame of an established flow takes 1/R seconds of a datapath that carries R of those a second, one that is the first of
+//! its flow 1/N where it sets up N a second. So with a share s of first frames it carries 1 / ((1 - s) / R + s / N), and two
+//! datapaths carry as many where their times are equal: s = (1/R' - 1/R) / ((1/N - 1/R) - (1/N' - 1/R')).
+
+use super::Selected;
+use super::crossover::{Axis, Crossover};
+use super::evidence::{Evidence, Which};
+use crate::flow_setup::flows::Traffic;
+use crate::flow_setup::record::{Record, Recorded};
+use crate::report::RunFolder;
+
+/// How many new flows a second datapaths take, by a run of `bench flow-setup`.
+pub struct FlowSetups(Recorded);
+
+impl FlowSetups {
+    /// By what such a run recorded.
+    pub fn new(recorded: Recorded) -> Self {
+        Self(recorded)
+    }
+
+    /// New flows a second that leave an endpoint, with the fewest flows installed before: the rate that was shown, and how
+    /// many were installed.
+    pub fn rate(&self, datapath: &str) -> Option<(f64, u32)> {
+        let cells = self.0.records.iter().filter_map(|record| match record {
+            Record::Cell(cell) if cell.datapath == datapath => Some(cell),
+            _ => None,
+        });
+        let outgoing = cells.filter(|cell| cell.traffic == Traffic::NewDestinations);
+        let rated = outgoing.filter_map(|cell| {
+            let rate = cell.rate.as_ref()?;
+            Some((rate.throughput.or(rate.lower)?, cell.installed))
+        });
+        rated.min_by_key(|(_, installed)| *installed)
+    }
+}
+
+/// Shares at which the better of two datapaths changes, by scenario.
+pub fn crossovers(
+    folder: &RunFolder,
+    selected: &Selected<'_, '_>,
+    candidates: &[&str],
+    flow_setups: &FlowSetups,
+) -> Vec<Crossover> {
+    let mut found = Vec::new();
+    for scenario in &selected.0 {
+        let rates: Vec<(&str, f64, f64, u32)> = candidates
+            .iter()
+            .filter_map(|name| {
+                let cell = scenario.cells.iter().find(|cell| cell.datapath == *name)?;
+                let established = cell.pdr()?.throughput?;
+                let (new, installed) = flow_setups.rate(name)?;
+                Some((*name, established, new, installed))
+            })
+            .collect();
+        for (place, one) in rates.iter().enumerate() {
+            for other in &rates[place + 1..] {
+                let Some(share) = equal_at((one.1, one.2), (other.1, other.2)) else {
+                    continue;
+                };
+                let (below, above) = if one.1 > other.1 {
+                    (one, other)
+                } else {
+                    (other, one)
+                };
+                let evidence = |it: &(&str, f64, f64, u32)| {
+                    let setup = Evidence::FlowSetup {
+                        datapath: it.0.to_owned(),
+                        installed: it.3,
+                    };
+                    [
+                        Evidence::trials(folder, scenario.id, it.0, Which::Search),
+                        setup,
+                    ]
+                };
+                found.push(Crossover {
+                    axis: Axis::NewFlows,
+                    scenarios: [scenario.id.to_owned(), "flow-setup".to_owned()],
+                    between: [0.0, 100.0],
+                    about: share * 100.0,
+                    below: below.0.to_owned(),
+                    above: above.0.to_owned(),
+                    evidence: [evidence(below), evidence(above)].concat(),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The share of first frames at which two datapaths carry as many frames, each with its rates of established and of new
+/// flows; none where one is better throughout.
+fn equal_at(one: (f64, f64), other: (f64, f64)) -> Option<f64> {
+    let extra = |(established, new): (f64, f64)| 1.0 / new - 1.0 / established;
+    let share = (1.0 / other.0 - 1.0 / one.0) / (extra(one) - extra(other));
+    (share.is_finite() && share > 0.0 && share < 1.0).then_some(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_the_share_both_carry_as_much() {
+        let (one, other) = ((2e6, 1e4), (1e6, 5e5));
+        let share = equal_at(one, other).unwrap();
+        let rate =
+            |(established, new): (f64, f64)| 1.0 / ((1.0 - share) / established + share / new);
+        assert!((rate(one) / rate(other) - 1.0).abs() < 1e-9);
+        assert!(share > 0.0 && share < 0.01);
+    }
+
+    #[test]
+    fn who_is_better_at_both_is_better_throughout() {
+        assert_eq!(equal_at((2e6, 1e5), (1e6, 1e4)), None);
+        assert_eq!(equal_at((1e6, 1e4), (1e6, 1e4)), None);
+    }
+}

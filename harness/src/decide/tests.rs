@@ -1,0 +1,264 @@
+//! Decisions on runs that never took place.
+
+use super::evidence::Evidence;
+use super::*;
+use crate::record::Record;
+use crate::report::tests::fixture::{self, SCENARIOS};
+use ranking::STAGES;
+use std::path::Path;
+
+/// What of the fixture's scenarios differ in frame size alone.
+const ENCAP: &str = SCENARIOS[0];
+
+/// Datapaths on veth and vhost-user in five scenarios, measured against each other in the first.
+fn run() -> RunFolder {
+    let mut folder = fixture::native_and_variant();
+    let rates = [
+        ("kernel-xdp", 1.42e6),
+        ("openflow", 0.61e6),
+        ("mizar-dpdk-veth", 0.9e6),
+    ];
+    fixture::compare(&mut folder, ENCAP, &rates, STAGES[0]);
+    folder
+}
+
+/// Requirements with these tables, of the first scenario.
+fn asked(host: &str, limits: &str, weights: &str) -> Requirements {
+    let text = format!(
+        "name = \"Test\"\n[host]\n{host}\n[workload]\ntopologies = [\"encap\"]\n[limits]\n{limits}\n[weights]\n{weights}\n"
+    );
+    toml::from_str(&text).unwrap()
+}
+
+fn containers(limits: &str) -> Requirements {
+    asked("attaches = \"containers\"", limits, "throughput = 1")
+}
+
+fn chosen(decision: &Decision) -> &str {
+    match &decision.answer {
+        Answer::One { datapath, .. } => datapath,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The decision in words, on one line.
+fn said(decision: &Decision) -> String {
+    let words = words(decision);
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn candidate<'d>(decision: &'d Decision, name: &str) -> &'d Candidate {
+    let mut candidates = decision.candidates.iter();
+    candidates.find(|it| it.datapath == name).unwrap()
+}
+
+#[test]
+fn hosts_that_differ_get_answers_that_differ() {
+    let folder = run();
+    let free = decide(&folder, &containers(""), None);
+    assert_eq!(chosen(&free), "kernel-xdp");
+    let host = "attaches = \"containers\"\nkernel = \"5.4\"\npolled_processors = 0";
+    let bound = decide(&folder, &asked(host, "", "throughput = 1"), None);
+    assert_eq!(chosen(&bound), "openflow");
+    let out = said(&bound);
+    assert!(
+        out.contains("it asks for Linux 5.12 or newer; the hosts have 5.4"),
+        "{out}"
+    );
+    assert!(
+        out.contains("it polls, and has a processor for itself"),
+        "{out}"
+    );
+    let host = "attaches = \"virtual-machines\"\npolled_processors = 1";
+    let machines = decide(&folder, &asked(host, "", "throughput = 1"), None);
+    assert_eq!(chosen(&machines), "mizar-dpdk");
+}
+
+#[test]
+fn the_runner_up_and_what_it_loses_on_come_with_intervals() {
+    let decision = decide(&run(), &containers(""), None);
+    let Answer::One {
+        runner_up: Some((next, interval)),
+        ..
+    } = &decision.answer
+    else {
+        panic!("{:?}", decision.answer);
+    };
+    assert_eq!(next, "mizar-dpdk-veth");
+    assert!(
+        interval.lower > 1.5 && interval.upper < 1.65,
+        "{interval:?}"
+    );
+    let loser = candidate(&decision, "openflow");
+    let throughput = loser
+        .against_choice
+        .iter()
+        .find(|it| it.criterion.is_some())
+        .unwrap();
+    assert_eq!(throughput.choice, Verdict::Faster);
+    assert!((throughput.choice_is_better.ratio - 1.42 / 0.61).abs() < 0.05);
+}
+
+#[test]
+fn a_limit_takes_out_who_breaks_it_and_says_by_how_much() {
+    let decision = decide(&run(), &containers("rate = 1e6\nloss = 0.005"), None);
+    assert_eq!(chosen(&decision), "kernel-xdp");
+    let out = said(&decision);
+    assert!(
+        out.contains("1.0000 are asked, with a loss of at most 0.005"),
+        "{out}"
+    );
+    let finding = &candidate(&decision, "openflow").findings;
+    let rate = finding
+        .iter()
+        .find(|it| it.requirement == "limits.rate")
+        .unwrap();
+    assert_eq!(rate.outcome, Outcome::Unmet);
+}
+
+#[test]
+fn what_nobody_meets_is_said() {
+    let decision = decide(&run(), &containers("rate = 1e9"), None);
+    assert_eq!(decision.answer, Answer::None);
+    assert_eq!(decision.unmet_by_all, ["limits.rate"]);
+    assert!(said(&decision).contains("No datapath is shown to meet limits.rate."));
+}
+
+#[test]
+fn what_the_run_does_not_show_is_not_taken_for_granted() {
+    let decision = decide(&run(), &containers("new_flows = 1000"), None);
+    assert_eq!(decision.answer, Answer::None);
+    let out = said(&decision);
+    assert!(out.contains("bench flow-setup"), "{out}");
+}
+
+#[test]
+fn weights_decide_and_equal_scores_are_equivalent() {
+    let mut folder = fixture::native_and_variant();
+    let rates = [("kernel-xdp", 1e6), ("openflow", 1.01e6)];
+    fixture::compare(&mut folder, ENCAP, &rates, STAGES[0]);
+    let host = "attaches = \"containers\"\npolled_processors = 0";
+    let even = decide(&folder, &asked(host, "", "throughput = 1"), None);
+    assert!(matches!(&even.answer, Answer::Equivalent { datapaths } if datapaths.len() == 2));
+    for record in &mut folder.records {
+        if let Record::Round(round) = record
+            && round.datapath == "openflow"
+        {
+            round.p99_ns = round.p99_ns.map(|it| it * 3);
+        }
+    }
+    let late = decide(
+        &folder,
+        &asked(host, "", "throughput = 1\nlatency = 1"),
+        None,
+    );
+    assert_eq!(chosen(&late), "kernel-xdp");
+    let rate_alone = decide(&folder, &asked(host, "", "throughput = 1"), None);
+    assert!(matches!(rate_alone.answer, Answer::Equivalent { .. }));
+}
+
+#[test]
+fn a_run_without_rounds_or_a_smoke_run_decides_nothing() {
+    let bare = fixture::native_and_variant();
+    let decision = decide(&bare, &containers(""), None);
+    let because = |decision: &Decision| match &decision.answer {
+        Answer::Undecided { because, .. } => because.clone().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert!(because(&decision).contains("profiles quick and longer"));
+    let mut smoke = run();
+    smoke.run.profile = "smoke".to_owned();
+    assert!(because(&decide(&smoke, &containers(""), None)).starts_with("smoke"));
+}
+
+#[test]
+fn the_answer_changes_between_two_frame_sizes() {
+    let mut folder = run();
+    let (small, large) = ("encap/64B/1-flow", "encap/1024B/1-flow");
+    let mut like = folder.run.scenarios[0].clone();
+    (like.id, like.frame) = (large.to_owned(), "1024".to_owned());
+    folder.run.scenarios.push(like);
+    let copies: Vec<Record> = folder.records.iter().cloned().collect();
+    for mut record in copies {
+        let is_there = match &mut record {
+            Record::Trial(it) if it.scenario == small => {
+                it.scenario = large.to_owned();
+                !matches!(it.purpose, crate::record::Purpose::Comparison { .. })
+            }
+            Record::Result(it) if it.scenario == small => {
+                it.scenario = large.to_owned();
+                true
+            }
+            Record::Verification(it) if it.scenario == small => {
+                it.scenario = large.to_owned();
+                true
+            }
+            _ => false,
+        };
+        if is_there {
+            folder.records.push(record);
+        }
+    }
+    let rates = [
+        ("kernel-xdp", 0.61e6),
+        ("openflow", 1.42e6),
+        ("mizar-dpdk-veth", 0.3e6),
+    ];
+    fixture::compare(&mut folder, large, &rates, STAGES[0]);
+    let decision = decide(&folder, &containers(""), None);
+    let [crossover] = decision.crossovers.as_slice() else {
+        panic!("{:?}", decision.crossovers);
+    };
+    assert_eq!(
+        (crossover.below.as_str(), crossover.above.as_str()),
+        ("kernel-xdp", "openflow")
+    );
+    // As far from one as from the other, on a logarithmic scale: the root of 64 times 1024.
+    assert!(
+        (crossover.about - 256.0).abs() < 20.0,
+        "{}",
+        crossover.about
+    );
+    assert!(said(&decision).contains("openflow instead of kernel-xdp"));
+}
+
+#[test]
+fn every_trial_that_is_named_is_one_of_the_datapath_and_scenario() {
+    let folder = run();
+    let decision = decide(&folder, &containers("rate = 1e5\np99_us = 1e6"), None);
+    let findings = decision.candidates.iter().flat_map(|it| &it.findings);
+    let of_findings = findings.map(|it| &it.evidence);
+    let comparisons = decision.candidates.iter().flat_map(|it| &it.against_choice);
+    let of_comparisons = comparisons.flat_map(|it| &it.evidence);
+    let mut named = 0;
+    for evidence in of_findings.chain(of_comparisons) {
+        let Evidence::Trials {
+            scenario,
+            datapath,
+            trials,
+        } = evidence
+        else {
+            continue;
+        };
+        for number in trials {
+            let is_it = |record: &&Record| matches!(record, Record::Trial(it) if it.number == *number && !it.repeated);
+            let Some(Record::Trial(trial)) = folder.records.iter().find(is_it) else {
+                panic!("there is no trial {number}");
+            };
+            assert_eq!((&trial.datapath, &trial.scenario), (datapath, scenario));
+            named += 1;
+        }
+    }
+    assert!(named > 50, "{named}");
+}
+
+#[test]
+fn those_built_in_decide_about_any_run() {
+    let folder = run();
+    for (name, _) in BUILT_IN {
+        let asked = Requirements::find(Path::new(name)).unwrap();
+        let out = words(&decide(&folder, &asked, None));
+        assert!(out.starts_with(&asked.name), "{out}");
+        assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
+    }
+}

@@ -1,0 +1,180 @@
+//! A decision in words.
+
+use super::limits::{Outcome, attached};
+use super::{Answer, Candidate, Comparison, Decision};
+use crate::report::terminal::Output;
+use crate::report::text::list;
+use ranking::{Interval, Verdict};
+
+/// The whole decision, for people.
+pub fn words(decision: &Decision) -> String {
+    let mut out = Output::default();
+    let asked = &decision.requirements;
+    out.line(&format!("{}: {}", asked.name, answer(decision)));
+    out.line("");
+    if !asked.summary.is_empty() {
+        out.wrapped("", &asked.summary);
+        out.line("");
+    }
+    let scenarios: Vec<&str> = decision.scenarios.iter().map(String::as_str).collect();
+    let what = attached(asked.host.attaches);
+    out.wrapped(
+        "",
+        &match scenarios.as_slice() {
+            [] => format!("No scenario of the run counts: none is on ports for {what} and of the workload asked for."),
+            some => format!("What counts, on ports for {what}: {}.", list(some)),
+        },
+    );
+    if !decision.unmet_by_all.is_empty() {
+        let keys = list(&decision.unmet_by_all);
+        out.wrapped("", &format!("No datapath is shown to meet {keys}."));
+    }
+    out.line("");
+    for candidate in &decision.candidates {
+        self::candidate(&mut out, candidate);
+    }
+    crossovers(&mut out, decision);
+    if !decision.warnings.is_empty() {
+        out.line("");
+        let count = decision.warnings.len();
+        let plural = if count == 1 { "warning" } else { "warnings" };
+        out.wrapped(
+            "",
+            &format!(
+                "The run has {count} {plural}; its report says them. The first: {}",
+                decision.warnings[0]
+            ),
+        );
+    }
+    out.line("");
+    out.wrapped(
+        "",
+        &format!(
+            "Evidence: numbers are those of trials in trials.jsonl. To make such a run again: {}",
+            decision.repeat
+        ),
+    );
+    out.0
+}
+
+/// The answer in a sentence.
+fn answer(decision: &Decision) -> String {
+    match &decision.answer {
+        Answer::One {
+            datapath,
+            runner_up: Some((next, interval)),
+        } => format!(
+            "choose {datapath}; runner-up {next}, whose weighted score is {} lower",
+            factor(interval)
+        ),
+        Answer::One {
+            datapath,
+            runner_up: None,
+        } => format!("choose {datapath}, the only one that is shown to keep to all limits"),
+        Answer::Equivalent { datapaths } => {
+            format!("{} are as good as each other; take any", names(datapaths))
+        }
+        Answer::Undecided { datapaths, because } => format!(
+            "not decided between {}{}",
+            names(datapaths),
+            match because {
+                Some(reason) => format!(": {reason}"),
+                None => ": their intervals overlap; a longer profile has more rounds".to_owned(),
+            }
+        ),
+        Answer::None => "no datapath is shown to keep to all limits".to_owned(),
+    }
+}
+
+fn names(datapaths: &[String]) -> String {
+    let names: Vec<&str> = datapaths.iter().map(String::as_str).collect();
+    list(&names)
+}
+
+/// A ratio with its interval.
+fn factor(interval: &Interval) -> String {
+    format!(
+        "{:.2} times [{:.2}, {:.2}]",
+        interval.ratio, interval.lower, interval.upper
+    )
+}
+
+/// What a datapath is out for, or how it compares with the choice.
+fn candidate(out: &mut Output, candidate: &Candidate) {
+    let verdict = match (candidate.keeps_to_limits, worst(candidate)) {
+        (true, _) => "keeps to all limits",
+        (false, Outcome::NotShown) => "out: not shown to keep to all limits",
+        (false, _) => "out",
+    };
+    out.line(&format!("{}: {verdict}", candidate.datapath));
+    for finding in &candidate.findings {
+        let mark = match finding.outcome {
+            Outcome::Met => continue,
+            Outcome::NotShown => "?",
+            Outcome::Unmet => "✗",
+        };
+        let (key, says, evidence) = (finding.requirement, &finding.says, &finding.evidence);
+        out.wrapped(
+            &format!("  {mark} "),
+            &format!("{key}: {says} [{evidence}]"),
+        );
+    }
+    for comparison in &candidate.against_choice {
+        out.wrapped("    ", &against(comparison));
+    }
+}
+
+/// Where the answer changes.
+fn crossovers(out: &mut Output, decision: &Decision) {
+    if decision.crossovers.is_empty() {
+        out.line("");
+        out.wrapped(
+            "",
+            "Nothing that this run varies changes the answer for certain.",
+        );
+        return;
+    }
+    out.line("");
+    out.line("Where the answer changes (interpolated between what was measured):");
+    for it in &decision.crossovers {
+        let [from, to] = it.between.map(|place| it.axis.words(place));
+        let evidence: Vec<String> = it.evidence.iter().map(ToString::to_string).collect();
+        out.wrapped(
+                "  ",
+                &format!(
+                    "{} and {}: from about {} on, {} instead of {}; measured at {from} and at {to} [{}]",
+                    it.scenarios[0],
+                    it.scenarios[1],
+                    it.axis.words(it.about),
+                    it.above,
+                    it.below,
+                    evidence.join("; ")
+                ),
+            );
+    }
+}
+
+fn worst(candidate: &Candidate) -> Outcome {
+    let outcomes = candidate.findings.iter().map(|it| it.outcome);
+    outcomes.max().unwrap_or(Outcome::Met)
+}
+
+/// What a datapath loses on against the choice, or wins.
+fn against(comparison: &Comparison) -> String {
+    let what = comparison
+        .criterion
+        .map_or("weighted score", |criterion| criterion.words());
+    let interval = &comparison.choice_is_better;
+    let says = match comparison.choice {
+        Verdict::Faster => format!("worse than the choice by {}", factor(interval)),
+        Verdict::Slower => format!("better than the choice by {}", factor(&interval.inverse())),
+        Verdict::Equivalent => format!("as good as the choice's: {}", factor(interval)),
+        Verdict::Undecided => format!("cannot be told from the choice's: {}", factor(interval)),
+    };
+    let evidence: Vec<String> = comparison
+        .evidence
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    format!("{what}: {says} [{}]", evidence.join("; "))
+}
