@@ -163,6 +163,23 @@ fn a_wrong_topology_is_named_with_line_and_column() {
     );
 }
 
+/// The first command of the README, in the shortest profile, with the datapath that it measures everywhere.
+#[test]
+fn the_first_command_of_the_readme_ends_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_reference(&folder.path().join("run"), &[]);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{printed}{}",
+        stderr(&output)
+    );
+    for topology in ["encap", "decap", "vtep", "hop", "divide"] {
+        assert!(printed.contains(topology), "{topology}: {printed}");
+    }
+}
+
 #[test]
 fn a_run_leaves_records_and_reports_and_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();

@@ -163,7 +163,8 @@ fn packages(names: &[&str]) -> anyhow::Result<()> {
                 "-c",
                 WITHOUT_SERVICES,
             ])
-            .args(["sh", "apt-get"])
+            // A machine that was just set up installs its updates by itself, and holds the lock meanwhile.
+            .args(["sh", "apt-get", "-o", "DPkg::Lock::Timeout=600"])
             .args(arguments)
     };
     apt(&["update", "--quiet"]).expect("updating the list of packages")?;

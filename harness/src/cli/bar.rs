@@ -11,8 +11,8 @@ impl Bar {
     /// A bar on standard error; invisible where that is not a terminal.
     pub fn new() -> Self {
         let bar = ProgressBar::new(1);
-        let template =
-            "{bar:30} {percent:>3} %  {elapsed_precise} passed, {eta_precise} left  {wide_msg}";
+        // No guess at what is left: half of a run is set-up and verification, which is no trial time.
+        let template = "{bar:20} {percent:>3} % of trial time, {elapsed} passed  {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

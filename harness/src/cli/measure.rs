@@ -113,9 +113,17 @@ fn leave_out(
 
 /// Set by the first signal that asks to end. A second one ends the program at once: nothing of the lab outlives it.
 pub fn interrupted() -> anyhow::Result<Arc<AtomicBool>> {
+    const ENDS: &str = "\nbench: ends when what is being done is done; once more ends it at once\n";
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         let flag = Arc::clone(&interrupted);
+        let say = || {
+            // SAFETY: the words are there for as long as the program is.
+            unsafe { libc::write(libc::STDERR_FILENO, ENDS.as_ptr().cast(), ENDS.len()) };
+        };
+        // SAFETY: write(2) may be called from a signal handler (signal-safety(7)).
+        unsafe { signal_hook::low_level::register(signal, say) }
+            .context("installing a signal handler")?;
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
             .and_then(|_| signal_hook::flag::register(signal, flag))
             .context("installing a signal handler")?;

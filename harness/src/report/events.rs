@@ -8,6 +8,9 @@ use topologies::provision::Extensions;
 /// Rounds at the end of a trial that must all be whole for the overlay to count as healed.
 const TAIL: usize = 100;
 
+/// Rounds at the very end that say nothing: frames due there may be on their way yet when the trial ends.
+const LAST: usize = 20;
+
 /// One event that was made to happen to one datapath, once or several times.
 pub(super) struct EventFigure<'a> {
     /// In words.
@@ -72,9 +75,16 @@ impl EventRecord {
         rounds.iter().map(|received| self.lost_in(*received)).sum()
     }
 
+    /// Frames that arrived, by the round in which they were due, for all rounds that say something.
+    pub(super) fn watched(&self) -> &[u32] {
+        let end = self.received.len().saturating_sub(LAST);
+        self.received.get(..end).unwrap_or_default()
+    }
+
     fn from(&self, at_ms: f64) -> &[u32] {
-        let first = self.round(at_ms).min(self.received.len());
-        self.received.get(first..).unwrap_or_default()
+        let watched = self.watched();
+        let first = self.round(at_ms).min(watched.len());
+        watched.get(first..).unwrap_or_default()
     }
 
     /// Frames lost before it began: the machine's doing, not the event's.
@@ -90,8 +100,9 @@ impl EventRecord {
 
     /// Whether all frames of the end arrived.
     pub(super) fn is_healed(&self) -> bool {
-        let from = self.received.len().saturating_sub(TAIL);
-        !self.received.is_empty() && self.lost(&self.received[from..]) == 0
+        let watched = self.watched();
+        let from = watched.len().saturating_sub(TAIL);
+        !watched.is_empty() && self.lost(&watched[from..]) == 0
     }
 
     /// Milliseconds from the beginning of the event until no frame was lost any more; `None` if that did not come.
@@ -111,7 +122,7 @@ impl EventRecord {
 
     /// Milliseconds that were watched from the beginning of the event on.
     pub(super) fn watched_ms(&self) -> f64 {
-        (self.received.len() as f64 * self.round_ms - self.at_ms).max(0.0)
+        (self.watched().len() as f64 * self.round_ms - self.at_ms).max(0.0)
     }
 
     /// Frames that arrived though they were due when all was over.

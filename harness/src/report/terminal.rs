@@ -1,7 +1,7 @@
 //! The figures for a terminal: plain text, aligned, at most 100 columns.
 
-use super::compose::events::healed;
-use super::compose::learning::until;
+use super::compose::events::{NEVER, healed};
+use super::compose::learning::{NOTHING, until};
 use super::compose::{null_forward, repeat};
 use super::events::{self, EventFigure};
 use super::figures::{Cell, Check, Figures, Group};
@@ -32,7 +32,7 @@ pub(super) fn table(figures: &Figures<'_>) -> String {
     for datapath in &figures.skipped {
         for missing in &datapath.missing {
             let words = format!(
-                "{}: {} is missing: {}",
+                "{}: {}; to provide it: {}",
                 datapath.name, missing.what, missing.remedy
             );
             out.wrapped("skipped: ", &words);
@@ -164,7 +164,11 @@ impl Output {
     fn events(&mut self, cell: &Cell<'_>) {
         let events = events::of(cell);
         if !cell.learning.is_empty() {
-            let found = format!("no detour any more after {} ms", until(cell));
+            let until = until(cell);
+            let found = match until.as_str() {
+                NOTHING => until,
+                _ => format!("no detour any more after {until} ms"),
+            };
             self.wrapped(
                 &format!("  {}: direct path: ", clean(cell.datapath)),
                 &found,
@@ -180,11 +184,11 @@ impl Output {
                 format!("{}: {late:.0} frames delivered after it", event.kind)
             }
             EventKind::Migration | EventKind::Failure => {
-                format!(
-                    "{}: all delivered again after {} ms",
-                    event.kind,
-                    healed(event)
-                )
+                let healed = healed(event);
+                match healed.strip_prefix(NEVER) {
+                    Some(ms) => format!("{}: not all delivered again in {ms} ms", event.kind),
+                    None => format!("{}: all delivered again after {healed} ms", event.kind),
+                }
             }
         };
         for is_extended in [false, true] {

@@ -7,7 +7,7 @@ pub(super) use cell::unsent_decided;
 use std::collections::BTreeMap;
 
 use crate::lines::Damage;
-use crate::record::{Purpose, Record};
+use crate::record::{Environment, Purpose, Record};
 
 use super::RunFolder;
 use super::figures::{Figures, is_optimised, place};
@@ -66,6 +66,7 @@ fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
             environment.build
         ));
     }
+    out.extend(busy_machine(environment));
     let trials = figures.trials;
     if trials.are_too_disturbed() {
         out.push(format!(
@@ -91,6 +92,23 @@ fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
             environment.tester_cpu
         ));
     }
+}
+
+/// A load average above this share of the processors means that something else runs.
+const BUSY_MACHINE: f64 = 0.5;
+
+/// Says if the machine had other work when the run began.
+pub(super) fn busy_machine(environment: &Environment) -> Option<String> {
+    let load = environment.notes.iter().find_map(|note| {
+        let load = note.strip_prefix("load average at the start: ")?;
+        load.parse::<f64>().ok()
+    })?;
+    (load > BUSY_MACHINE * environment.cpus as f64).then(|| {
+        format!(
+            "The machine was busy before the run began (load average {load}, {}): rates are too low and latencies too long by an amount that nobody knows, and where several threads work, as on veth ports, no single trial shows it. Repeat the run on an idle machine.",
+            text::count(environment.cpus as u64, "processor", "processors")
+        )
+    })
 }
 
 /// What concerns the machine, and so every figure alike.

@@ -9,6 +9,13 @@ use crate::tester::Workload;
 use datapath_api::Datapath;
 
 impl Runner<'_> {
+    /// A search for what a datapath carries, up to as much.
+    pub(super) fn new_search(&self, most: Option<f64>) -> Result<Search, Error> {
+        let most = most.map_or(MAX_LOAD, |most| most.max(2.0 * MIN_LOAD));
+        let config = self.effort.search(Pps::new(MIN_LOAD)?, Pps::new(most)?);
+        Ok(Search::new(config)?)
+    }
+
     /// The most that the tester gets through a null forward on the datapath's ports.
     pub(super) fn ceiling(
         &mut self,
@@ -58,7 +65,8 @@ impl Runner<'_> {
         }))
     }
 
-    /// Measures ceilings again that a datapath came close to, once for each kind of port.
+    /// Measures ceilings again that a datapath came close to, once for each kind of port. Who carried all that the old one
+    /// let be offered is to be searched again.
     pub(super) fn doubted_ceilings(
         &mut self,
         sessions: &mut [Session<'_>],
@@ -76,8 +84,11 @@ impl Runner<'_> {
                 continue;
             };
             for session in sessions.iter_mut() {
-                if session.datapath.ports() == datapath.ports() {
-                    session.raise_ceiling(again);
+                if session.datapath.ports() == datapath.ports()
+                    && session.raise_ceiling(again)
+                    && session.carried_all()
+                {
+                    session.search = self.new_search(session.most())?;
                 }
             }
         }

@@ -21,7 +21,7 @@ use crate::overlay::Overlay;
 use crate::profile::{Effort, Profile};
 use crate::record::{DatapathInfo, Environment, Failure, Purpose, Record, Run, SCHEMA, Scenario};
 use crate::remote::Meeting;
-use crate::search::{ConfigError, GoalError, Pps, RateError, Search, Step};
+use crate::search::{ConfigError, GoalError, Pps, RateError, Step};
 use crate::tester::{FrameSize, Workload};
 use crate::{search, verify};
 use datapath_api::{Datapath, PortType};
@@ -287,6 +287,9 @@ impl Runner<'_> {
                 return Ok(summary);
             }
             let unverified = !self.verify(datapath)?;
+            if self.is_interrupted() {
+                return Ok(summary);
+            }
             if unverified && !self.plan.measure_anyway {
                 self.progress.skip(self.effort.time().as_secs_f64());
                 summary.failures += 1;
@@ -301,19 +304,14 @@ impl Runner<'_> {
                     ceiling
                 }
             };
-            // A datapath may be faster than the ceiling: in frames that it makes shorter, and where a disturbance
-            // lowered the ceiling.
-            let most = ceiling.map_or(MAX_LOAD, |ceiling| (ceiling.rate * 2.0).max(2.0 * MIN_LOAD));
-            let config = self.effort.search(Pps::new(MIN_LOAD)?, Pps::new(most)?);
-            sessions.push(Session::new(
-                datapath,
-                Search::new(config)?,
-                ceiling,
-                unverified,
-            ));
+            let search = self.new_search(None)?;
+            let mut session = Session::new(datapath, search, ceiling, unverified);
+            session.search = self.new_search(session.most())?;
+            sessions.push(session);
         }
         self.search(&mut sessions, &workload)?;
         self.doubted_ceilings(&mut sessions, &workload)?;
+        self.search(&mut sessions, &workload)?;
         self.compare(&mut sessions, &workload)?;
         for session in &mut sessions {
             if session.failed {
@@ -351,8 +349,13 @@ impl Runner<'_> {
 
     /// Checks the datapath against the oracle; true if it conforms.
     fn verify(&mut self, datapath: &dyn Datapath) -> Result<bool, Error> {
-        self.phase(datapath.name(), "verifying");
+        self.phase(datapath.name(), "verifying, golden vectors");
         let mut report = self.golden(datapath);
+        // What comes between the parts of it: a user who wants to end need not wait for the others.
+        if self.is_interrupted() {
+            return Ok(false);
+        }
+        self.phase(datapath.name(), "verifying, each droplet");
         report.merge(verify::oracle::check(
             datapath,
             &self.task.topology,
@@ -362,12 +365,20 @@ impl Runner<'_> {
         let of_this = (datapath.name().to_owned(), topology.to_owned());
         if self.task.events && !self.changed.contains(&of_this) {
             // Once a topology: tables change alike in both states of the direct path.
+            self.phase(datapath.name(), "verifying, changes of tables");
             for topology in event::with_and_without_extensions(&self.task.topology) {
+                if self.is_interrupted() {
+                    return Ok(false);
+                }
                 report.merge(verify::oracle::check_changes(datapath, &topology));
             }
             self.changed.push(of_this);
         }
+        if self.is_interrupted() {
+            return Ok(false);
+        }
         if self.task.is_overlay() {
+            self.phase(datapath.name(), "verifying, from endpoint to endpoint");
             let (topology, meeting) = (&self.task.topology, self.plan.meeting.as_ref());
             let live = verify::overlay::check(datapath, topology, VERIFIED_FLOWS, meeting);
             report.merge(live);

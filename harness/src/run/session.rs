@@ -4,7 +4,7 @@ use super::cycles;
 use super::deploy::Deployed;
 use crate::profile::PARTIAL_DROP;
 use crate::record::{Fastest, Rate, ResultRecord, TrialRecord};
-use crate::search::{Pps, Search, Status, Step};
+use crate::search::{Irregular, Pps, Search, Status, Step};
 use datapath_api::{Datapath, PortType};
 
 /// The loss within which a trial counts for the cost of a frame: PDR's.
@@ -102,11 +102,26 @@ impl<'a> Session<'a> {
             .is_some_and(|(ceiling, rate)| rate > ceiling * CLOSE)
     }
 
-    /// Takes a ceiling that was measured again, if it is higher.
-    pub fn raise_ceiling(&mut self, again: Ceiling) {
-        if self.ceiling.is_none_or(|ceiling| again.rate > ceiling.rate) {
+    /// Takes a ceiling that was measured again, if it is higher; whether it is.
+    pub fn raise_ceiling(&mut self, again: Ceiling) -> bool {
+        let is_higher = self.ceiling.is_none_or(|ceiling| again.rate > ceiling.rate);
+        if is_higher {
             self.ceiling = Some(again);
         }
+        is_higher
+    }
+
+    /// The most that is worth offering. A datapath may be faster than the ceiling: in frames that it makes shorter, and
+    /// where a disturbance lowered the ceiling.
+    pub fn most(&self) -> Option<f64> {
+        self.ceiling.map(|ceiling| ceiling.rate * 2.0)
+    }
+
+    /// Whether it carried all that was offered, so that more must be offered to find what it carries.
+    pub fn carried_all(&self) -> bool {
+        let result = self.search.result();
+        let is_floor = |status| status == Status::Irregular(Irregular::NoUpperWithinMax);
+        result.goals.iter().any(|goal| is_floor(goal.status))
     }
 
     /// Looks once what the datapath takes while there is nothing to do.

@@ -2,7 +2,7 @@
 
 use crate::record::PortType;
 use crate::report::document::{Block, Column, Line, Span, Table, plain};
-use crate::report::figures::{Cell, Figures, Group, ScenarioFigures};
+use crate::report::figures::{Cell, Figures, Group, ScenarioFigures, is_optimised};
 use crate::report::lead::Lead;
 use crate::report::plots::GroupPictures;
 use crate::report::{text, units};
@@ -37,6 +37,29 @@ pub(super) fn add<'a>(
         out.push(Block::Notice(vec![
             Span::Strong("smoke: too short for conclusions".to_owned()),
             Span::Text(". The figures show that everything works, not how fast it is.".to_owned()),
+        ]));
+    }
+    if !is_optimised(run) {
+        out.push(Block::Notice(vec![
+            Span::Strong("not optimised: every figure is worthless".to_owned()),
+            Span::Text(". See the first warning.".to_owned()),
+        ]));
+    }
+    if figures.trials.are_too_disturbed() {
+        out.push(Block::Notice(vec![
+            Span::Strong("the machine was too busy for conclusions".to_owned()),
+            Span::Text(format!(
+                ": {} of {} trials were disturbed. Do not use the figures.",
+                units::integer(figures.trials.disturbed),
+                units::integer(figures.trials.total)
+            )),
+        ]));
+    }
+    if !figures.failures.is_empty() {
+        let count = text::count(figures.failures.len() as u64, "failure", "failures");
+        out.push(Block::Notice(vec![
+            Span::Strong(count),
+            Span::Text(", listed below: what failed has no figures, or not all.".to_owned()),
         ]));
     }
     if figures.groups.is_empty() {

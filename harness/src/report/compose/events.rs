@@ -85,6 +85,9 @@ fn row(cell: &Cell<'_>, event: &EventFigure<'_>) -> Row {
     }
 }
 
+/// What milliseconds begin with that were not enough.
+pub(in crate::report) const NEVER: &str = "not in ";
+
 /// After how long all was delivered again, or how long it was waited for.
 pub(in crate::report) fn healed(event: &EventFigure<'_>) -> String {
     let trials = event.records.len();
@@ -96,7 +99,7 @@ pub(in crate::report) fn healed(event: &EventFigure<'_>) -> String {
             let healed = event.records.iter().filter(|record| record.is_healed());
             let watched = event.spread(|record| Some(record.watched_ms()));
             let watched = watched.map_or(0.0, |spread| spread.least);
-            let never = format!("not in {}", units::fixed(watched, 0));
+            let never = format!("{NEVER}{}", units::fixed(watched, 0));
             match healed.count() {
                 0 => never,
                 some => format!("{never} in {} of {trials}", trials - some),

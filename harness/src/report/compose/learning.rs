@@ -10,6 +10,9 @@ use super::{cells, events};
 /// A detour so near to the end of what was watched may not have been the last one.
 const AT_THE_END_MS: f64 = 50.0;
 
+/// What is said where no frame came through, so that none took a detour either.
+pub(in crate::report) const NOTHING: &str = "nothing arrived";
+
 /// A table of the scenario, and how to read it.
 pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
     let mut table = Table::new(
@@ -66,6 +69,9 @@ fn row(cell: &Cell<'_>) -> Row {
 
 /// After how long no packet went by a detour any more.
 pub(in crate::report) fn until(cell: &Cell<'_>) -> String {
+    if cell.learning.iter().any(|record| record.received == 0) {
+        return NOTHING.to_owned();
+    }
     let found = |record: &&LearningRecord| {
         (record.until_ms < record.watched_ms - AT_THE_END_MS).then_some(record.until_ms)
     };

@@ -2,12 +2,11 @@
 
 use crate::flow_setup::record::{Cell, Header};
 use crate::record::{Environment, Latency};
+use crate::report::warnings::busy_machine;
 use crate::report::{text, units};
 
 /// A rate this near to the tester's ceiling is the tester's.
 const BOUND: f64 = 0.95;
-/// Load average for each processor from which on a machine is not idle.
-const BUSY: f64 = 0.5;
 /// Loss of pairs from which on their latency is that of a selection.
 const LOST: f64 = 0.005;
 /// First packets this much slower than second ones tell whether flows are held.
@@ -35,18 +34,7 @@ pub(in crate::report) fn of_machine(environment: &Environment, profile: &str) ->
     if environment.datapath_cpu == environment.tester_cpu {
         out.push("datapath and tester shared one processor and slowed each other".to_owned());
     }
-    let load = environment.notes.iter().find_map(|note| {
-        let load = note.strip_prefix("load average at the start: ")?;
-        load.parse::<f64>().ok()
-    });
-    if let Some(load) = load.filter(|load| *load > BUSY * environment.cpus as f64) {
-        out.push(format!(
-            "the machine was busy before the run began (load average {load}, {}): rates are too low and latencies too \
-             long by an amount that nobody knows, and where several threads work, as on veth ports, no single trial \
-             shows it; repeat the run on an idle machine",
-            text::count(environment.cpus as u64, "processor", "processors")
-        ));
-    }
+    out.extend(busy_machine(environment));
     out
 }
 

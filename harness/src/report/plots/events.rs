@@ -39,7 +39,7 @@ pub(super) fn draw(strips: &[Strip<'_>], heading: &Heading<'_>) -> Result<String
     let height = TOP + strips.len() as i32 * STRIP.1 + BOTTOM;
     svg((WIDTH, height), heading, |_, body| {
         let longest =
-            |strip: &Strip<'_>| strip.record.received.len() as f64 * strip.record.round_ms;
+            |strip: &Strip<'_>| strip.record.watched().len() as f64 * strip.record.round_ms;
         let all = strips.iter().map(longest).fold(1.0, f64::max);
         let (left, right) = (px(NAMES), px(WIDTH - SIDE));
         let x = |ms: f64| left + ((right - left) as f64 * (ms / all).clamp(0.0, 1.0)) as i32;
@@ -66,8 +66,9 @@ fn draw_strip(
         &text::shorten(&strip.name, 26),
     )?;
     // Rounds that look alike are one rectangle, and so are those of one pixel.
+    let watched = record.watched();
     let mut from = 0;
-    while from < record.received.len() {
+    while from < watched.len() {
         let color = |rounds: &[u32]| {
             let lost: u64 = rounds
                 .iter()
@@ -78,11 +79,11 @@ fn draw_strip(
         };
         let at = |round: usize| x(round as f64 * record.round_ms);
         let mut to = from + 1;
-        while to < record.received.len() && at(to) <= at(from) + 1 {
+        while to < watched.len() && at(to) <= at(from) + 1 {
             to += 1;
         }
-        let own = color(&record.received[from..to]);
-        while to < record.received.len() && color(&record.received[to..=to]) == own {
+        let own = color(&watched[from..to]);
+        while to < watched.len() && color(&watched[to..=to]) == own {
             to += 1;
         }
         filled(area, (at(from), top), (at(to), bottom), own)?;

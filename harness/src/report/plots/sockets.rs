@@ -115,7 +115,7 @@ pub(in crate::report) fn draw(
         title: title.to_owned(),
         description,
         caption: "Above: what arrives of TCP streams. In the middle: from a request of a byte to its response. Below: \
-                  connections with one request each, one after the other. × is to no overlay, in the same round."
+                  connections with one request each, one after the other. × is to no overlay, in the same round. On and off: with the direct path and without."
             .to_owned(),
         svg,
     }))

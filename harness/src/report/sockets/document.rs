@@ -122,6 +122,17 @@ pub(super) fn name(figures: &Figures<'_>, row: &Row<'_>) -> String {
     }
 }
 
+/// The same, short enough for a picture: what tells rows apart is not cut off.
+pub(super) fn short_name(figures: &Figures<'_>, row: &Row<'_>) -> String {
+    let name = words(row.datapath);
+    match row.state {
+        Some(state) if figures.has_states() => {
+            format!("{} ({})", text::shorten(name, 16), on_off(state))
+        }
+        _ => name.to_owned(),
+    }
+}
+
 fn on_off(state: DirectPathState) -> &'static str {
     match state {
         DirectPathState::Cold => "off",

@@ -177,7 +177,7 @@ fn draw(figures: &Figures<'_>) -> Result<Option<Picture>, PlotError> {
         ""
     };
     let rows = figures.rows.iter().map(|row| picture::Row {
-        name: document::name(figures, row),
+        name: document::short_name(figures, row),
         index: row.index,
         failed: row.failed.is_some(),
         figures: row.cells.iter().map(picture_of).collect(),

@@ -59,9 +59,12 @@ fn loss_counts_by_when_frames_were_due() {
     assert_eq!(gap.packets_a_frame(), [1.0, 2.0]);
     let none = record(EventKind::Migration, &[]);
     assert_eq!(none.healed_after_ms(), Some(0.0));
-    let never = record(EventKind::Failure, &[(110..399, 10)]);
+    // Frames that are on their way when the trial ends are not lost.
+    let end = record(EventKind::Migration, &[(110..112, 10), (399..400, 6)]);
+    assert_eq!((end.lost_after(), end.healed_after_ms()), (20, Some(11.5)));
+    let never = record(EventKind::Failure, &[(110..379, 10)]);
     assert_eq!(never.healed_after_ms(), None);
-    assert_eq!(never.watched_ms(), 299.5);
+    assert_eq!(never.watched_ms(), 279.5);
     let deleted = record(EventKind::Deletion, &[(125..400, 10)]);
     // Rounds 121 to 124 were due after it was over.
     assert_eq!(deleted.arrived_late(), 40);
@@ -73,7 +76,7 @@ fn who_loses_frames_without_an_event_is_not_called_unhealed() {
     let always = record(EventKind::Migration, &[(0..400, 1)]);
     let (_, markdown, _) = written(&with(vec![always]));
     assert!(markdown.contains("| as Mizar | 10,000 | ? |"), "{markdown}");
-    assert!(!markdown.contains("not in 300"), "{markdown}");
+    assert!(!markdown.contains("not in 280"), "{markdown}");
 }
 
 #[test]
@@ -116,6 +119,21 @@ fn direct_paths_that_are_found_and_not_are_told() {
         let told = format!("direct path: no detour any more after {told} ms");
         assert!(terminal.contains(&told), "{terminal}");
     }
+    // Where all is lost, nothing took a detour, and nothing was found either.
+    let mut folder = fixture::run();
+    let Record::Learning(lost) = learning(0.0) else {
+        unreachable!()
+    };
+    folder.records.push(Record::Learning(LearningRecord {
+        received: 0,
+        by_detour: 0,
+        ..lost
+    }));
+    let terminal = terminal_table(&folder);
+    assert!(
+        terminal.contains("direct path: nothing arrived"),
+        "{terminal}"
+    );
 }
 
 #[test]
@@ -137,7 +155,7 @@ fn every_form_of_the_report_tells_events() {
         // 110 to 130 from 100.5 on: the median, the least and the most.
         let figure = document.replace('\\', "");
         assert!(figure.contains("30 [20, 40]"), "{document}");
-        assert!(document.contains("not in 300"), "{document}");
+        assert!(document.contains("not in 280"), "{document}");
         assert!(document.contains("deletion of something"));
     }
     // In a row of its own: the two are not one figure.
@@ -149,12 +167,17 @@ fn every_form_of_the_report_tells_events() {
     let strips = plots.iter().filter(|svg| svg.contains("of something"));
     assert_eq!(strips.count(), 3);
     let terminal = terminal_table(&folder);
+    let words = terminal.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         terminal.contains("migration: all delivered again after 30 [20, 40] ms"),
         "{terminal}"
     );
     assert!(
         terminal.contains("kernel-xdp, extended: migration: all delivered again after 12 ms"),
+        "{terminal}"
+    );
+    assert!(
+        words.contains("failure: not all delivered again in 280 ms"),
         "{terminal}"
     );
     assert!(

@@ -128,8 +128,14 @@ fn disturbed(cell: &Cell<'_>, out: &mut Vec<String>) {
     let count = cell.trials.iter().filter(still).count() as u64;
     if count > 0 {
         out.push(format!(
-            ": {} disturbed each time it was made, and counts. The machine is too busy; repeat the run when it is idle.",
-            text::count(count, "trial was", "trials were")
+            ": {}. The machine is too busy; repeat the run when it is idle.",
+            match count {
+                1 => "1 trial was disturbed each time it was made, and counts".to_owned(),
+                more => format!(
+                    "{} trials were disturbed each time they were made, and count",
+                    units::integer(more)
+                ),
+            }
         ));
     }
 }
