@@ -93,7 +93,10 @@ pub(super) fn fastest(cell: &Cell<'_>) -> [Line; 5] {
         Some(null) => {
             let null = null.cpu_ns_per_frame;
             let mut line = figure(cell, units::nanos(null));
-            line.push(Span::Note(format!("{} of it", units::percent(null / ns))));
+            line.push(Span::Note(format!(
+                "{} of the time beside it",
+                units::percent(null / ns)
+            )));
             line
         }
         None => none(),

@@ -17,9 +17,8 @@ pub(super) fn tables(scenario: &ScenarioFigures<'_>) -> Vec<Table> {
     let Some((_, first)) = all.first() else {
         return Vec::new();
     };
-    let droplets: Vec<String> = first
-        .says
-        .iter()
+    let droplets: Vec<String> = on_the_way(scenario, first.says)
+        .into_iter()
         .map(|hop| format!("#{}", hop.droplet))
         .collect();
     let time = format!(
@@ -39,7 +38,10 @@ pub(super) fn tables(scenario: &ScenarioFigures<'_>) -> Vec<Table> {
         titles.extend(last);
         let mut table = Table::new(caption, &titles);
         for (cell, telling) in &all {
-            let values: Vec<f64> = telling.says.iter().map(|hop| value(telling, hop)).collect();
+            let values: Vec<f64> = on_the_way(scenario, telling.says)
+                .into_iter()
+                .map(|hop| value(telling, hop))
+                .collect();
             let sum: f64 = values.iter().sum();
             let shown = values.into_iter().chain(last.map(|_| sum));
             let mut row = vec![plain(cell.datapath), cells::telling_rate(cell, telling)];
@@ -62,14 +64,26 @@ pub(super) fn tables(scenario: &ScenarioFigures<'_>) -> Vec<Table> {
     ]
 }
 
+/// Droplets in the order in which packets reach them, as the drawing has them.
+fn on_the_way<'h>(scenario: &ScenarioFigures<'_>, hops: &'h [Hop]) -> Vec<&'h Hop> {
+    let droplets = scenario.info.and_then(|info| info.overlay.as_ref());
+    let stage = |hop: &&Hop| {
+        let mut droplets = droplets.into_iter().flat_map(|overlay| &overlay.droplets);
+        let droplet = droplets.find(|droplet| droplet.name == hop.droplet);
+        droplet.map_or(u8::MAX, |droplet| droplet.stage)
+    };
+    let mut hops: Vec<&Hop> = hops.iter().collect();
+    hops.sort_by_key(stage);
+    hops
+}
+
 /// How old frames are on average when they reach each droplet, and their endpoint; a row for each datapath.
 pub(super) fn ages(scenario: &ScenarioFigures<'_>) -> Option<Table> {
     let of = |cell| Some((cell, hops::ages(cell)?));
     let all: Vec<(&Cell<'_>, &TrialRecord)> = scenario.cells.iter().filter_map(of).collect();
     let (_, first) = all.first()?;
-    let droplets: Vec<String> = first
-        .hops
-        .iter()
+    let droplets: Vec<String> = on_the_way(scenario, &first.hops)
+        .into_iter()
         .map(|hop| format!("#{}", hop.droplet))
         .collect();
     let mut titles = vec!["Datapath"];
@@ -89,7 +103,8 @@ pub(super) fn ages(scenario: &ScenarioFigures<'_>) -> Option<Table> {
         let mut figures = cell.latencies.iter();
         let end = figures.find(|figure| figure.percent_of_pdr == hops::PERCENT);
         let mut row = vec![plain(cell.datapath)];
-        row.extend(trial.hops.iter().map(|hop| shown(hop.ages.mean_ns())));
+        let hops = on_the_way(scenario, &trial.hops).into_iter();
+        row.extend(hops.map(|hop| shown(hop.ages.mean_ns())));
         row.push(shown(end.and_then(LatencyFigure::mean_ns)));
         row.push(cells::figure(cell, units::mpps(trial.load)));
         table.rows.push(Row {

@@ -185,7 +185,7 @@ fn processor_time(scenario: &ScenarioFigures<'_>) -> Option<Table> {
             "#Rate of that trial, Mpps",
             "#Its processor, busy",
             "#ns per frame",
-            "#Of a null forward",
+            "#ns per frame of a null forward",
             "#Cycles per frame",
             "#Processor taken while idle",
         ],

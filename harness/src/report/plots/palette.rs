@@ -2,15 +2,25 @@
 
 use plotters::style::RGBColor;
 
-/// Colours of Okabe and Ito, which colour-blind readers can tell apart, without the yellow that vanishes on white.
-const COLORS: [RGBColor; 7] = [
+/// The first seven are those of Okabe and Ito, which colour-blind readers can tell apart, without the yellow that vanishes
+/// on white; no eight more are as far apart, and marks and dashes tell those. All have a contrast of 3 to 1 on white or more
+/// (WCAG 2.1, 1.4.11).
+const COLORS: [RGBColor; 15] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 134, 98),
     RGBColor(170, 60, 130),
     RGBColor(40, 40, 40),
-    RGBColor(190, 120, 0),
+    RGBColor(170, 110, 0),
     RGBColor(50, 140, 200),
+    RGBColor(120, 80, 190),
+    RGBColor(150, 20, 40),
+    RGBColor(100, 120, 0),
+    RGBColor(0, 130, 150),
+    RGBColor(130, 85, 55),
+    RGBColor(120, 120, 130),
+    RGBColor(220, 50, 110),
+    RGBColor(20, 50, 120),
 ];
 
 /// The shape of a mark.
@@ -65,7 +75,7 @@ pub(super) struct Look {
 }
 
 /// The look of the datapath at place `index` of the run. The numbers of colours and shapes share no factor, so no look
-/// comes twice among 56.
+/// comes twice among 120.
 pub(super) fn look(index: usize) -> Look {
     let (marker, dash) = SHAPES[index % SHAPES.len()];
     Look {
@@ -116,5 +126,43 @@ impl Dash {
             pieces.push(piece);
         }
         pieces
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance (WCAG 2.1, "relative luminance").
+    fn luminance(color: RGBColor) -> f64 {
+        let linear = |part: u8| {
+            let share = f64::from(part) / 255.0;
+            if share <= 0.04045 {
+                share / 12.92
+            } else {
+                ((share + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * linear(color.0) + 0.7152 * linear(color.1) + 0.0722 * linear(color.2)
+    }
+
+    #[test]
+    fn colours_stand_out_from_white() {
+        for color in COLORS {
+            let contrast = 1.05 / (luminance(color) + 0.05);
+            assert!(contrast >= 3.0, "{color:?}: {contrast}");
+        }
+    }
+
+    #[test]
+    fn all_datapaths_look_different() {
+        let count = crate::registry::all().len();
+        for one in 0..count {
+            for other in one + 1..count {
+                assert_ne!(look(one), look(other));
+            }
+            let same = (0..one).filter(|it| look(*it).color == look(one).color);
+            assert!(same.count() <= count / COLORS.len(), "{one}");
+        }
     }
 }
