@@ -1,4 +1,4 @@
-//! Geneve (RFC 8926) with the four options that every Mizar packet carries.
+//! Geneve (RFC 8926) with the four options that every packet of Mizar's programs carries.
 //!
 //! | offset | option | bytes |
 //! | --- | --- | --- |
@@ -9,6 +9,8 @@
 //!
 //! Type and length of the return-to-sender and the scaled-endpoint option are zero where they say
 //! nothing; their bytes stay. The offsets are fixed.
+//!
+//! A packet with the short header has no return-to-sender option, and the others 16 bytes earlier: see [`Layout`].
 
 use crate::{Be16, Be32, Ipv4, Mac, Vni, ethernet, ipv4, udp};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -294,6 +296,14 @@ impl Label {
         }
     }
 
+    /// Whether class, type and length are those of a label of this type.
+    #[inline(always)]
+    pub const fn is_of(&self, kind: u8) -> bool {
+        self.header.class.raw() == CLASS.raw()
+            && self.header.kind == kind
+            && self.header.length == 1
+    }
+
     /// The label; zero means none.
     #[inline(always)]
     pub const fn get(&self) -> u32 {
@@ -315,6 +325,77 @@ pub struct Options {
     pub pod: Label,
     /// Label of the source pod's namespace.
     pub namespace: Label,
+}
+
+/// Which of the options a packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// All four, as Mizar's programs do.
+    #[default]
+    Full,
+    /// All but return-to-sender: that would name who the packet comes from, whose direct path it goes by.
+    Short,
+}
+
+impl Layout {
+    /// Bytes of the options.
+    #[inline(always)]
+    pub const fn options_len(self) -> usize {
+        match self {
+            Self::Full => OPTIONS_LEN,
+            Self::Short => SHORT_OPTIONS_LEN,
+        }
+    }
+
+    /// Bytes of all outer headers.
+    #[inline(always)]
+    pub const fn encapsulation_len(self) -> usize {
+        match self {
+            Self::Full => ENCAPSULATION_LEN,
+            Self::Short => SHORT_ENCAPSULATION_LEN,
+        }
+    }
+}
+
+/// The options that a packet with the short header carries: those behind return-to-sender.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct ShortOptions {
+    /// A message about a scaled endpoint: none where the header is short.
+    pub scaled_endpoint: ScaledEndpoint,
+    /// Label of the source pod.
+    pub pod: Label,
+    /// Label of the source pod's namespace.
+    pub namespace: Label,
+}
+
+impl ShortOptions {
+    /// Whether these are what a packet with the short header has. One with return-to-sender that has as many bytes of
+    /// options would have another type in the first place, and data of the second option in that of the labels.
+    #[inline(always)]
+    pub const fn are_all(&self) -> bool {
+        matches!(self.scaled_endpoint.header.kind, 0 | SCALED_ENDPOINT)
+            && self.pod.is_of(POD_LABEL)
+            && self.namespace.is_of(NAMESPACE_LABEL)
+    }
+}
+
+/// What is in front of the options.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Envelope {
+    /// Underlay Ethernet.
+    pub ethernet: ethernet::Header,
+    /// Underlay IPv4.
+    pub ipv4: ipv4::Header,
+    /// Underlay UDP.
+    pub udp: udp::Header,
+    /// Geneve.
+    pub geneve: Header,
 }
 
 /// Everything Mizar puts in front of an inner frame.
@@ -341,8 +422,13 @@ pub const LEN: usize = size_of::<Header>();
 pub const OPTIONS_LEN: usize = size_of::<Options>();
 /// Bytes of [`Encapsulation`]: 114.
 pub const ENCAPSULATION_LEN: usize = size_of::<Encapsulation>();
+/// Bytes of [`ShortOptions`].
+pub const SHORT_OPTIONS_LEN: usize = size_of::<ShortOptions>();
+/// Bytes of all outer headers with the short header: 98.
+pub const SHORT_ENCAPSULATION_LEN: usize = size_of::<Envelope>() + SHORT_OPTIONS_LEN;
 
 const _: () = assert!(OPTIONS_LEN == 64 && ENCAPSULATION_LEN == 114);
+const _: () = assert!(SHORT_OPTIONS_LEN == 48 && SHORT_ENCAPSULATION_LEN == 98);
 const _: () = assert!(align_of::<Encapsulation>() == 2);
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ const OPTIONS: usize = GENEVE + 8;
 const SCALED: usize = OPTIONS + 16;
 const POD: usize = OPTIONS + 48;
 const NAMESPACE: usize = OPTIONS + 56;
+/// Bytes of return-to-sender, without which the short header has the other options.
+const RETURN_TO_SENDER: usize = SCALED - OPTIONS;
 
 const TOS: usize = IPV4 + 1;
 const TTL: usize = IPV4 + 8;
@@ -49,11 +51,13 @@ pub struct Outer {
     pub back_from: Option<Host>,
     /// Whether the packet came back.
     pub came_back: bool,
+    /// Whether it came with the short header. Return-to-sender is in its place all the same: it names who sent it.
+    pub came_short: bool,
 }
 
 impl Outer {
-    /// Checks the outer headers of what arrived at `droplet`.
-    pub fn parse(frame: Vec<u8>, droplet: Ipv4) -> Step<Self> {
+    /// Checks the outer headers of what arrived at `droplet`, which may read the short header.
+    pub fn parse(mut frame: Vec<u8>, droplet: Ipv4, reads_short: bool) -> Step<Self> {
         if !reaches(&frame, 0, 14) {
             return Err(abort("Ethernet header truncated"));
         }
@@ -92,6 +96,11 @@ impl Outer {
         if !reaches(&frame, OPTIONS, 48) || option_words < 12 {
             return Err(abort("Geneve options truncated"));
         }
+        let came_short = reads_short && is_short(&frame);
+        if came_short {
+            lengthen(&mut frame, droplet)?;
+        }
+        let option_words = usize::from(u8_at(&frame, GENEVE) & 0x3f);
         if u16_at(&frame, OPTIONS) != CLASS || u16_at(&frame, SCALED) != CLASS {
             return Err(abort("Geneve option of another class"));
         }
@@ -111,6 +120,7 @@ impl Outer {
             direct_from: (kind == 0x48 && flags & DIRECT_PATH != 0).then_some(named),
             back_from: (kind == 0xc8).then_some(named),
             came_back: false,
+            came_short,
         })
     }
 
@@ -277,15 +287,29 @@ pub struct Encapsulate {
     pub dscp: u8,
     pub pod_label: u32,
     pub namespace_label: u32,
-    /// Whether return-to-sender says that the packet goes by a direct path.
-    pub says_direct: bool,
+    /// What they say about the way.
+    pub way: Way,
+}
+
+/// What outer headers say about the way of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Nothing.
+    Untold,
+    /// A direct path, by a flag.
+    Flagged,
+    /// A direct path, by the short header.
+    Short,
 }
 
 /// Puts outer headers in front of an inner frame.
 pub fn encapsulate(inner: &[u8], fields: &Encapsulate) -> Step<Vec<u8>> {
-    let Ok(total_length) = u16::try_from(20 + 8 + 8 + 64 + inner.len()) else {
+    // A packet that is given back has all options.
+    if u16::try_from(20 + 8 + 8 + 64 + inner.len()).is_err() {
         return Err(drop_frame("too long to encapsulate"));
-    };
+    }
+    let options = if fields.way == Way::Short { 48 } else { 64 };
+    let total_length = u16::try_from(20 + 8 + 8 + options + inner.len()).unwrap_or_default();
     let mut frame = Vec::new();
     // Ethernet
     frame.extend(fields.dst.mac.octets());
@@ -303,16 +327,18 @@ pub fn encapsulate(inner: &[u8], fields: &Encapsulate) -> Step<Vec<u8>> {
     frame.extend(PORT.to_be_bytes());
     frame.extend((total_length - 20).to_be_bytes());
     frame.extend([0, 0]);
-    // Geneve with 16 words of options
-    frame.extend([16, 0]);
+    // Geneve with 16 or 12 words of options
+    frame.extend([if fields.way == Way::Short { 12 } else { 16 }, 0]);
     frame.extend(ETHERNET.to_be_bytes());
     frame.extend((fields.vni.get() << 8).to_be_bytes());
-    // Return to sender
-    let flags = if fields.says_direct { DIRECT_PATH } else { 0 };
-    frame.extend([0x11, 0x01, 0x48, 3, flags]);
-    frame.extend(fields.src.ip.octets());
-    frame.extend(fields.src.mac.octets());
-    frame.push(0);
+    let flags = match fields.way {
+        Way::Untold => Some(0),
+        Way::Flagged => Some(DIRECT_PATH),
+        Way::Short => None,
+    };
+    if let Some(flags) = flags {
+        frame.extend(return_to_sender(flags, fields.src));
+    }
     // Scaled endpoint, unused
     frame.extend([0x11, 0x01, 0, 0]);
     frame.extend([0; 28]);
@@ -323,6 +349,49 @@ pub fn encapsulate(inner: &[u8], fields: &Encapsulate) -> Step<Vec<u8>> {
     frame.extend(fields.namespace_label.to_le_bytes());
     frame.extend(inner);
     Ok(frame)
+}
+
+fn return_to_sender(flags: u8, host: Host) -> Vec<u8> {
+    let mut option = vec![0x11, 0x01, 0x48, 3, flags];
+    option.extend(host.ip.octets());
+    option.extend(host.mac.octets());
+    option.push(0);
+    option
+}
+
+/// Whether a frame, whose options are all there, has the short header: 48 bytes of options, of which the first is that of the
+/// scaled endpoint, or says nothing, and the last two the labels.
+fn is_short(frame: &[u8]) -> bool {
+    let is_label =
+        |at: usize, kind: u8| super::bytes::octets(frame, at) == Some([0x11, 0x01, kind, 1]);
+    u8_at(frame, GENEVE) & 0x3f == 12
+        && matches!(u8_at(frame, OPTIONS + 2), 0 | 0x49)
+        && is_label(POD - RETURN_TO_SENDER, 0x50)
+        && is_label(NAMESPACE - RETURN_TO_SENDER, 0x51)
+}
+
+/// Makes a frame with the short header one with all options, as its sender would have sent it to somebody else.
+fn lengthen(frame: &mut Vec<u8>, droplet: Ipv4) -> Step<()> {
+    if u16_at(frame, OPTIONS) != CLASS {
+        return Err(abort("Geneve option of another class"));
+    }
+    let carries_message = u8_at(frame, OPTIONS + 2) == 0x49 && u8_at(frame, OPTIONS + 4) == 0x4d;
+    if carries_message || ip_at(frame, SRC) == droplet {
+        return Err(drop_frame("a short header that no agent sends"));
+    }
+    let sender = Host {
+        ip: ip_at(frame, SRC),
+        mac: mac_at(frame, 6),
+    };
+    let option = return_to_sender(DIRECT_PATH, sender);
+    frame.splice(OPTIONS..OPTIONS, option);
+    let words = u8_at(frame, GENEVE) + 4;
+    put(frame, GENEVE, &[words]);
+    for at in [IPV4 + 2, UDP + 4] {
+        let length = u16_at(frame, at).wrapping_add(16);
+        put_u16(frame, at, length);
+    }
+    Ok(())
 }
 
 fn write_checksum(frame: &mut [u8]) {

@@ -10,6 +10,12 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use zerocopy::IntoBytes;
 
+/// Where the outer Ethernet source is.
+const SRC_MAC_AT: usize = 6;
+/// Where the outer source is.
+const SRC_AT: usize = 26;
+/// Where the Geneve header starts.
+const GENEVE_AT: usize = 42;
 /// Where the outer time to live is.
 const TTL_AT: usize = 22;
 /// Where the outer type of service is.
@@ -29,13 +35,17 @@ enum News {
     TypeOfService(u8),
     Sender(Host),
     NoSender,
+    /// It comes from another droplet.
+    From(Host),
+    /// It has the short header.
+    Short,
     /// A message of a bouncer: the flow goes to another endpoint from now on.
     Modify(Ipv4),
     NoLabels,
 }
 
 impl News {
-    fn apply(&self, frame: &mut [u8]) {
+    fn apply(&self, frame: &mut Vec<u8>) {
         let (sender, scaled);
         let (at, bytes): (usize, &[u8]) = match self {
             Self::Nothing => return,
@@ -62,10 +72,26 @@ impl News {
                 (SCALED_ENDPOINT_AT, scaled.as_bytes())
             }
             Self::NoLabels => (LABELS_AT, &[0; 16]),
+            Self::From(host) => {
+                write(frame, SRC_MAC_AT, &host.mac.octets());
+                write(frame, SRC_AT, &host.ip.octets());
+                return;
+            }
+            Self::Short => {
+                if frame.get(GENEVE_AT) == Some(&16) && frame.len() >= SCALED_ENDPOINT_AT {
+                    frame.drain(RETURN_TO_SENDER_AT..SCALED_ENDPOINT_AT);
+                    frame[GENEVE_AT] = 12;
+                }
+                return;
+            }
         };
-        if let Some(place) = frame.get_mut(at..at + bytes.len()) {
-            place.copy_from_slice(bytes);
-        }
+        write(frame, at, bytes);
+    }
+}
+
+fn write(frame: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
     }
 }
 
@@ -85,6 +111,8 @@ fn news(pool: &Pool) -> impl Strategy<Value = News> + use<> {
         1 => select(vec![0_u8, 0x02, 0x28]).prop_map(News::TypeOfService),
         4 => select(pool.droplets.clone()).prop_map(News::Sender),
         1 => Just(News::NoSender),
+        2 => select(pool.droplets.clone()).prop_map(News::From),
+        3 => Just(News::Short),
         1 => select(pool.overlay.clone()).prop_map(News::Modify),
         1 => Just(News::NoLabels),
     ]
