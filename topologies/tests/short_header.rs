@@ -52,7 +52,7 @@ fn an_agent_leaves_return_to_sender_out_on_a_direct_path() {
     assert_eq!(length(38), sent.len() - 34);
     assert_eq!(sent[42], 12);
     let options = [
-        &[0x11, 0x01, 0, 0][..],
+        &[0x11, 0x01, 0x4a, 7][..],
         &[0; 28],
         &[0x11, 0x01, 0x50, 1, 0, 0, 0, 0],
         &[0x11, 0x01, 0x51, 1, 0, 0, 0, 0],
@@ -107,7 +107,8 @@ fn what_is_not_hosted_there_comes_back_with_all_options() {
     ]
     .concat();
     assert_eq!(back[50..66], option);
-    assert_eq!(back[66..], sent[50..]);
+    let unused = [&[0x11, 0x01][..], &[0; 30]].concat();
+    assert_eq!((&back[66..98], &back[98..]), (&unused[..], &sent[82..]));
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn every_outcome_occurs() {
         "Geneve options truncated",
         "IPv4 header truncated",
         "TTL is zero",
-        "a short header that no agent sends",
+        "a short header from this very droplet",
         "TTL reached zero",
         "UDP header truncated",
         "a scaled endpoint behind a scaled endpoint",
@@ -155,9 +155,9 @@ fn return_to_sender(frame: &[u8]) -> Option<(u8, u8)> {
     Some((*frame.get(52)?, *frame.get(54)?))
 }
 
-/// Whether a frame has the short header: 48 bytes of options, of which the second is a label.
+/// Whether a frame has the short header: 48 bytes of options, of which the first says so.
 fn is_short(frame: &[u8]) -> bool {
-    frame.get(42).is_some_and(|words| words & 0x3f == 12) && frame.get(84) == Some(&0x50)
+    frame.get(42).is_some_and(|words| words & 0x3f == 12) && frame.get(52) == Some(&0x4a)
 }
 
 fn kind(port: Port) -> &'static str {

@@ -55,19 +55,19 @@ pub fn encapsulate<F: Frame>(frame: &mut F, droplet: &Host, plan: &Encapsulate) 
         protocol: geneve::ETHERNET,
         vni_reserved: Be32::new(plan.vni.get() << 8),
     };
-    let others_at = match layout {
+    let (others_at, first) = match layout {
         Layout::Full => {
             let option: &mut geneve::ReturnToSender = frame.get_mut(RETURN_TO_SENDER_AT)?;
             *option = geneve::ReturnToSender::new(droplet.ip(), droplet.mac());
             if plan.header == Header::Direct {
                 option.flags = geneve::DIRECT_PATH;
             }
-            SCALED_ENDPOINT_AT
+            (SCALED_ENDPOINT_AT, geneve::ScaledEndpoint::absent())
         }
-        Layout::Short => RETURN_TO_SENDER_AT,
+        Layout::Short => (RETURN_TO_SENDER_AT, geneve::ScaledEndpoint::short_header()),
     };
     let others: &mut ShortOptions = frame.get_mut(others_at)?;
-    others.scaled_endpoint = geneve::ScaledEndpoint::absent();
+    others.first = first;
     others.pod = Label::new(geneve::POD_LABEL, plan.pod_label);
     others.namespace = Label::new(geneve::NAMESPACE_LABEL, plan.namespace_label);
     change_inner(frame, plan.outer_len(), &plan.inner)

@@ -10,7 +10,9 @@
 //! 3. nobody sends it on. Who does not host the endpoint puts the option back in and gives the packet back, as is done
 //!    with packets that took a stale path.
 //!
-//! A program of Mizar's finds no option of its class where it looks for the second one, and aborts.
+//! Its first option says that the header is short. By its absence alone return-to-sender would say too little: packets of
+//! Mizar's programs may have it and name nobody, and a switch that reads options by their types sees no difference. A program
+//! of Mizar's finds no option of its class where it looks for the second one, and aborts.
 
 use crate::frame::Frame;
 use crate::invalidation;
@@ -45,7 +47,7 @@ pub(crate) fn layout<F: Frame, T: Tables>(frame: &F, tables: &T, options_len: us
         return Layout::Full;
     }
     match frame.get::<ShortOptions>(RETURN_TO_SENDER_AT) {
-        Some(options) if options.are_all() => Layout::Short,
+        Some(options) if options.are_meant() => Layout::Short,
         _ => Layout::Full,
     }
 }

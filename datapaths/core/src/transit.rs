@@ -13,7 +13,7 @@ use crate::reason::Reason;
 use crate::tables::{Direction, Endpoint, EndpointKey, EndpointKind, Host, Tables};
 use crate::verdict::{Changes, FlowRewrite, ScaledEndpoint, Transit, Via};
 use crate::{acl, established, hash, invalidation, scaled, short_header};
-use mizar_wire::geneve::{self, FlowTarget, Layout, ShortOptions};
+use mizar_wire::geneve::{self, FlowTarget, Layout};
 use mizar_wire::{Ipv4, Mac, Vni, ethernet, ipv4, udp};
 
 /// Where the outer IPv4 header starts.
@@ -178,7 +178,16 @@ pub(crate) fn read_outer<F: Frame, T: Tables>(
         modify: false,
     };
     if outer.layout == Layout::Short {
-        return read_short(frame, outer).map(Some);
+        // It means what return-to-sender with the flag would, naming where it comes from.
+        return if outer.src.ip() == outer.ip {
+            Err(Reason::ShortHeader)
+        } else {
+            Ok(Some(Outer {
+                sender: Some(outer.src),
+                is_direct: true,
+                ..outer
+            }))
+        };
     }
     let return_to_sender: &geneve::ReturnToSender = frame
         .get(RETURN_TO_SENDER_AT)
@@ -203,25 +212,6 @@ pub(crate) fn read_outer<F: Frame, T: Tables>(
         modify: scaled_endpoint.is_modify(),
         ..outer
     }))
-}
-
-/// The rest of what the outer headers say, where they are short.
-#[inline(always)]
-fn read_short<F: Frame>(frame: &F, outer: Outer) -> Result<Outer, Reason> {
-    let options: &ShortOptions = frame
-        .get(RETURN_TO_SENDER_AT)
-        .ok_or(Reason::TruncatedOptions)?;
-    if options.scaled_endpoint.header.class != geneve::CLASS {
-        return Err(Reason::OptionClass);
-    }
-    if options.scaled_endpoint.is_modify() || outer.src.ip() == outer.ip {
-        return Err(Reason::ShortHeader);
-    }
-    Ok(Outer {
-        sender: Some(outer.src),
-        is_direct: true,
-        ..outer
-    })
 }
 
 /// The labels of the sender, which a packet must carry where policy may look at them.

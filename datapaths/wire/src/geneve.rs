@@ -10,7 +10,8 @@
 //! Type and length of the return-to-sender and the scaled-endpoint option are zero where they say
 //! nothing; their bytes stay. The offsets are fixed.
 //!
-//! A packet with the short header has no return-to-sender option, and the others 16 bytes earlier: see [`Layout`].
+//! A packet with the short header has no return-to-sender option, and one that says so, 0x4a, in the place and with the length
+//! of the scaled-endpoint option: see [`Layout`].
 
 use crate::{Be16, Be32, Ipv4, Mac, Vni, ethernet, ipv4, udp};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -33,6 +34,8 @@ pub const DIRECT_PATH: u8 = 0x01;
 pub const CRITICAL: u8 = 0x40;
 /// Option type: scaled endpoint.
 pub const SCALED_ENDPOINT: u8 = 0x49;
+/// Option type: the header is short. It has the length of a scaled-endpoint option, and zeros.
+pub const SHORT_HEADER: u8 = 0x4a;
 /// Option type: pod label.
 pub const POD_LABEL: u8 = 0x50;
 /// Option type: namespace label.
@@ -250,6 +253,15 @@ impl ScaledEndpoint {
         }
     }
 
+    /// What is in the place of the option in a short header.
+    #[inline(always)]
+    pub const fn short_header() -> Self {
+        let mut option = Self::absent();
+        option.header.kind = SHORT_HEADER;
+        option.header.length = 7;
+        option
+    }
+
     /// Whether this is a modify message.
     #[inline(always)]
     pub const fn is_modify(&self) -> bool {
@@ -294,14 +306,6 @@ impl Label {
             // Mizar stores the label as its machines do: little-endian.
             value: [(label as u16).to_le(), ((label >> 16) as u16).to_le()],
         }
-    }
-
-    /// Whether class, type and length are those of a label of this type.
-    #[inline(always)]
-    pub const fn is_of(&self, kind: u8) -> bool {
-        self.header.class.raw() == CLASS.raw()
-            && self.header.kind == kind
-            && self.header.length == 1
     }
 
     /// The label; zero means none.
@@ -357,14 +361,14 @@ impl Layout {
     }
 }
 
-/// The options that a packet with the short header carries: those behind return-to-sender.
+/// The options that a packet with the short header carries.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct ShortOptions {
-    /// A message about a scaled endpoint: none where the header is short.
-    pub scaled_endpoint: ScaledEndpoint,
+    /// [`ScaledEndpoint::short_header`].
+    pub first: ScaledEndpoint,
     /// Label of the source pod.
     pub pod: Label,
     /// Label of the source pod's namespace.
@@ -372,13 +376,15 @@ pub struct ShortOptions {
 }
 
 impl ShortOptions {
-    /// Whether these are what a packet with the short header has. One with return-to-sender that has as many bytes of
-    /// options would have another type in the first place, and data of the second option in that of the labels.
+    /// Whether the first option says that the header is short.
     #[inline(always)]
-    pub const fn are_all(&self) -> bool {
-        matches!(self.scaled_endpoint.header.kind, 0 | SCALED_ENDPOINT)
-            && self.pod.is_of(POD_LABEL)
-            && self.namespace.is_of(NAMESPACE_LABEL)
+    pub const fn are_meant(&self) -> bool {
+        let OptionHeader {
+            class,
+            kind,
+            length,
+        } = self.first.header;
+        class.raw() == CLASS.raw() && kind == SHORT_HEADER && length == 7
     }
 }
 

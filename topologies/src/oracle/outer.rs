@@ -17,8 +17,6 @@ const OPTIONS: usize = GENEVE + 8;
 const SCALED: usize = OPTIONS + 16;
 const POD: usize = OPTIONS + 48;
 const NAMESPACE: usize = OPTIONS + 56;
-/// Bytes of return-to-sender, without which the short header has the other options.
-const RETURN_TO_SENDER: usize = SCALED - OPTIONS;
 
 const TOS: usize = IPV4 + 1;
 const TTL: usize = IPV4 + 8;
@@ -339,8 +337,11 @@ pub fn encapsulate(inner: &[u8], fields: &Encapsulate) -> Step<Vec<u8>> {
     if let Some(flags) = flags {
         frame.extend(return_to_sender(flags, fields.src));
     }
-    // Scaled endpoint, unused
-    frame.extend([0x11, 0x01, 0, 0]);
+    // Scaled endpoint, unused, or that the header is short
+    frame.extend(match fields.way {
+        Way::Short => [0x11, 0x01, 0x4a, 7],
+        _ => [0x11, 0x01, 0, 0],
+    });
     frame.extend([0; 28]);
     // Labels
     frame.extend([0x11, 0x01, 0x50, 1]);
@@ -359,30 +360,22 @@ fn return_to_sender(flags: u8, host: Host) -> Vec<u8> {
     option
 }
 
-/// Whether a frame, whose options are all there, has the short header: 48 bytes of options, of which the first is that of the
-/// scaled endpoint, or says nothing, and the last two the labels.
+/// Whether a frame, whose options are all there, has the short header: 48 bytes of options, of which the first says so.
 fn is_short(frame: &[u8]) -> bool {
-    let is_label =
-        |at: usize, kind: u8| super::bytes::octets(frame, at) == Some([0x11, 0x01, kind, 1]);
     u8_at(frame, GENEVE) & 0x3f == 12
-        && matches!(u8_at(frame, OPTIONS + 2), 0 | 0x49)
-        && is_label(POD - RETURN_TO_SENDER, 0x50)
-        && is_label(NAMESPACE - RETURN_TO_SENDER, 0x51)
+        && super::bytes::octets(frame, OPTIONS) == Some([0x11, 0x01, 0x4a, 7])
 }
 
 /// Makes a frame with the short header one with all options, as its sender would have sent it to somebody else.
 fn lengthen(frame: &mut Vec<u8>, droplet: Ipv4) -> Step<()> {
-    if u16_at(frame, OPTIONS) != CLASS {
-        return Err(abort("Geneve option of another class"));
-    }
-    let carries_message = u8_at(frame, OPTIONS + 2) == 0x49 && u8_at(frame, OPTIONS + 4) == 0x4d;
-    if carries_message || ip_at(frame, SRC) == droplet {
-        return Err(drop_frame("a short header that no agent sends"));
+    if ip_at(frame, SRC) == droplet {
+        return Err(drop_frame("a short header from this very droplet"));
     }
     let sender = Host {
         ip: ip_at(frame, SRC),
         mac: mac_at(frame, 6),
     };
+    put(frame, OPTIONS + 2, &[0; 30]);
     let option = return_to_sender(DIRECT_PATH, sender);
     frame.splice(OPTIONS..OPTIONS, option);
     let words = u8_at(frame, GENEVE) + 4;

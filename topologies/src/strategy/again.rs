@@ -1,6 +1,7 @@
 //! Frames of flows that go on: the same again, or nearly. A datapath that remembers what it decided about a
 //! flow must notice what is new.
 
+use super::inner::checksum_of;
 use super::{Injection, Pool, arbitrary_frame, arbitrary_provision};
 use crate::provision::{Host, Port, Provision, Rules};
 use mizar_wire::geneve::{FlowTarget, ReturnToSender, ScaledEndpoint};
@@ -14,6 +15,13 @@ use zerocopy::IntoBytes;
 const SRC_MAC_AT: usize = 6;
 /// Where the outer source is.
 const SRC_AT: usize = 26;
+/// Where the outer IPv4 header starts, and has its checksum
+const IP_AT: usize = 14;
+const CHECKSUM_AT: usize = 24;
+/// and its length.
+const TOTAL_LENGTH_AT: usize = 16;
+/// Where the outer UDP header has its length.
+const UDP_LENGTH_AT: usize = 38;
 /// Where the Geneve header starts.
 const GENEVE_AT: usize = 42;
 /// Where the outer time to live is.
@@ -75,12 +83,20 @@ impl News {
             Self::From(host) => {
                 write(frame, SRC_MAC_AT, &host.mac.octets());
                 write(frame, SRC_AT, &host.ip.octets());
+                mend_checksum(frame);
                 return;
             }
             Self::Short => {
                 if frame.get(GENEVE_AT) == Some(&16) && frame.len() >= SCALED_ENDPOINT_AT {
+                    let header = ScaledEndpoint::short_header();
+                    write(frame, SCALED_ENDPOINT_AT, header.as_bytes());
                     frame.drain(RETURN_TO_SENDER_AT..SCALED_ENDPOINT_AT);
                     frame[GENEVE_AT] = 12;
+                    for at in [TOTAL_LENGTH_AT, UDP_LENGTH_AT] {
+                        let length = u16::from_be_bytes([frame[at], frame[at + 1]]);
+                        write(frame, at, &length.wrapping_sub(16).to_be_bytes());
+                    }
+                    mend_checksum(frame);
                 }
                 return;
             }
@@ -92,6 +108,15 @@ impl News {
 fn write(frame: &mut [u8], at: usize, bytes: &[u8]) {
     if let Some(place) = frame.get_mut(at..at + bytes.len()) {
         place.copy_from_slice(bytes);
+    }
+}
+
+/// Of the outer IPv4 header.
+fn mend_checksum(frame: &mut [u8]) {
+    write(frame, CHECKSUM_AT, &[0, 0]);
+    if let Some(header) = frame.get(IP_AT..SRC_AT + 8) {
+        let sum = checksum_of(header);
+        write(frame, CHECKSUM_AT, &sum.to_be_bytes());
     }
 }
 

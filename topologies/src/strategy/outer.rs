@@ -134,6 +134,9 @@ fn options(pool: &Pool) -> impl Strategy<Value = Vec<u8>> + use<> {
     )
         .prop_map(
             |(mut rts, mut scaled, mut pod, mut namespace, classes, part, more)| {
+                if part.start != 0 {
+                    scaled = geneve::ScaledEndpoint::short_header();
+                }
                 rts.header.class = Be16::new(classes.0);
                 scaled.header.class = Be16::new(classes.1);
                 pod.header.class = Be16::new(classes.2);
