@@ -43,6 +43,8 @@ pub struct Entries {
     pub unhealthy: Vec<Ipv4>,
     /// Hosts that read the short header.
     pub short_header_hosts: Vec<Ipv4>,
+    /// Droplets whose Ethernet address is known: those among members have it already.
+    pub substrate: Vec<Host>,
     /// Attachments by number of the endpoint port.
     pub attachments: Vec<(u32, Attachment)>,
     /// Endpoints.
@@ -106,6 +108,11 @@ impl Entries {
             extensions: extensions(provision),
             unhealthy: provision.unhealthy.clone(),
             short_header_hosts: provision.short_header_hosts.clone(),
+            substrate: provision
+                .substrate
+                .iter()
+                .map(|host| Host::new(host.ip, host.mac))
+                .collect(),
             ..Self::empty(droplet)
         };
         let mut bouncers = HashMap::new();
@@ -174,6 +181,7 @@ impl Entries {
             extensions: Extensions::default(),
             unhealthy: Vec::new(),
             short_header_hosts: Vec::new(),
+            substrate: Vec::new(),
             attachments: Vec::new(),
             endpoints: Vec::new(),
             members: Vec::new(),

@@ -222,7 +222,7 @@ pub fn actions() -> Vec<(Action, &'static str)> {
                     value: LearnSource::Packet(Field::IpSrc.whole()),
                 },
                 LearnSpec::Match {
-                    at: Field::Option(4).whole(),
+                    at: Field::Option(5).whole(),
                     value: constant(0x1234_5678),
                 },
                 LearnSpec::Match {
