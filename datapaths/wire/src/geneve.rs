@@ -342,6 +342,16 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// Which one has so many bytes of options as this first byte of a Geneve header says, for who knows that it is one of the two.
+    #[inline(always)]
+    pub const fn of_length(version_options: u8) -> Self {
+        if (version_options & 0x3f) as usize * 4 == SHORT_OPTIONS_LEN {
+            Self::Short
+        } else {
+            Self::Full
+        }
+    }
+
     /// Bytes of the options.
     #[inline(always)]
     pub const fn options_len(self) -> usize {

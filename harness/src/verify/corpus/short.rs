@@ -9,7 +9,7 @@ use topologies::topology::{Topology, Transport};
 use topologies::traffic::Flow;
 
 /// Flows of which there are such frames, at the most.
-const FLOWS: u32 = 4;
+const FLOWS: u32 = 6;
 /// Where the words of options are said, and the first option has its type, its length and its data.
 const WORDS: usize = 42;
 const FIRST_TYPE: usize = 52;
@@ -19,24 +19,30 @@ const FIRST_DATA: usize = 54;
 const ENDS: [usize; 5] = [50, 66, 82, 90, geneve::SHORT_ENCAPSULATION_LEN];
 
 /// Flows over both protocols in several lengths, and ARP, from each droplet; this very one sends itself none.
+///
+/// Of each flow there is one frame from each droplet, and the last is from the one from which all others come: a switch that
+/// learns says what a packet taught again whenever it looks at its statistics.
 pub fn sound(cases: &mut Vec<Case>, topology: &Topology, here: Host, way: &Way) {
-    if !way.is_encapsulated() {
-        return;
-    }
-    for other in topology.droplets().iter().map(|droplet| droplet.host) {
-        for index in 0..way.flows(FLOWS) {
-            let flow = way.flow(index);
-            for transport in [Transport::Udp, Transport::Tcp] {
-                let flow = Flow { transport, ..flow };
-                for length in super::lengths() {
-                    let inner = frame::inner(&flow, length);
-                    let what = format!("flow {index}, {transport:?}, {length} bytes");
-                    add(cases, way, here, other, (&what, &inner));
-                }
-            }
-            for (message, arp) in patch::arp_messages(&flow) {
+    let Some((peer, _)) = way.hosts else { return };
+    let others = topology.droplets().iter().map(|droplet| droplet.host);
+    for other in others.filter(|host| *host != peer).chain([peer]) {
+        for (index, length) in (0..way.flows(FLOWS)).zip(super::lengths()) {
+            let transport = if index % 2 == 0 {
+                Transport::Udp
+            } else {
+                Transport::Tcp
+            };
+            let flow = Flow {
+                transport,
+                ..way.flow(index)
+            };
+            let inner = frame::inner(&flow, length);
+            let what = format!("flow {index}, {transport:?}, {length} bytes");
+            add(cases, way, here, other, (&what, &inner));
+            let messages = patch::arp_messages(&flow);
+            if let Some((message, arp)) = messages.get(index as usize % messages.len()) {
                 let what = format!("flow {index}, ARP {message}");
-                add(cases, way, here, other, (&what, &arp));
+                add(cases, way, here, other, (&what, arp));
             }
         }
     }
@@ -62,7 +68,9 @@ fn short(way: &Way, here: Host, from: Host, inner: &[u8]) -> Option<Vec<u8>> {
 /// One frame with one thing changed, or cut off.
 pub fn damaged(cases: &mut Vec<Case>, here: Host, way: &Way) {
     let Some((peer, _)) = way.hosts else { return };
-    let inner = frame::inner(&way.flow(0), FrameLen::MIN);
+    // One that no frame before is of, where there are as many.
+    let flow = way.flow(way.flows(FLOWS + 1) - 1);
+    let inner = frame::inner(&flow, FrameLen::MIN);
     let Some(whole) = short(way, here, peer, &inner) else {
         return;
     };
