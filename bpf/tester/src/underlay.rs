@@ -1,11 +1,11 @@
 //! The underlay: a switch that knows every droplet's Ethernet address, and learns nothing.
 
+use crate::sink::is_short;
 use aya_ebpf::bindings::xdp_action::XDP_DROP;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
-use crate::sink::is_short;
 use mizar_wire::geneve::{ENCAPSULATION_LEN, SHORT_ENCAPSULATION_LEN};
 use mizar_wire::{Be32, ethernet, geneve, ipv4, udp};
 use workload::Stamp;
