@@ -1,5 +1,11 @@
 //! Packets of direct paths with the short header: who sends them, what they mean, and that they come back with all options.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, where a failure is one of the test"
+)]
+
 use topologies::catalogue;
 use topologies::frame::FrameLen;
 use topologies::oracle::{End, Oracle, Outcome, OverlayOracle};

@@ -116,7 +116,7 @@ impl Oracle {
         let endpoint = self.endpoint(outer.vni, journey.dst).cloned();
         if let Some(sender) = outer.direct_from
             && outer.came_short
-            && !endpoint.as_ref().is_some_and(|it| it.port.is_some())
+            && endpoint.as_ref().is_none_or(|it| it.port.is_none())
         {
             // Nobody sends on what came with the short header.
             return self.give_back(outer, sender);
