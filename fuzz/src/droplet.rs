@@ -79,7 +79,7 @@ impl Droplet {
             Agent::Refuse(reason) => return Err(reason),
             Agent::Encapsulate(plan) => plan,
         };
-        buffer.start -= ENCAPSULATION_LEN;
+        buffer.start -= plan.outer_len();
         let droplet = self.tables.droplet();
         apply::encapsulate(&mut buffer.frame()?, &droplet, &plan).ok_or(Reason::NoRoom)?;
         match plan.via {
@@ -95,6 +95,10 @@ impl Droplet {
             Transit::Refuse(reason) => Err(reason),
             Transit::Pass => Ok(to_stack(buffer)),
             Transit::Forward { next, via } => {
+                buffer.start = buffer
+                    .start
+                    .checked_sub(changes.growth())
+                    .ok_or(Reason::NoRoom)?;
                 apply::forward(&mut buffer.frame()?, &next, &changes).ok_or(Reason::NoRoom)?;
                 Ok(match via {
                     Via::Stack => to_stack(buffer),

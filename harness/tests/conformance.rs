@@ -41,7 +41,11 @@ fn main() -> Result<(), VectorsError> {
             );
             add(
                 "stale_direct_paths".to_owned(),
-                Box::new(move || stale_direct_paths(name)),
+                Box::new(move || stale_direct_paths(name, "inter-network")),
+            );
+            add(
+                "stale_short_header".to_owned(),
+                Box::new(move || stale_direct_paths(name, "bounce")),
             );
         }
         for topology in catalogue::ENTRIES {
@@ -83,9 +87,9 @@ fn changes(name: &str) -> Result<(), Failed> {
 }
 
 /// The same where droplets do what Mizar designed and has not built: frames go back from where endpoints were, come back,
-/// and go past a dead host.
-fn stale_direct_paths(name: &str) -> Result<(), Failed> {
-    let topology = catalogue::find("inter-network", Parameters::new(SIZE, SIZE)?)?;
+/// and go past a dead host. Where no divider is on the way, agents send with the short header; with it frames arrive anywhere.
+fn stale_direct_paths(name: &str, topology: &str) -> Result<(), Failed> {
+    let topology = catalogue::find(topology, Parameters::new(SIZE, SIZE)?)?;
     let topology = topology
         .in_state(DirectPathState::Warm)
         .with_extensions(Extensions::ALL);

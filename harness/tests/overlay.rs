@@ -12,7 +12,7 @@ use harness::search::Pps;
 use harness::tester::{FrameSize, Offer, Tester, VethTester, Watch, Workload};
 use harness::verify::{self, Report};
 use libtest_mimic::{Arguments, Failed, Trial};
-use netdev::PacketSocket;
+use netdev::{Interface, PacketSocket};
 use std::time::{Duration, Instant};
 use topologies::catalogue;
 use topologies::frame::FrameLen;
@@ -27,6 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// which is inter-network otherwise, and in `shortcut`, which has ways around its divider.
 const OVERLAYS: [&str; 5] = ["direct", "guarded", "shortcut", "fan", "mixed"];
 const SHORTCUT: &str = include_str!("../../topologies/testdata/shortcut.toml");
+
+/// What every datapath is tried in beside carrying overlays.
+type PerDatapath = (&'static str, fn(&str) -> Result<(), Failed>);
+const PER_DATAPATH: [PerDatapath; 3] = [
+    ("stale_paths_heal", stale_paths_heal),
+    ("short_header", short_header),
+    ("short_header_goes_to_who_reads_it", lengths),
+];
 
 fn main() {
     let mut trials = Vec::new();
@@ -48,10 +56,10 @@ fn main() {
             }
             trials.push(trial.with_ignored_flag(is_too_much || !missing.is_empty()));
         }
-        let trial = Trial::test(format!("{name}::stale_paths_heal"), move || {
-            stale_paths_heal(name)
-        });
-        trials.push(trial.with_ignored_flag(!missing.is_empty()));
+        for (what, test) in PER_DATAPATH {
+            let trial = Trial::test(format!("{name}::{what}"), move || test(name));
+            trials.push(trial.with_ignored_flag(!missing.is_empty()));
+        }
     }
     let missing = datapath("kernel-xdp").map_or(true, |it| !it.probe().is_empty());
     let mut add = |name: &str, test: fn() -> Result<(), Failed>| {
@@ -208,6 +216,101 @@ fn stale_paths_heal(name: &str) -> Result<(), Failed> {
         return Err(format!("{record:?}").into());
     }
     Ok(())
+}
+
+/// Where all droplets have all extensions, frames of one network go with the short header, also between different datapaths,
+/// and get to an endpoint that moved: none is lost.
+fn short_header(name: &str) -> Result<(), Failed> {
+    let datapath = datapath(name)?;
+    for about_receiver in ["", "datapath = \"kernel-xdp\"\n"] {
+        let topology = extended("bounce", about_receiver)?.both_ways();
+        let mut events = topology.events().iter();
+        let migration = events.find(|event| event.kind == EventKind::Migration);
+        let migration = migration.ok_or("nothing migrates")?;
+        let report = verify::overlay::check_event(&*datapath, &topology, migration, FLOWS);
+        if report.objection().is_some() || report.passed < u64::from(FLOWS) {
+            let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+            return Err(format!("{report}\n{}", failures.join("\n")).into());
+        }
+    }
+    Ok(())
+}
+
+/// A topology within one network whose flows have found their direct paths, and whose droplets have all extensions, but for
+/// the receiver, about which something more may be said.
+fn extended(name: &str, about_receiver: &str) -> Result<Topology, Failed> {
+    let overlays = catalogue::OVERLAYS.iter();
+    let entry = overlays.clone().find(|entry| entry.name == name);
+    let text = entry.ok_or("no such topology")?.text;
+    let receiver = "name = \"right\"\n";
+    let text = text.replacen(receiver, &format!("{receiver}{about_receiver}"), 1);
+    let topology = Topology::parse(name, &text, Parameters::new(FLOWS, FLOWS)?)?;
+    Ok(topology
+        .in_state(DirectPathState::Warm)
+        .with_extensions(Extensions::ALL))
+}
+
+/// Packets of a direct path are 98 bytes longer than their frames where the other end reads the short header, and 114 where it
+/// is as Mizar's.
+fn lengths(name: &str) -> Result<(), Failed> {
+    for (about_receiver, outer) in [("", 98), ("stock = true\n", 114)] {
+        let topology = extended("bounce", about_receiver)?;
+        let lab = OverlayLab::of(&topology)?;
+        let mut sockets = Vec::new();
+        for (_, end) in &lab.tester().ends {
+            end.enable_napi()?;
+            sockets.push(PacketSocket::at(end)?);
+        }
+        let datapath = datapath(name)?;
+        let overlay = Overlay::install(&*datapath, &topology, &lab, Placement::choose()?)?;
+        let traffic = topology.traffic();
+        let frame = traffic.first().ok_or("no traffic")?.frame(0, FrameLen::MIN);
+        let uplink = lab.wire().first().ok_or("no droplet")?;
+        let pass = || -> Result<(), Failed> {
+            sockets[0].send(&frame)?;
+            let began = Instant::now();
+            while began.elapsed() < PATIENCE {
+                if sockets[1].wait(PATIENCE)?.is_some_and(|got| got == frame) {
+                    return Ok(());
+                }
+            }
+            Err("a frame is lost".into())
+        };
+        pass()?;
+        // Now and then the stack behind a droplet has something to say, too.
+        let packets = 20;
+        let began = Instant::now();
+        let length = loop {
+            let before = received(uplink)?;
+            (0..packets).try_for_each(|_| pass())?;
+            let after = received(uplink)?;
+            if after.1 - before.1 == packets {
+                break (after.0 - before.0) / packets;
+            }
+            if began.elapsed() > PATIENCE {
+                return Err("something else is sent all the time".into());
+            }
+        };
+        // The kernel counts the Ethernet header of a packet, too, if it came from a program at XDP.
+        let ethernet = 14;
+        let expected = frame.len() as u64 + outer;
+        if !(expected - ethernet..=expected).contains(&length) {
+            return Err(format!("{length} bytes of {expected}, \"{about_receiver}\"").into());
+        }
+        Box::new(overlay).stop()?;
+    }
+    Ok(())
+}
+
+/// Bytes and packets that a device received.
+fn received(device: &Interface) -> Result<(u64, u64), Failed> {
+    let read = || std::fs::read_to_string("/proc/thread-self/net/dev");
+    let text = device.namespace().run(read)??;
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    let line = lines.find(|(name, _)| name.trim() == device.name());
+    let mut numbers = line.ok_or("no such device")?.1.split_whitespace();
+    let mut next = || numbers.next().ok_or("no number");
+    Ok((next()?.parse()?, next()?.parse()?))
 }
 
 /// Frames grow older on their way from droplet to droplet, and the underlay sees each of them.

@@ -230,6 +230,29 @@ pub fn encapsulated(outer: &Outer, inner: &[u8]) -> Vec<u8> {
     [encapsulation(outer, inner.len()).as_bytes(), inner].concat()
 }
 
+/// The same with the short header, which names `outer.src` as the sender and nobody else.
+pub fn with_short_header(outer: &Outer, inner: &[u8]) -> Vec<u8> {
+    let all = encapsulation(outer, inner.len());
+    let shorter =
+        |length: Be16| Be16::new(length.get() - size_of::<geneve::ReturnToSender>() as u16);
+    let mut envelope = geneve::Envelope {
+        ethernet: all.ethernet,
+        ipv4: all.ipv4,
+        udp: all.udp,
+        geneve: all.geneve,
+    };
+    envelope.ipv4.total_length = shorter(all.ipv4.total_length);
+    envelope.ipv4.checksum = envelope.ipv4.expected_checksum();
+    envelope.udp.length = shorter(all.udp.length);
+    envelope.geneve.version_options = (geneve::SHORT_OPTIONS_LEN / 4) as u8;
+    let options = geneve::ShortOptions {
+        first: geneve::ScaledEndpoint::short_header(),
+        pod: all.options.pod,
+        namespace: all.options.namespace,
+    };
+    [envelope.as_bytes(), options.as_bytes(), inner].concat()
+}
+
 impl Direction {
     /// Outer fields of a flow's frames as they enter, where they enter encapsulated.
     pub fn outer_fields(&self, flow: &Flow) -> Option<Outer> {

@@ -315,6 +315,9 @@ pub struct Extensions {
     pub invalidation: bool,
     /// Droplets are told of hosts that a health check found dead: [`Provision::unhealthy`].
     pub health_check: bool,
+    /// Agents leave return-to-sender out of what they send by a direct path to a host that reads such packets:
+    /// [`Provision::short_header_hosts`]. Without invalidation it means nothing.
+    pub short_header: bool,
 }
 
 impl Extensions {
@@ -322,7 +325,13 @@ impl Extensions {
     pub const ALL: Self = Self {
         invalidation: true,
         health_check: true,
+        short_header: true,
     };
+
+    /// Whether the short header is read, and sent.
+    pub fn has_short_header(self) -> bool {
+        self.short_header && self.invalidation
+    }
 }
 
 /// Everything one droplet must know.
@@ -355,6 +364,9 @@ pub struct Provision {
     /// Hosts that a health check found dead: direct paths that lead there are passed over and forgotten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unhealthy: Vec<Ipv4>,
+    /// Hosts that read the short header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub short_header_hosts: Vec<Ipv4>,
     /// Access lists of networks, which what arrives at the uplink must pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acls: Vec<Acl>,
@@ -376,6 +388,7 @@ impl Provision {
             ports: 0,
             extensions: Extensions::default(),
             unhealthy: Vec::new(),
+            short_header_hosts: Vec::new(),
             acls: Vec::new(),
         }
     }

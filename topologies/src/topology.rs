@@ -39,6 +39,8 @@ pub mod capacity {
     pub const CACHE: usize = 50_000;
     /// Dead hosts that a droplet is told of: Mizar declares none, and this is more than there are bouncers and dividers.
     pub const UNHEALTHY: usize = 1_024;
+    /// Hosts that read the short header that a droplet is told of: as many as may host what it has direct paths to.
+    pub const SHORT_HEADER_HOSTS: usize = 50_000;
     /// Network policies, because a set of them is a word of 64 bits.
     pub const POLICIES: usize = 64;
     /// Entries in each table of policy.
@@ -185,6 +187,8 @@ pub struct Droplet {
     pub host: Host,
     /// The datapath that it has, whatever is measured; most have the one that is.
     pub datapath: Option<String>,
+    /// Whether it has no extensions, whatever others have: it is as Mizar's own.
+    pub stock: bool,
 }
 
 /// Endpoints with consecutive addresses.

@@ -115,7 +115,7 @@ fn what_is_no_toml_of_this_form_is_refused() {
         (
             "[[policies]]",
             "[extensions]\ninvalidate = true\n\n[[policies]]",
-            "41:1: unknown field `invalidate`, expected `invalidation` or `health_check`",
+            "41:1: unknown field `invalidate`, expected one of `invalidation`, `health_check`, `short_header`",
         ),
         ("vpc = \"blue\"\n", "", "19:1: missing field `vpc`"),
     ] {
@@ -131,6 +131,11 @@ fn what_is_no_toml_of_this_form_is_refused() {
 #[test]
 fn what_cannot_be_is_refused() {
     for (from, to, expected) in [
+        (
+            "[[policies]]",
+            "[extensions]\nshort_header = true\n\n[[policies]]",
+            "40:1: `short_header = true` lacks `invalidation = true`, ",
+        ),
         (
             "network = \"green\"",
             "network = \"blue\"",

@@ -52,6 +52,7 @@ fn every_outcome_occurs() {
             let came_as = (port == Port::Uplink)
                 .then(|| return_to_sender(&frame))
                 .flatten();
+            let came_short = port == Port::Uplink && is_short(&frame);
             let outcome = oracle.inject(port, &frame);
             if let Outcome::Forward { port: out, frame } = &outcome
                 && let (Some(before), Some(after)) = (before, inner_addresses(*out, frame))
@@ -66,6 +67,8 @@ fn every_outcome_occurs() {
             } = &outcome
             {
                 let way = match (came_as, return_to_sender(frame)) {
+                    (_, Some((0xc8, 0))) if came_short => "goes back, with all options again",
+                    (None, _) if is_short(frame) => "takes a direct path, with the short header",
                     (Some((0x48, 1)), Some((0xc8, 0))) => "goes back",
                     (Some((0xc8, _)), Some((0x48, 0))) => "begins again, by a bouncer",
                     (Some((0xc8, _)), Some((0x48, 1))) => "begins again, by another direct path",
@@ -93,6 +96,7 @@ fn every_outcome_occurs() {
         "Geneve options truncated",
         "IPv4 header truncated",
         "TTL is zero",
+        "a short header from this very droplet",
         "TTL reached zero",
         "UDP header truncated",
         "a scaled endpoint behind a scaled endpoint",
@@ -109,6 +113,7 @@ fn every_outcome_occurs() {
         "flow rewritten, uplink to endpoint",
         "flow rewritten, uplink to uplink",
         "goes back",
+        "goes back, with all options again",
         "inner ARP addresses truncated",
         "inner ARP header truncated",
         "inner Ethernet header truncated",
@@ -122,6 +127,7 @@ fn every_outcome_occurs() {
         "no endpoint is attached to this port",
         "reply of a denied flow",
         "takes a direct path",
+        "takes a direct path, with the short header",
         "the VPC has no divider",
         "the bouncer's Ethernet address is not known",
         "the endpoint has no host",
@@ -147,6 +153,11 @@ fn every_outcome_occurs() {
 /// Type and flags of the return-to-sender option of a frame that Mizar sends.
 fn return_to_sender(frame: &[u8]) -> Option<(u8, u8)> {
     Some((*frame.get(52)?, *frame.get(54)?))
+}
+
+/// Whether a frame has the short header: 48 bytes of options, of which the first says so.
+fn is_short(frame: &[u8]) -> bool {
+    frame.get(42).is_some_and(|words| words & 0x3f == 12) && frame.get(52) == Some(&0x4a)
 }
 
 fn kind(port: Port) -> &'static str {

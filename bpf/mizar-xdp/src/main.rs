@@ -14,7 +14,6 @@ use mizar_core::reason::{Reason, Refusal};
 use mizar_core::tables::Attachment;
 use mizar_core::verdict::{Agent, Changes, Encapsulate, Transit, Via};
 use mizar_core::{Tables, agent, apply, established, transit};
-use mizar_wire::geneve::ENCAPSULATION_LEN;
 use tables::{
     AGENT_DECIDE, ATTACHMENTS, COUNTERS, Maps, Outcome, PORTS, PROGRAMS, TRANSIT, TRANSIT_DECIDE,
     UPLINK,
@@ -84,7 +83,7 @@ fn go_on(ctx: &XdpContext, program: u32) -> u32 {
 
 #[inline(always)]
 fn encapsulate(ctx: &XdpContext, plan: &Encapsulate) -> u32 {
-    if !adjust_head(ctx, -(ENCAPSULATION_LEN as i32)) {
+    if !adjust_head(ctx, -(plan.outer_len() as i32)) {
         return refuse(Reason::NoRoom);
     }
     let droplet = Maps.droplet();
@@ -105,6 +104,10 @@ fn carry_out(ctx: &XdpContext, verdict: &Transit, changes: &Changes) -> u32 {
         Transit::Refuse(reason) => refuse(reason),
         Transit::Pass => pass(Outcome::Passed),
         Transit::Forward { next, via } => {
+            let growth = changes.growth();
+            if growth != 0 && !adjust_head(ctx, -(growth as i32)) {
+                return refuse(Reason::NoRoom);
+            }
             if apply::forward(&mut packet(ctx), &next, changes).is_none() {
                 return refuse(Reason::NoRoom);
             }

@@ -83,6 +83,8 @@ static DIRECT_PATHS: LruHashMap<EndpointKey, Host> = LruHashMap::with_max_entrie
 #[map]
 static UNHEALTHY: HashMap<Ipv4, u32> = HashMap::with_max_entries(1_024, 0);
 #[map]
+static SHORT_HEADER_HOSTS: HashMap<Ipv4, u32> = HashMap::with_max_entries(CACHE, BPF_F_NO_PREALLOC);
+#[map]
 static CONNECTIONS: LruHashMap<ConnectionKey, Connection> = LruHashMap::with_max_entries(CACHE, 0);
 #[map]
 static FORWARD_FLOWS: LruHashMap<FlowKey, FlowTarget> = LruHashMap::with_max_entries(CACHE, 0);
@@ -198,6 +200,12 @@ impl Tables for Maps {
     fn is_unhealthy(&self, ip: Ipv4) -> bool {
         // SAFETY: a flag for a key, of which nothing but its presence counts.
         unsafe { UNHEALTHY.get(&ip) }.is_some()
+    }
+
+    #[inline(always)]
+    fn reads_short_header(&self, ip: Ipv4) -> bool {
+        // SAFETY: as in `is_unhealthy`.
+        unsafe { SHORT_HEADER_HOSTS.get(&ip) }.is_some()
     }
 
     #[inline(always)]

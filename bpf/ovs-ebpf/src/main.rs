@@ -19,7 +19,7 @@ use megaflow::map::{Count, LONGEST, SHORT, Upcall, WAITING};
 use megaflow::tunnel::Taken;
 use megaflow::{Flow, Key, set, tunnel};
 use mizar_wire::frame::Frame;
-use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::geneve::{ENCAPSULATION_LEN, SHORT_ENCAPSULATION_LEN};
 
 /// The datapath at tc.
 #[classifier]
@@ -221,11 +221,13 @@ fn act<H: Hook>(hook: &H, flow: *mut Flow, key: &Key) -> Option<i32> {
     Some(H::DROP)
 }
 
-/// Puts a flow's outer headers in front: those of Mizar, or those without options.
+/// Puts a flow's outer headers in front: those of Mizar, the short header, or those without options.
 #[inline(always)]
 fn push<H: Hook>(hook: &H, flow: *mut Flow, len: u16, hash: u64) -> Option<()> {
     if len as usize == ENCAPSULATION_LEN {
         write_header::<H, ENCAPSULATION_LEN>(hook, flow)?;
+    } else if len as usize == SHORT_ENCAPSULATION_LEN {
+        write_header::<H, SHORT_ENCAPSULATION_LEN>(hook, flow)?;
     } else if len as usize == tunnel::SHORTEST {
         write_header::<H, { tunnel::SHORTEST }>(hook, flow)?;
     } else {

@@ -5,10 +5,12 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::XdpContext;
-use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::geneve::{ENCAPSULATION_LEN, SHORT_ENCAPSULATION_LEN};
 use mizar_wire::{Be32, ethernet, ipv4};
 use workload::histogram::{BUCKETS, HISTOGRAMS, place};
-use workload::{Arrival, Entry, Origin, ROUNDS, SinkState, Stamp, WINDOW, judge};
+use workload::{
+    Arrival, Entry, GENEVE_AT, Origin, ROUNDS, SinkState, Stamp, WINDOW, inner_behind, judge,
+};
 
 /// The number plus one that was last seen in each place of the window.
 #[map]
@@ -31,6 +33,8 @@ pub fn sink(ctx: &XdpContext) -> Option<()> {
     let state = unsafe { &mut *STATES.get_ptr_mut(config.port)? };
     let arrival = if config.inner_at == 0 {
         read::<0>(ctx)
+    } else if is_short(ctx) {
+        read::<SHORT_ENCAPSULATION_LEN>(ctx)
     } else {
         read::<ENCAPSULATION_LEN>(ctx)
     };
@@ -74,6 +78,17 @@ fn count(state: &mut SinkState, number: u32, len: usize) -> bool {
 struct Inner {
     ip: ipv4::Header,
     ports: Be32,
+}
+
+/// Whether a packet that is one of the overlay has the short header.
+#[inline(always)]
+pub fn is_short(ctx: &XdpContext) -> bool {
+    let at = ctx.data() + GENEVE_AT;
+    if at + 1 > ctx.data_end() {
+        return false;
+    }
+    // SAFETY: in bounds by the comparison above.
+    inner_behind(unsafe { *(at as *const u8) }) == SHORT_ENCAPSULATION_LEN
 }
 
 #[inline(always)]

@@ -1,11 +1,12 @@
 //! The underlay: a switch that knows every droplet's Ethernet address, and learns nothing.
 
+use crate::sink::is_short;
 use aya_ebpf::bindings::xdp_action::XDP_DROP;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
-use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::geneve::{ENCAPSULATION_LEN, SHORT_ENCAPSULATION_LEN};
 use mizar_wire::{Be32, ethernet, geneve, ipv4, udp};
 use workload::Stamp;
 use workload::underlay::{BLANK_RETURN, Crossing, DROPLETS, UnderlayPort, key};
@@ -73,7 +74,12 @@ pub fn pass(ctx: &XdpContext) -> Option<u32> {
 /// Adds the age of a packet with a frame of the tester inside.
 #[inline(always)]
 fn add_age(ctx: &XdpContext, place: u32) -> Option<()> {
-    let at = ctx.data() + ENCAPSULATION_LEN;
+    let at = ctx.data()
+        + if is_short(ctx) {
+            SHORT_ENCAPSULATION_LEN
+        } else {
+            ENCAPSULATION_LEN
+        };
     if at + size_of::<Inner>() > ctx.data_end() {
         return None;
     }

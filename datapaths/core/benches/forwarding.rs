@@ -14,6 +14,8 @@
 //! rule by port and prefix on each of them. Connections are remembered either way, in a cache that has
 //! 50,000 entries as well, and with more endpoints evicts.
 //!
+//! `flagged` and `short` are packets of direct paths that say so by a flag of return-to-sender, and by the short header.
+//!
 //! `divide/guarded/N` has an access list of N rules in the way, each of a source and a range of ports of its own, of which the last one
 //! matches; there are 4,096 endpoints.
 //!
@@ -25,20 +27,24 @@ use mizar_core::tables::Attachment;
 use mizar_core::verdict::{Agent, Changes, Transit};
 use mizar_core::{Tables, agent, apply, transit};
 use mizar_tables::{Entries, Native};
-use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::geneve::{DIRECT_PATH, ENCAPSULATION_LEN, SHORT_ENCAPSULATION_LEN};
 use mizar_wire::{Ipv4, Vni, ipv4};
 use std::error::Error;
 use std::hint::black_box;
 use topologies::catalogue;
-use topologies::frame::FrameLen;
+use topologies::frame::{self, FrameLen};
 use topologies::provision::{
-    Access, Acl, AclRule, Cidr, CidrRule, PolicySet, PortRange, PortRule, Provision, Rules, Service,
+    Access, Acl, AclRule, Cidr, CidrRule, Extensions, PolicySet, PortRange, PortRule, Provision,
+    Rules, Service,
 };
-use topologies::topology::{EndpointRange, Parameters};
+use topologies::topology::{EndpointRange, Parameters, Topology};
+use topologies::traffic::Direction;
 
 /// Room in front of a frame for outer headers, and for the longest frame here.
 const HEADROOM: usize = 128;
 const CAPACITY: usize = 512;
+/// Where return-to-sender has its flags.
+const RETURN_FLAGS_AT: usize = 54;
 /// Where an inner frame has the destination's address.
 const DST_IP_AT: usize = 30;
 /// The destination port of flows, which policy allows.
@@ -114,8 +120,8 @@ impl Source {
 
     /// The frame and room for outer headers in front.
     #[inline(always)]
-    fn with_room(&mut self) -> &mut [u8] {
-        &mut self.memory.0[HEADROOM - ENCAPSULATION_LEN..HEADROOM + self.template.len()]
+    fn with_room(&mut self, outer_len: usize) -> &mut [u8] {
+        &mut self.memory.0[HEADROOM - outer_len..HEADROOM + self.template.len()]
     }
 }
 
@@ -132,6 +138,34 @@ impl Bench {
         Self::with_rules(role, endpoints, policed, 0)
     }
 
+    /// On a direct path, of which packets say that it is one: by a flag, or by the short header.
+    fn on_a_direct_path(
+        role: Role,
+        endpoints: u32,
+        has_short_header: bool,
+    ) -> Result<Self, Box<dyn Error>> {
+        let topology = catalogue::find(role.name(), Parameters::new(endpoints, endpoints)?)?;
+        let topology = topology.with_extensions(Extensions {
+            invalidation: true,
+            short_header: has_short_header,
+            ..Extensions::default()
+        });
+        let mut bench = Self::of(role, &topology, |_, _| Ok(()))?;
+        let traffic = topology.traffic();
+        let direction = traffic.first().ok_or("no flow crosses the droplet")?;
+        let flow = direction.flows.flow(0);
+        if let Some(outer) = direction.outer_fields(&flow) {
+            let inner = frame::inner(&flow, FrameLen::MIN);
+            if has_short_header {
+                bench.source.template = frame::with_short_header(&outer, &inner);
+                bench.source.inner_at = SHORT_ENCAPSULATION_LEN;
+            } else {
+                bench.source.template[RETURN_FLAGS_AT] = DIRECT_PATH;
+            }
+        }
+        bench.check()
+    }
+
     /// With an access list of so many rules; none of no rules.
     fn with_rules(
         role: Role,
@@ -141,20 +175,33 @@ impl Bench {
     ) -> Result<Self, Box<dyn Error>> {
         let parameters = Parameters::new(endpoints, endpoints)?;
         let topology = catalogue::find(role.name(), parameters)?;
+        let with_rules = |provision: &mut Provision, direction: &Direction| {
+            if policed {
+                let (source, destinations) = (direction.flows.source, direction.flows.destination);
+                police(role, provision, direction.vni, source, destinations)?;
+            }
+            if rules > 0 {
+                guard(provision, direction.vni, rules)?;
+            }
+            Ok(())
+        };
+        Self::of(role, &topology, with_rules)?.check()
+    }
+
+    /// A droplet of `topology`, with what `change` makes of its tables.
+    fn of(
+        role: Role,
+        topology: &Topology,
+        change: impl FnOnce(&mut Provision, &Direction) -> Result<(), Box<dyn Error>>,
+    ) -> Result<Self, Box<dyn Error>> {
         let traffic = topology.traffic();
         let direction = traffic.first().ok_or("no flow crosses the droplet")?;
         let mut provision =
             topology.provision(topology.under_test().ok_or("no droplet is under test")?);
         let destinations = direction.flows.destination;
-        if policed {
-            let source = direction.flows.source;
-            police(role, &mut provision, direction.vni, source, destinations)?;
-        }
-        if rules > 0 {
-            guard(&mut provision, direction.vni, rules)?;
-        }
+        change(&mut provision, direction)?;
         let tables = Native::new(&Entries::encode(&provision)?);
-        let mut bench = Self {
+        Ok(Self {
             role,
             attachment: tables.attachment(0),
             tables,
@@ -169,16 +216,19 @@ impl Bench {
                 destinations,
                 random: 0x2545_f491_4f6c_dd1d,
             },
-        };
-        // What is not forwarded as its role has it must not be measured.
+        })
+    }
+
+    /// What is not forwarded as its role has it must not be measured.
+    fn check(mut self) -> Result<Self, Box<dyn Error>> {
         for _ in 0..1_000 {
-            if bench.step().is_none() {
-                return Err(
-                    format!("{} with {endpoints} endpoints refuses frames", role.name()).into(),
-                );
+            if self.step().is_none() {
+                let endpoints = self.source.destinations.count;
+                let role = self.role.name();
+                return Err(format!("{role} with {endpoints} endpoints refuses frames").into());
             }
         }
-        Ok(bench)
+        Ok(self)
     }
 
     /// One frame. Nothing if it is not forwarded as the role has it.
@@ -200,7 +250,7 @@ impl Bench {
             return None;
         };
         let droplet = self.tables.droplet();
-        let mut frame = Slice::new(self.source.with_room()).ok()?;
+        let mut frame = Slice::new(self.source.with_room(plan.outer_len())).ok()?;
         apply::encapsulate(&mut frame, &droplet, &plan)
     }
 
@@ -316,7 +366,24 @@ fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
                 group.bench_function(BenchmarkId::new(name, endpoints), |b| {
                     b.iter(|| {
                         let forwarded = black_box(bench.step());
-                        black_box(bench.source.with_room());
+                        black_box(bench.source.with_room(ENCAPSULATION_LEN));
+                        forwarded
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+    for role in [Role::Encap, Role::Decap] {
+        let mut group = criterion.benchmark_group(role.name());
+        group.throughput(Throughput::Elements(1));
+        for (name, has_short_header) in [("flagged", false), ("short", true)] {
+            for endpoints in role.endpoints() {
+                let mut bench = Bench::on_a_direct_path(role, endpoints, has_short_header)?;
+                group.bench_function(BenchmarkId::new(name, endpoints), |b| {
+                    b.iter(|| {
+                        let forwarded = black_box(bench.step());
+                        black_box(bench.source.with_room(SHORT_ENCAPSULATION_LEN));
                         forwarded
                     });
                 });
@@ -331,7 +398,7 @@ fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         group.bench_function(BenchmarkId::new("guarded", rules), |b| {
             b.iter(|| {
                 let forwarded = black_box(bench.step());
-                black_box(bench.source.with_room());
+                black_box(bench.source.with_room(ENCAPSULATION_LEN));
                 forwarded
             });
         });

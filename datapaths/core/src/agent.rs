@@ -7,8 +7,9 @@ use crate::inner::{self, Packet};
 use crate::invalidation;
 use crate::policy::{self, Labels};
 use crate::reason::Reason;
+use crate::short_header;
 use crate::tables::{Attachment, Direction, EndpointKey, Host, Tables};
-use crate::verdict::{Agent, Encapsulate, FlowRewrite, Inner, Via};
+use crate::verdict::{Agent, Encapsulate, FlowRewrite, Header, Inner, Via};
 use mizar_wire::{Vni, geneve};
 
 /// Outer time to live of packets whose inner frame has none.
@@ -77,9 +78,11 @@ fn try_decide<F: Frame, T: Tables>(
         None => bouncer(attachment, tables, hash)?,
     };
     let mut encapsulate = encapsulate(frame, attachment, tables, &next, hash, ttl, changes)?;
-    encapsulate.is_direct = direct.is_some() && tables.extensions().has_invalidation();
-    if let (Some(flow), Some(_), None) = (flow, direct, changes.flow) {
-        established::remember_egress(tables, &flow, &next, epoch);
+    if direct.is_some() {
+        encapsulate.header = short_header::of_direct_path(tables, &next);
+        if let (Some(flow), None) = (flow, changes.flow) {
+            established::remember_egress(tables, &flow, &next, encapsulate.header, epoch);
+        }
     }
     Ok(encapsulate)
 }
@@ -115,7 +118,7 @@ pub(crate) fn encapsulate<F: Frame, T: Tables>(
         pod_label: attachment.pod_label,
         namespace_label: attachment.namespace_label,
         inner_len: inner_len as u16,
-        is_direct: false,
+        header: Header::Plain,
         inner: changes,
         via,
     })

@@ -5,22 +5,24 @@
 //! reading of it, which happens only if the datapath applies a verdict to another frame.
 
 use crate::frame::Frame;
+use crate::short_header;
 use crate::tables::Host;
 use crate::transit::{GENEVE_AT, IP_AT, RETURN_TO_SENDER_AT, SCALED_ENDPOINT_AT};
 use crate::verdict::{
-    Changes, DirectPathFlag, Encapsulate, FlowRewrite, Inner, Invalidation, ReturnToSender,
+    Changes, DirectPathFlag, Encapsulate, FlowRewrite, Header, Inner, Invalidation, ReturnToSender,
     ScaledEndpoint, Transport,
 };
 use mizar_wire::checksum::Change;
-use mizar_wire::geneve::{self, ENCAPSULATION_LEN, Encapsulation, FlowTarget, Label};
+use mizar_wire::geneve::{self, Envelope, FlowTarget, Label, Layout, ShortOptions};
 use mizar_wire::{Be16, Be32, Ipv4, arp, ethernet, ipv4, tcp, udp};
 
-/// Writes the outer headers into `frame`, which has [`ENCAPSULATION_LEN`] bytes of room in front, and
+/// Writes the outer headers into `frame`, which has [`Encapsulate::outer_len`] bytes of room in front, and
 /// changes the inner frame behind them.
 #[inline(always)]
 pub fn encapsulate<F: Frame>(frame: &mut F, droplet: &Host, plan: &Encapsulate) -> Option<()> {
-    let outer: &mut Encapsulation = frame.get_mut(0)?;
-    let udp_length = (ENCAPSULATION_LEN - ethernet::LEN - ipv4::LEN) as u16 + plan.inner_len;
+    let layout = plan.header.layout();
+    let outer: &mut Envelope = frame.get_mut(0)?;
+    let udp_length = (plan.outer_len() - ethernet::LEN - ipv4::LEN) as u16 + plan.inner_len;
     outer.ethernet = ethernet::Header {
         dst: plan.next.mac(),
         src: droplet.mac(),
@@ -48,25 +50,37 @@ pub fn encapsulate<F: Frame>(frame: &mut F, droplet: &Host, plan: &Encapsulate) 
         checksum: Be16::new(0),
     };
     outer.geneve = geneve::Header {
-        version_options: (geneve::OPTIONS_LEN / 4) as u8,
+        version_options: (layout.options_len() / 4) as u8,
         flags: 0,
         protocol: geneve::ETHERNET,
         vni_reserved: Be32::new(plan.vni.get() << 8),
     };
-    outer.options.return_to_sender = geneve::ReturnToSender::new(droplet.ip(), droplet.mac());
-    if plan.is_direct {
-        outer.options.return_to_sender.flags = geneve::DIRECT_PATH;
-    }
-    outer.options.scaled_endpoint = geneve::ScaledEndpoint::absent();
-    outer.options.pod = Label::new(geneve::POD_LABEL, plan.pod_label);
-    outer.options.namespace = Label::new(geneve::NAMESPACE_LABEL, plan.namespace_label);
-    change_inner(frame, ENCAPSULATION_LEN, &plan.inner)
+    let (others_at, first) = match layout {
+        Layout::Full => {
+            let option: &mut geneve::ReturnToSender = frame.get_mut(RETURN_TO_SENDER_AT)?;
+            *option = geneve::ReturnToSender::new(droplet.ip(), droplet.mac());
+            if plan.header == Header::Direct {
+                option.flags = geneve::DIRECT_PATH;
+            }
+            (SCALED_ENDPOINT_AT, geneve::ScaledEndpoint::absent())
+        }
+        Layout::Short => (RETURN_TO_SENDER_AT, geneve::ScaledEndpoint::short_header()),
+    };
+    let others: &mut ShortOptions = frame.get_mut(others_at)?;
+    others.first = first;
+    others.pod = Label::new(geneve::POD_LABEL, plan.pod_label);
+    others.namespace = Label::new(geneve::NAMESPACE_LABEL, plan.namespace_label);
+    change_inner(frame, plan.outer_len(), &plan.inner)
 }
 
-/// Rewrites an encapsulated frame for its next droplet.
+/// Rewrites an encapsulated frame, which has [`Changes::growth`] bytes of room in front, for its next droplet.
 #[inline(always)]
 pub fn forward<F: Frame>(frame: &mut F, next: &Host, changes: &Changes) -> Option<()> {
-    change_inner(frame, changes.inner_at, &changes.inner)?;
+    match changes.layout {
+        Layout::Full => change_inner(frame, changes.inner_at, &changes.inner)?,
+        // It is given back, and nothing inside is changed then.
+        Layout::Short => short_header::put_back(frame)?,
+    }
 
     change_return_to_sender(frame, &changes.return_to_sender)?;
 

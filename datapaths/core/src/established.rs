@@ -15,8 +15,9 @@ use crate::inner::{self, Packet};
 use crate::reason::Reason;
 use crate::tables::{Attachment, Host, Tables};
 use crate::transit::{Outer, RETURN_TO_SENDER_AT, read_labels, read_outer};
-use crate::verdict::{Changes, Encapsulate, Inner, Transit, Via};
+use crate::verdict::{Changes, Encapsulate, Header, Inner, Transit, Via};
 use crate::{agent, hash, invalidation};
+use mizar_wire::geneve::Layout;
 use mizar_wire::{Mac, Vni, mix};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -50,7 +51,8 @@ pub struct Established {
     mac: Mac,
     /// 1 of a flow that leaves an endpoint, 0 of one that arrives at the uplink.
     egress: u16,
-    reserved: u32,
+    /// What its outer headers say about the way, if it leaves an endpoint: [`Header`] by number.
+    header: u32,
 }
 
 impl Established {
@@ -64,8 +66,20 @@ impl Established {
         left: 0,
         mac: Mac::new([0; 6]),
         egress: 0,
-        reserved: 0,
+        header: Header::Plain as u32,
     };
+
+    /// What the outer headers say about the way.
+    #[inline(always)]
+    const fn header(&self) -> Header {
+        const DIRECT: u32 = Header::Direct as u32;
+        const SHORT: u32 = Header::Short as u32;
+        match self.header {
+            DIRECT => Header::Direct,
+            SHORT => Header::Short,
+            _ => Header::Plain,
+        }
+    }
 
     /// Whether it holds for another packet of `flow`.
     #[inline(always)]
@@ -115,6 +129,10 @@ pub fn transit<F: Frame, T: Tables>(
         tables.looked_for_established(false);
         return None;
     }
+    if outer.layout == Layout::Short && entry.port == 0 {
+        // It is given back, which needs no entry.
+        return None;
+    }
     entry.left -= 1;
     let (port, next, mac) = (entry.port, entry.next, entry.mac);
     tables.looked_for_established(true);
@@ -128,6 +146,7 @@ pub fn transit<F: Frame, T: Tables>(
         }
     };
     changes.inner_at = inner_at;
+    changes.layout = outer.layout;
     changes.inner.dst_mac = Some(mac);
     invalidation::note(tables, changes, false);
     Some(verdict)
@@ -200,14 +219,13 @@ pub fn agent<F: Frame, T: Tables>(
         return None;
     }
     entry.left -= 1;
-    let next = entry.next;
+    let (next, header) = (entry.next, entry.header());
     tables.looked_for_established(true);
     let hash = hash::pair(ip.flow.src().raw(), ip.flow.dst().raw());
     let changes = Inner::default();
     let mut encapsulate =
         agent::encapsulate(frame, attachment, tables, &next, hash, ip.ttl, changes).ok()?;
-    // None but such flows are in the cache.
-    encapsulate.is_direct = tables.extensions().has_invalidation();
+    encapsulate.header = header;
     Some(encapsulate)
 }
 
@@ -217,6 +235,7 @@ pub(crate) fn remember_egress<T: Tables>(
     tables: &mut T,
     flow: &FlowKey,
     next: &Host,
+    header: Header,
     epoch: Option<u32>,
 ) {
     let Some(epoch) = epoch else { return };
@@ -227,6 +246,7 @@ pub(crate) fn remember_egress<T: Tables>(
             epoch,
             left: RENEWAL,
             egress: 1,
+            header: header as u32,
             ..Established::EMPTY
         };
     }

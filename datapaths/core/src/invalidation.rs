@@ -26,6 +26,7 @@ use crate::verdict::{
     Changes, DirectPathFlag, Inner, Invalidation, ReturnToSender, ScaledEndpoint, Transit, Via,
 };
 use mizar_wire::Ipv4;
+use mizar_wire::geneve::Layout;
 
 /// Whether a health check found this host dead.
 #[inline(always)]
@@ -107,7 +108,7 @@ pub(crate) fn forget<T: Tables>(tables: &mut T, outer: &Outer, dst: Ipv4, stale:
     }
 }
 
-/// Sends a packet back to `sender`, by whose direct path it came, as it came.
+/// Sends a packet back to `sender`, by whose direct path it came, as it came, but with all options.
 #[inline(always)]
 pub(crate) fn give_back(
     outer: &Outer,
@@ -116,7 +117,11 @@ pub(crate) fn give_back(
 ) -> Result<Transit, Reason> {
     outer.check_ttl()?;
     changes.inner = Inner::default();
-    changes.scaled_endpoint = ScaledEndpoint::Keep;
+    changes.scaled_endpoint = match outer.layout {
+        Layout::Full => ScaledEndpoint::Keep,
+        // What said that the header is short.
+        Layout::Short => ScaledEndpoint::Clear,
+    };
     changes.return_to_sender = ReturnToSender {
         host: Some(outer.here()),
         invalidation: Invalidation::Return,

@@ -21,6 +21,7 @@ pub mod invalidation;
 pub mod policy;
 pub mod reason;
 mod scaled;
+pub mod short_header;
 pub mod tables;
 pub mod transit;
 pub mod verdict;

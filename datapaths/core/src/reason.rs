@@ -110,6 +110,8 @@ reasons! {
     Nowhere = "endpoint unknown to its bouncer" => Drop,
     /// The packet came back from a host that does not have its endpoint, and this droplet did not send it.
     NotSentHere = "came back to a droplet that did not send it" => Drop,
+    /// A short header from this very droplet, which sends itself none.
+    ShortHeader = "short header from this very droplet" => Drop,
     /// The datapath could not make room for, or strip, the outer headers.
     NoRoom = "no room for outer headers" => Drop,
 }

@@ -367,6 +367,7 @@ pub struct Extensions(u32);
 impl Extensions {
     const INVALIDATION: u32 = 1;
     const UNHEALTHY: u32 = 2;
+    const SHORT_HEADER: u32 = 4;
 
     /// The same with [`crate::invalidation`].
     pub const fn with_invalidation(self) -> Self {
@@ -376,6 +377,18 @@ impl Extensions {
     /// The same where some hosts are known to be dead.
     pub const fn with_unhealthy(self) -> Self {
         Self(self.0 | Self::UNHEALTHY)
+    }
+
+    /// The same with [`crate::short_header`], which needs [`crate::invalidation`].
+    pub const fn with_short_header(self) -> Self {
+        Self(self.0 | Self::SHORT_HEADER)
+    }
+
+    /// Whether there is [`crate::short_header`].
+    #[inline(always)]
+    pub const fn has_short_header(self) -> bool {
+        let both = Self::SHORT_HEADER | Self::INVALIDATION;
+        self.0 & both == both
     }
 
     /// Whether some hosts are known to be dead: without, no packet needs to look.
@@ -411,6 +424,8 @@ pub trait Tables {
     fn set_direct_path(&mut self, key: &EndpointKey, host: &Host);
     /// Whether a health check found the host with this underlay address dead.
     fn is_unhealthy(&self, ip: Ipv4) -> bool;
+    /// Whether the host with this underlay address reads the short header.
+    fn reads_short_header(&self, ip: Ipv4) -> bool;
     /// Takes what it says of this endpoint out of the direct-path cache.
     fn forget_direct_path(&mut self, key: &EndpointKey);
     /// What is remembered of a connection.

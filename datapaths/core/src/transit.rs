@@ -12,8 +12,8 @@ use crate::policy::{self, Labels};
 use crate::reason::Reason;
 use crate::tables::{Direction, Endpoint, EndpointKey, EndpointKind, Host, Tables};
 use crate::verdict::{Changes, FlowRewrite, ScaledEndpoint, Transit, Via};
-use crate::{acl, established, hash, invalidation, scaled};
-use mizar_wire::geneve::{self, FlowTarget};
+use crate::{acl, established, hash, invalidation, scaled, short_header};
+use mizar_wire::geneve::{self, FlowTarget, Layout};
 use mizar_wire::{Ipv4, Mac, Vni, ethernet, ipv4, udp};
 
 /// Where the outer IPv4 header starts.
@@ -48,6 +48,8 @@ pub(crate) struct Outer {
     ttl: u8,
     low_priority: bool,
     pub options_len: usize,
+    /// Which options the packet carries.
+    pub layout: Layout,
     /// The host that return-to-sender names.
     pub sender: Option<Host>,
     /// Whether the packet came by a direct path of that host.
@@ -115,6 +117,7 @@ fn try_decide<F: Frame, T: Tables>(
         return Ok(Transit::Pass);
     };
     changes.inner_at = RETURN_TO_SENDER_AT + outer.options_len;
+    changes.layout = outer.layout;
     match inner::read(
         frame,
         changes.inner_at,
@@ -160,6 +163,32 @@ pub(crate) fn read_outer<F: Frame, T: Tables>(
     if options_len < MIN_OPTIONS_LEN {
         return Err(Reason::TruncatedOptions);
     }
+    let outer = Outer {
+        mac,
+        src: Host::new(src, src_mac),
+        ip: dst,
+        vni,
+        ttl,
+        low_priority: tos & LOW_PRIORITY != 0,
+        options_len,
+        layout: short_header::layout(frame, tables, options_len),
+        sender: None,
+        is_direct: false,
+        stale: None,
+        modify: false,
+    };
+    if outer.layout == Layout::Short {
+        // It means what return-to-sender with the flag would, naming where it comes from.
+        return if outer.src.ip() == outer.ip {
+            Err(Reason::ShortHeader)
+        } else {
+            Ok(Some(Outer {
+                sender: Some(outer.src),
+                is_direct: true,
+                ..outer
+            }))
+        };
+    }
     let return_to_sender: &geneve::ReturnToSender = frame
         .get(RETURN_TO_SENDER_AT)
         .ok_or(Reason::TruncatedOptions)?;
@@ -177,27 +206,25 @@ pub(crate) fn read_outer<F: Frame, T: Tables>(
     let stale = (has_invalidation && return_to_sender.is_returned()).then_some(named);
     let is_direct = has_invalidation && return_to_sender.is_direct();
     Ok(Some(Outer {
-        mac,
-        src: Host::new(src, src_mac),
-        ip: dst,
-        vni,
-        ttl,
-        low_priority: tos & LOW_PRIORITY != 0,
-        options_len,
         sender,
         is_direct,
         stale,
         modify: scaled_endpoint.is_modify(),
+        ..outer
     }))
 }
 
 /// The labels of the sender, which a packet must carry where policy may look at them.
 #[inline(always)]
 pub(crate) fn read_labels<F: Frame>(frame: &F, outer: &Outer) -> Result<Labels, Reason> {
-    if outer.options_len < geneve::OPTIONS_LEN {
+    if outer.options_len < outer.layout.options_len() {
         return Err(Reason::LabelOption);
     }
-    let labels: &[geneve::Label; 2] = frame.get(LABELS_AT).ok_or(Reason::LabelOption)?;
+    let at = match outer.layout {
+        Layout::Full => LABELS_AT,
+        Layout::Short => LABELS_AT - size_of::<geneve::ReturnToSender>(),
+    };
+    let labels: &[geneve::Label; 2] = frame.get(at).ok_or(Reason::LabelOption)?;
     let [pod, namespace] = labels;
     if pod.header.class != geneve::CLASS
         || pod.header.kind != geneve::POD_LABEL
@@ -249,7 +276,11 @@ fn decide_ip<F: Frame, T: Tables>(
         changes.inner.src_mac = Some(target.src_mac);
         (src, dst) = (target.src, target.dst);
     }
-    let Some(endpoint) = tables.endpoint(&EndpointKey::new(outer.vni, dst)) else {
+    let endpoint = tables.endpoint(&EndpointKey::new(outer.vni, dst));
+    if let Some(verdict) = short_header::refuse_to_send_on(outer, endpoint.as_ref(), changes) {
+        return verdict;
+    }
+    let Some(endpoint) = endpoint else {
         return route(tables, outer, src, dst, changes);
     };
     if endpoint.port().is_none() && endpoint.kind() == EndpointKind::Scaled {
@@ -296,6 +327,9 @@ fn decide_arp<T: Tables>(
         invalidation::came_back(tables, outer, dst, &stale, changes);
     }
     let mut endpoint = tables.endpoint(&EndpointKey::new(outer.vni, dst));
+    if let Some(verdict) = short_header::refuse_to_send_on(outer, endpoint.as_ref(), changes) {
+        return verdict;
+    }
     if let Some(known) = endpoint
         && known.port().is_none()
         && arp.is_request

@@ -2,7 +2,7 @@
 
 use crate::reason::Reason;
 use crate::tables::Host;
-use mizar_wire::geneve::FlowTarget;
+use mizar_wire::geneve::{self, FlowTarget, Layout};
 use mizar_wire::{Be16, Ipv4, Mac, Vni};
 
 /// The verdict on a frame that leaves an endpoint.
@@ -65,12 +65,43 @@ pub struct Encapsulate {
     pub namespace_label: u32,
     /// Bytes of the inner frame.
     pub inner_len: u16,
-    /// Whether return-to-sender says that the packet goes by a direct path: see [`crate::invalidation`].
-    pub is_direct: bool,
+    /// What they say about the way.
+    pub header: Header,
     /// Changes inside; offsets count from the start of the inner frame.
     pub inner: Inner,
     /// Where it goes then.
     pub via: Via,
+}
+
+impl Encapsulate {
+    /// Bytes of the outer headers.
+    #[inline(always)]
+    pub const fn outer_len(&self) -> usize {
+        self.header.layout().encapsulation_len()
+    }
+}
+
+/// What outer headers say about the way that a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Header {
+    /// Nothing, as Mizar's.
+    #[default]
+    Plain,
+    /// That it is a direct path of the sender, by a flag of return-to-sender: see [`crate::invalidation`].
+    Direct,
+    /// The same by return-to-sender not being there: see [`crate::short_header`].
+    Short,
+}
+
+impl Header {
+    /// Which options there are.
+    #[inline(always)]
+    pub const fn layout(self) -> Layout {
+        match self {
+            Self::Plain | Self::Direct => Layout::Full,
+            Self::Short => Layout::Short,
+        }
+    }
 }
 
 /// Changes to a frame that arrived encapsulated.
@@ -83,10 +114,23 @@ pub struct Changes {
     pub return_to_sender: ReturnToSender,
     /// Change of the scaled-endpoint option.
     pub scaled_endpoint: ScaledEndpoint,
-    /// Where the inner frame starts, in bytes.
+    /// Which options it arrived with. One that is sent on leaves with all.
+    pub layout: Layout,
+    /// Where the inner frame starts, in bytes, as it arrived.
     pub inner_at: usize,
     /// Changes inside.
     pub inner: Inner,
+}
+
+impl Changes {
+    /// Bytes that the datapath adds in front of a frame that is sent on.
+    #[inline(always)]
+    pub const fn growth(&self) -> usize {
+        match self.layout {
+            Layout::Full => 0,
+            Layout::Short => size_of::<geneve::ReturnToSender>(),
+        }
+    }
 }
 
 /// Change of the return-to-sender option: first cleared, then the host is written.

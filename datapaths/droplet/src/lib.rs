@@ -5,11 +5,11 @@ use datapath_api::ring;
 use datapath_api::{Counters, Outcome, Why};
 use mizar_core::frame::Slice;
 use mizar_core::reason::Refusal;
+use mizar_core::tables::Host as NextHop;
 use mizar_core::verdict::{Agent, Changes, Transit, Via};
 use mizar_core::{Tables, agent, apply, transit};
 use mizar_tables::{Entries, Native};
 use mizar_wire::Vni;
-use mizar_wire::geneve::ENCAPSULATION_LEN;
 use topologies::provision::{DirectPath, Host};
 
 pub use mizar_core::reason::Reason;
@@ -67,6 +67,21 @@ pub fn dropped(reason: Reason) -> Outcome {
     }
 }
 
+/// Makes a frame with the short header longer by `growth`, and sends it back. It is seldom that a path is stale.
+#[cold]
+fn give_back(
+    buffer: &mut impl Buffer,
+    growth: usize,
+    next: &NextHop,
+    changes: &Changes,
+) -> Option<()> {
+    if !buffer.grow(growth) {
+        return None;
+    }
+    let mut frame = Slice::new(buffer.frame_mut()).ok()?;
+    apply::forward(&mut frame, next, changes)
+}
+
 /// One droplet, for one thread.
 #[derive(Debug, Clone)]
 pub struct Droplet {
@@ -110,7 +125,7 @@ impl Droplet {
             Agent::Refuse(reason) => return self.refuse(reason),
             Agent::Encapsulate(plan) => plan,
         };
-        if !buffer.grow(ENCAPSULATION_LEN) {
+        if !buffer.grow(plan.outer_len()) {
             return self.refuse(Reason::NoRoom);
         }
         let droplet = self.tables.droplet();
@@ -145,7 +160,13 @@ impl Droplet {
                 Action::Stack
             }
             Transit::Forward { next, via } => {
-                if apply::forward(&mut frame, &next, &changes).is_none() {
+                let growth = changes.growth();
+                let written = if growth == 0 {
+                    apply::forward(&mut frame, &next, &changes)
+                } else {
+                    give_back(buffer, growth, &next, &changes)
+                };
+                if written.is_none() {
                     return self.refuse(Reason::NoRoom);
                 }
                 self.forwarded += 1;

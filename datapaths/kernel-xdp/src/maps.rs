@@ -144,6 +144,10 @@ fn tables(ebpf: &Ebpf, old: &Entries, new: &Entries) -> Result<(), Error> {
     refresh(ebpf, "UNHEALTHY", old, new, |it| {
         it.unhealthy.iter().map(|ip| (*ip, 1u32)).collect()
     })?;
+    refresh(ebpf, "SHORT_HEADER_HOSTS", old, new, |it| {
+        let hosts = it.short_header_hosts.iter();
+        hosts.map(|ip| (*ip, 1u32)).collect()
+    })?;
     refresh(ebpf, "NETWORKS", old, new, |it| {
         let networks = it.networks.iter();
         let entry = |(vni, cidr, group): &(Vni, Cidr, Group)| (network(*vni, *cidr), *group);

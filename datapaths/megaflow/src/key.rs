@@ -7,6 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bytes of options in a key: those of a Mizar packet.
 pub const OPTIONS: usize = mizar_wire::geneve::OPTIONS_LEN;
+/// Those of one with the short header, which a key holds as well.
+pub const SHORT_OPTIONS: usize = mizar_wire::geneve::SHORT_OPTIONS_LEN;
 /// Words of a key.
 pub const WORDS: usize = size_of::<Key>() / size_of::<u64>();
 
@@ -91,6 +93,12 @@ pub struct Key {
 const _: () = assert!(core::mem::offset_of!(Key, eth_type) == 8 * ETH_DST + 6);
 const _: () = assert!(core::mem::offset_of!(Key, tcp_flags) == 8 * ETH_SRC + 6);
 const _: () = assert!(WORDS == 17 && WORDS_WITHOUT_OPTIONS == 9);
+
+/// Whether a key holds as many bytes of options, beside none.
+#[inline(always)]
+pub const fn holds(options_len: usize) -> bool {
+    options_len == OPTIONS || options_len == SHORT_OPTIONS
+}
 
 /// Its bytes at once: a hasher that takes field after field takes much longer.
 impl core::hash::Hash for Key {
@@ -210,7 +218,7 @@ impl Key {
     /// them, says so.
     #[inline(always)]
     fn words_in_use(&self) -> usize {
-        if self.options_len as usize == OPTIONS {
+        if holds(self.options_len as usize) {
             WORDS
         } else {
             WORDS_WITHOUT_OPTIONS

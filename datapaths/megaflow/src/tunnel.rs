@@ -1,6 +1,6 @@
 //! Outer headers: taken off, with what they say going into the key, and put in front.
 
-use crate::key::{Key, OPTIONS};
+use crate::key::{Key, OPTIONS, SHORT_OPTIONS};
 use mizar_wire::frame::Frame;
 use mizar_wire::{Be16, checksum, ethernet, geneve, ipv4, udp};
 
@@ -72,6 +72,16 @@ pub fn take_off<F: Frame>(frame: &F, key: &mut Key) -> Taken {
         match frame.words(OPTIONS_AT) {
             Some(options) => key.options = options,
             None => return Taken::Unknown,
+        }
+    } else if options_len == SHORT_OPTIONS {
+        const COUNT: usize = SHORT_OPTIONS / size_of::<u64>();
+        let Some(options) = frame.words::<COUNT>(OPTIONS_AT) else {
+            return Taken::Unknown;
+        };
+        let mut at = 0;
+        while at < COUNT {
+            key.options[at] = options[at];
+            at += 1;
         }
     }
     Taken::Strip(OPTIONS_AT + options_len)

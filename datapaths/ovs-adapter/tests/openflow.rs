@@ -247,7 +247,7 @@ fn bad_rule() -> Result<(), Failed> {
     let good = rule(1, ip(), vec![]);
     // Not understood: the switch refuses it when it is added. Not possible: when the bundle is committed.
     let no_ether_type = rule(7, Match::all().with(Field::IpProto, 6u8), vec![]);
-    let unmapped = rule(8, Match::all().with_present(Field::Option(6)), vec![]);
+    let unmapped = rule(8, Match::all().with_present(Field::Option(7)), vec![]);
     let mut no_table = rule(9, ip(), vec![]);
     no_table.table = Table(255);
     for bad in [no_ether_type, unmapped, no_table] {

@@ -10,7 +10,7 @@ use datapath_api::Difference;
 use datapath_api::difference::{allow, excuse};
 use mizar_tables::{Entries, Native};
 use mizar_wire::Ipv4;
-use mizar_wire::geneve::{ENCAPSULATION_LEN, RETURNED};
+use mizar_wire::geneve::{ENCAPSULATION_LEN, RETURNED, SHORT_ENCAPSULATION_LEN, SHORT_HEADER};
 use ovs_adapter::interpreter::Interpreter;
 use ovs_adapter::program::Program;
 use ovs_adapter::reactive::core::Core;
@@ -23,8 +23,10 @@ use topologies::provision::{DirectPath, Port, Provision};
 use topologies::strategy::{Injection, arbitrary_run, run_of_flows};
 use topologies::vectors::{self, Expected};
 
-/// Where the type of return-to-sender is.
-const RETURN_TYPE: usize = 52;
+/// Where Geneve's header starts.
+const GENEVE: usize = 42;
+/// Where the type of the first option is: return-to-sender, or what says that the header is short.
+const OPTION_TYPE: usize = 52;
 /// Worlds for each test.
 const WORLDS: u32 = 4_000;
 
@@ -58,7 +60,7 @@ fn proactive(provision: &Provision) -> Interpreter {
 fn reactive(provision: &Provision) -> Interpreter {
     let program = ovs_adapter::reactive::program(provision).unwrap();
     let tables = Native::new(&Entries::encode(provision).unwrap());
-    let core = Core::new(tables, provision.host);
+    let core = Core::new(tables, provision);
     Interpreter::new(&program, provision.host).with_controller(core)
 }
 
@@ -129,11 +131,20 @@ fn turns_back(provision: &Provision) -> bool {
             .any(|path| path.host.ip == own)
 }
 
+/// Where the inner frame starts behind outer headers with all options, or with the short header.
+fn inner_at(frame: &[u8]) -> usize {
+    if frame.get(GENEVE) == Some(&12) {
+        SHORT_ENCAPSULATION_LEN
+    } else {
+        ENCAPSULATION_LEN
+    }
+}
+
 impl Conversations {
     /// Whether a packet the other way was seen in the same direction.
     fn is_crossed(&mut self, port: Port, frame: &[u8]) -> bool {
         let is_sent = port != Port::Uplink;
-        let inner = if is_sent { 0 } else { ENCAPSULATION_LEN };
+        let inner = if is_sent { 0 } else { inner_at(frame) };
         let Some(addresses) = frame.get(inner + 26..inner + 34) else {
             return false;
         };
@@ -267,6 +278,8 @@ fn most_frames_of_random_worlds_are_compared() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut compared, mut all) = (0, 0);
     let (mut forwarded, mut came_back) = (0, 0);
+    // With the short header: delivered, given back, and sent.
+    let mut short = [0; 3];
     for _ in 0..500 {
         let (provision, injections) = run_of_flows().new_tree(&mut runner).unwrap().current();
         let provision = equal_choices(provision);
@@ -275,11 +288,29 @@ fn most_frames_of_random_worlds_are_compared() {
         let mut oracle = Oracle::new(&provision);
         for (port, frame) in &injections {
             let excused = excuse(DIFFERENCES, &provision, *port, frame).is_some();
-            let is_returned = frame.get(RETURN_TYPE) == Some(&RETURNED) && *port == Port::Uplink;
+            let is_returned = frame.get(OPTION_TYPE) == Some(&RETURNED) && *port == Port::Uplink;
             let outcome = oracle.inject(*port, frame);
             let goes_on = matches!(outcome, Outcome::Forward { .. });
             came_back += usize::from(is_returned && goes_on && !excused);
-            forwarded += usize::from(matches!(outcome, Outcome::Forward { .. }));
+            forwarded += usize::from(goes_on);
+            if let Outcome::Forward {
+                port: to,
+                frame: leaves,
+            } = &outcome
+                && !excused
+            {
+                let has_short = |port: Port, frame: &[u8]| {
+                    port == Port::Uplink && frame.get(OPTION_TYPE) == Some(&SHORT_HEADER)
+                };
+                let ways = [
+                    has_short(*port, frame) && *to != Port::Uplink,
+                    has_short(*port, frame) && *to == Port::Uplink,
+                    has_short(*to, leaves),
+                ];
+                for (count, is_it) in short.iter_mut().zip(ways) {
+                    *count += usize::from(is_it);
+                }
+            }
         }
     }
     assert!(5 * compared > 2 * all, "{compared} of {all} are compared");
@@ -287,5 +318,9 @@ fn most_frames_of_random_worlds_are_compared() {
     assert!(
         came_back > 20,
         "{came_back} that came back and go on are compared"
+    );
+    assert!(
+        short.iter().all(|count| *count > 10),
+        "{short:?} with the short header are compared"
     );
 }

@@ -5,7 +5,7 @@ use crate::table::Error;
 use megaflow::flow::{STEPS, operation};
 use megaflow::tunnel::{HEADER, SHORTEST};
 use megaflow::{Flow, Step};
-use mizar_wire::geneve::ENCAPSULATION_LEN;
+use mizar_wire::geneve::{ENCAPSULATION_LEN, SHORT_ENCAPSULATION_LEN};
 use zerocopy::IntoBytes;
 
 /// A flow with these actions.
@@ -35,7 +35,10 @@ pub fn encode(does: &[Action]) -> Result<Flow, Error> {
                 if std::mem::replace(&mut is_pushed, true) {
                     return Err(Error::Actions("outer headers in front of outer headers"));
                 }
-                if !matches!(bytes.len(), SHORTEST | ENCAPSULATION_LEN) {
+                if !matches!(
+                    bytes.len(),
+                    SHORTEST | SHORT_ENCAPSULATION_LEN | ENCAPSULATION_LEN
+                ) {
                     return Err(Error::Actions("outer headers with some options"));
                 }
                 let mut header = [0; HEADER];
@@ -101,7 +104,11 @@ mod tests {
             let does = actions(text).unwrap();
             assert_eq!(decode(&encode(&does).unwrap()), does, "{text}");
         }
-        let does = vec![Action::Push((0..114).collect()), Action::Output(1)];
-        assert_eq!(decode(&encode(&does).unwrap()), does);
+        for len in [50, 98, 114] {
+            let does = vec![Action::Push((0..len).collect()), Action::Output(1)];
+            assert_eq!(decode(&encode(&does).unwrap()), does);
+        }
+        let does = vec![Action::Push((0..106).collect()), Action::Output(1)];
+        assert!(encode(&does).is_err());
     }
 }

@@ -41,6 +41,10 @@ pub struct Entries {
     pub extensions: Extensions,
     /// Hosts that a health check found dead.
     pub unhealthy: Vec<Ipv4>,
+    /// Hosts that read the short header.
+    pub short_header_hosts: Vec<Ipv4>,
+    /// Droplets whose Ethernet address is known: those among members have it already.
+    pub substrate: Vec<Host>,
     /// Attachments by number of the endpoint port.
     pub attachments: Vec<(u32, Attachment)>,
     /// Endpoints.
@@ -84,6 +88,12 @@ impl Entries {
             capacity::CACHE,
         )?;
         check("dead hosts", provision.unhealthy.len(), capacity::UNHEALTHY)?;
+        let short_header_hosts = provision.short_header_hosts.len();
+        check(
+            "hosts that read the short header",
+            short_header_hosts,
+            capacity::SHORT_HEADER_HOSTS,
+        )?;
         let mut pool = Pool::new(provision);
         let droplet = Host::new(provision.host.ip, provision.host.mac);
         let mut entries = Self {
@@ -97,6 +107,12 @@ impl Entries {
                 .collect(),
             extensions: extensions(provision),
             unhealthy: provision.unhealthy.clone(),
+            short_header_hosts: provision.short_header_hosts.clone(),
+            substrate: provision
+                .substrate
+                .iter()
+                .map(|host| Host::new(host.ip, host.mac))
+                .collect(),
             ..Self::empty(droplet)
         };
         let mut bouncers = HashMap::new();
@@ -164,6 +180,8 @@ impl Entries {
             droplet,
             extensions: Extensions::default(),
             unhealthy: Vec::new(),
+            short_header_hosts: Vec::new(),
+            substrate: Vec::new(),
             attachments: Vec::new(),
             endpoints: Vec::new(),
             members: Vec::new(),
@@ -257,6 +275,9 @@ fn extensions(provision: &Provision) -> Extensions {
     let mut extensions = Extensions::default();
     if provision.extensions.invalidation {
         extensions = extensions.with_invalidation();
+    }
+    if provision.extensions.has_short_header() {
+        extensions = extensions.with_short_header();
     }
     if !provision.unhealthy.is_empty() {
         extensions = extensions.with_unhealthy();

@@ -25,6 +25,7 @@ pub struct Native {
     droplet: Host,
     extensions: Extensions,
     unhealthy: HashSet<Ipv4, FxBuildHasher>,
+    short_header_hosts: HashSet<Ipv4, FxBuildHasher>,
     attachments: Vec<Attachment>,
     endpoints: Table<EndpointKey, Endpoint>,
     members: Vec<Host>,
@@ -82,6 +83,7 @@ impl Native {
             droplet: entries.droplet,
             extensions: entries.extensions,
             unhealthy: entries.unhealthy.iter().copied().collect(),
+            short_header_hosts: entries.short_header_hosts.iter().copied().collect(),
             attachments,
             endpoints: entries.endpoints.iter().copied().collect(),
             members: entries.members.clone(),
@@ -183,6 +185,11 @@ impl Tables for Native {
 
     fn is_unhealthy(&self, ip: Ipv4) -> bool {
         self.unhealthy.contains(&ip)
+    }
+
+    #[inline(always)]
+    fn reads_short_header(&self, ip: Ipv4) -> bool {
+        self.short_header_hosts.contains(&ip)
     }
 
     fn forget_direct_path(&mut self, key: &EndpointKey) {

@@ -1,4 +1,4 @@
-//! Geneve (RFC 8926) with the four options that every Mizar packet carries.
+//! Geneve (RFC 8926) with the four options that every packet of Mizar's programs carries.
 //!
 //! | offset | option | bytes |
 //! | --- | --- | --- |
@@ -9,6 +9,9 @@
 //!
 //! Type and length of the return-to-sender and the scaled-endpoint option are zero where they say
 //! nothing; their bytes stay. The offsets are fixed.
+//!
+//! A packet with the short header has no return-to-sender option, and one that says so, 0x4a, in the place and with the length
+//! of the scaled-endpoint option: see [`Layout`].
 
 use crate::{Be16, Be32, Ipv4, Mac, Vni, ethernet, ipv4, udp};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -31,6 +34,8 @@ pub const DIRECT_PATH: u8 = 0x01;
 pub const CRITICAL: u8 = 0x40;
 /// Option type: scaled endpoint.
 pub const SCALED_ENDPOINT: u8 = 0x49;
+/// Option type: the header is short. It has the length of a scaled-endpoint option, and zeros.
+pub const SHORT_HEADER: u8 = 0x4a;
 /// Option type: pod label.
 pub const POD_LABEL: u8 = 0x50;
 /// Option type: namespace label.
@@ -248,6 +253,15 @@ impl ScaledEndpoint {
         }
     }
 
+    /// What is in the place of the option in a short header.
+    #[inline(always)]
+    pub const fn short_header() -> Self {
+        let mut option = Self::absent();
+        option.header.kind = SHORT_HEADER;
+        option.header.length = 7;
+        option
+    }
+
     /// Whether this is a modify message.
     #[inline(always)]
     pub const fn is_modify(&self) -> bool {
@@ -317,6 +331,89 @@ pub struct Options {
     pub namespace: Label,
 }
 
+/// Which of the options a packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// All four, as Mizar's programs do.
+    #[default]
+    Full,
+    /// All but return-to-sender: that would name who the packet comes from, whose direct path it goes by.
+    Short,
+}
+
+impl Layout {
+    /// Which one has so many bytes of options as this first byte of a Geneve header says, for who knows that it is one of the two.
+    #[inline(always)]
+    pub const fn of_length(version_options: u8) -> Self {
+        if (version_options & 0x3f) as usize * 4 == SHORT_OPTIONS_LEN {
+            Self::Short
+        } else {
+            Self::Full
+        }
+    }
+
+    /// Bytes of the options.
+    #[inline(always)]
+    pub const fn options_len(self) -> usize {
+        match self {
+            Self::Full => OPTIONS_LEN,
+            Self::Short => SHORT_OPTIONS_LEN,
+        }
+    }
+
+    /// Bytes of all outer headers.
+    #[inline(always)]
+    pub const fn encapsulation_len(self) -> usize {
+        match self {
+            Self::Full => ENCAPSULATION_LEN,
+            Self::Short => SHORT_ENCAPSULATION_LEN,
+        }
+    }
+}
+
+/// The options that a packet with the short header carries.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct ShortOptions {
+    /// [`ScaledEndpoint::short_header`].
+    pub first: ScaledEndpoint,
+    /// Label of the source pod.
+    pub pod: Label,
+    /// Label of the source pod's namespace.
+    pub namespace: Label,
+}
+
+impl ShortOptions {
+    /// Whether the first option says that the header is short.
+    #[inline(always)]
+    pub const fn are_meant(&self) -> bool {
+        let OptionHeader {
+            class,
+            kind,
+            length,
+        } = self.first.header;
+        class.raw() == CLASS.raw() && kind == SHORT_HEADER && length == 7
+    }
+}
+
+/// What is in front of the options.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Envelope {
+    /// Underlay Ethernet.
+    pub ethernet: ethernet::Header,
+    /// Underlay IPv4.
+    pub ipv4: ipv4::Header,
+    /// Underlay UDP.
+    pub udp: udp::Header,
+    /// Geneve.
+    pub geneve: Header,
+}
+
 /// Everything Mizar puts in front of an inner frame.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -341,8 +438,13 @@ pub const LEN: usize = size_of::<Header>();
 pub const OPTIONS_LEN: usize = size_of::<Options>();
 /// Bytes of [`Encapsulation`]: 114.
 pub const ENCAPSULATION_LEN: usize = size_of::<Encapsulation>();
+/// Bytes of [`ShortOptions`].
+pub const SHORT_OPTIONS_LEN: usize = size_of::<ShortOptions>();
+/// Bytes of all outer headers with the short header: 98.
+pub const SHORT_ENCAPSULATION_LEN: usize = size_of::<Envelope>() + SHORT_OPTIONS_LEN;
 
 const _: () = assert!(OPTIONS_LEN == 64 && ENCAPSULATION_LEN == 114);
+const _: () = assert!(SHORT_OPTIONS_LEN == 48 && SHORT_ENCAPSULATION_LEN == 98);
 const _: () = assert!(align_of::<Encapsulation>() == 2);
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use crate::{DRAIN, Outcome, PollingTester, Ports, Watch, now, occupied};
 use mizar_wire::{ethernet, ipv4};
 use netdev::Tid;
 use workload::{
-    Arrival, Control, Entry, Origin, Pace, SinkConfig, SinkState, Stamp, WINDOW, histogram, judge,
+    Arrival, Control, Entry, GENEVE_AT, Origin, Pace, SinkConfig, SinkState, Stamp, WINDOW,
+    histogram, inner_behind, judge,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -112,11 +113,21 @@ impl<'a> Trial<'a> {
         for (port, inner_at) in self.inner_at.iter().enumerate() {
             match *inner_at {
                 Some(inner_at) => ports.receive(port, |frame| {
+                    let inner_at = arrived_at(frame, inner_at);
                     sink.judge(control, entries, frame, inner_at);
                 }),
                 None => ports.receive(port, |_| {}),
             }
         }
+    }
+}
+
+/// Where the inner frame starts in one that arrived where it should be at `inner_at`: earlier behind the short header.
+#[inline(always)]
+fn arrived_at(frame: &[u8], inner_at: u32) -> u32 {
+    match frame.get(GENEVE_AT) {
+        Some(first) if inner_at != 0 => inner_behind(*first) as u32,
+        _ => inner_at,
     }
 }
 

@@ -148,11 +148,22 @@ impl EventRecord {
 impl EventFigure<'_> {
     /// What droplets did, in a word or two.
     pub(super) fn droplets(&self) -> &'static str {
-        match (self.extensions.invalidation, self.extensions.health_check) {
-            (false, false) => "as Mizar",
-            (true, true) => "extended",
-            (true, false) => "invalidation",
-            (false, true) => "health check",
+        let Extensions {
+            invalidation,
+            health_check,
+            ..
+        } = self.extensions;
+        match (
+            invalidation,
+            health_check,
+            self.extensions.has_short_header(),
+        ) {
+            (false, false, _) => "as Mizar",
+            (true, true, true) => "extended",
+            (true, true, false) => "invalidation, health check",
+            (true, false, true) => "invalidation, short header",
+            (true, false, false) => "invalidation",
+            (false, true, _) => "health check",
         }
     }
 

@@ -4,6 +4,7 @@
 //! becomes one field of that name, and what has no layout here becomes the payload.
 
 use super::layout::{self, Piece};
+use mizar_wire::geneve::Layout;
 use std::ops::Range;
 
 /// Where the fields of a Geneve packet are looked for.
@@ -266,8 +267,13 @@ impl<'a> Walk<'a> {
     fn geneve(&mut self) -> Option<()> {
         self.layer = "";
         let header = self.header("geneve", layout::GENEVE)?;
-        let options_end = self.at + usize::from(header.first()? & 0x3f) * 4;
-        for (name, pieces) in layout::OPTIONS {
+        let words = header.first()? & 0x3f;
+        let options_end = self.at + usize::from(words) * 4;
+        let options = match Layout::of_length(words) {
+            Layout::Full => &layout::OPTIONS[..],
+            Layout::Short => &layout::SHORT_OPTIONS[..],
+        };
+        for &(name, pieces) in options {
             if self.at + layout::len(pieces) > options_end {
                 break;
             }

@@ -95,6 +95,13 @@ pub(super) const OPTIONS: [(&str, &[Piece]); 4] = [
     ("namespace", LABEL),
 ];
 
+/// Those of the short header.
+pub(super) const SHORT_OPTIONS: [(&str, &[Piece]); 3] = [
+    ("short header", SCALED_ENDPOINT),
+    ("pod", LABEL),
+    ("namespace", LABEL),
+];
+
 const RETURN_TO_SENDER: &[Piece] = &[
     piece("class", 2, hexadecimal),
     piece("type", 1, hexadecimal),

@@ -14,4 +14,6 @@ pub mod underlay;
 
 pub use entry::{Entry, LARGE_WORDS, SMALL_WORDS, Stamp};
 pub use pace::{Control, Origin, Pace};
-pub use sink::{ANYWHERE, Arrival, ROUNDS, SinkConfig, SinkState, WINDOW, judge};
+pub use sink::{
+    ANYWHERE, Arrival, GENEVE_AT, ROUNDS, SinkConfig, SinkState, WINDOW, inner_behind, judge,
+};

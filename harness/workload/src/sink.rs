@@ -1,7 +1,8 @@
 //! Judging what comes back.
 
 use crate::entry::Entry;
-use mizar_wire::ipv4;
+use mizar_wire::geneve::Layout;
+use mizar_wire::{ethernet, ipv4, udp};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What a sink is told.
@@ -10,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 )]
 #[repr(C)]
 pub struct SinkConfig {
-    /// Where the inner frame starts in what arrives: 0, or 114.
+    /// Where the inner frame starts in what arrives: 0, or 114; where 114, packets with the short header have it at 98.
     pub inner_at: u32,
     /// Histograms of latency to keep: none, one, or one of even and one of odd frames.
     pub latency: u32,
@@ -23,6 +24,15 @@ pub struct SinkConfig {
     pub direct_to: u32,
     /// Frames of a round; those that take the direct path are counted for each round.
     pub round: u32,
+}
+
+/// Where the first byte of a Geneve header is.
+pub const GENEVE_AT: usize = ethernet::LEN + ipv4::LEN + udp::LEN;
+
+/// Where the inner frame starts in a frame with outer headers, by the first byte of its Geneve header.
+#[inline(always)]
+pub const fn inner_behind(version_options: u8) -> usize {
+    Layout::of_length(version_options).encapsulation_len()
 }
 
 /// What stands for every outer destination, and for none: no host has the limited broadcast address.

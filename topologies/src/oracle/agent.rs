@@ -1,7 +1,7 @@
 //! The transit agent: what enters from an endpoint.
 
 use super::inner::{self, Inner};
-use super::outer::{Encapsulate, encapsulate};
+use super::outer::{Encapsulate, Way, encapsulate};
 use super::{Oracle, Outcome, Step, drop_frame, jhash};
 use crate::provision::{Attachment, Class, EndpointPort, Host, Port, Priority};
 use mizar_wire::Ipv4;
@@ -51,7 +51,10 @@ impl Oracle {
                 dscp,
                 pod_label: from.pod_label,
                 namespace_label: from.namespace_label,
-                says_direct: direct_path.is_some() && self.tables.extensions.invalidation,
+                way: match direct_path {
+                    Some(host) => self.way_of_direct_path(host),
+                    None => Way::Untold,
+                },
             },
         )?;
         if next.ip == self.host().ip {

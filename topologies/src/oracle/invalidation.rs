@@ -1,6 +1,6 @@
 //! Direct paths that have become stale, where droplets have the extension: see `INVALIDATION.md`.
 
-use super::outer::Outer;
+use super::outer::{Outer, Way};
 use super::{Oracle, Outcome, Step, drop_frame};
 use crate::provision::{Host, Network, Port};
 use mizar_wire::{Ipv4, Vni};
@@ -50,6 +50,19 @@ impl Oracle {
             return None;
         }
         Some(host)
+    }
+
+    /// What an agent's outer headers say of a direct path to `host`.
+    pub(super) fn way_of_direct_path(&self, host: Host) -> Way {
+        let tables = &self.tables;
+        let reads_short = tables.extensions.has_short_header()
+            && tables.short_header_hosts.contains(&host.ip)
+            && host.ip != self.host().ip;
+        match tables.extensions.invalidation {
+            false => Way::Untold,
+            true if reads_short => Way::Short,
+            true => Way::Flagged,
+        }
     }
 
     pub(super) fn is_dead(&self, host: Host) -> bool {

@@ -49,11 +49,13 @@ pub struct Outer {
     pub back_from: Option<Host>,
     /// Whether the packet came back.
     pub came_back: bool,
+    /// Whether it came with the short header. Return-to-sender is in its place all the same: it names who sent it.
+    pub came_short: bool,
 }
 
 impl Outer {
-    /// Checks the outer headers of what arrived at `droplet`.
-    pub fn parse(frame: Vec<u8>, droplet: Ipv4) -> Step<Self> {
+    /// Checks the outer headers of what arrived at `droplet`, which may read the short header.
+    pub fn parse(mut frame: Vec<u8>, droplet: Ipv4, reads_short: bool) -> Step<Self> {
         if !reaches(&frame, 0, 14) {
             return Err(abort("Ethernet header truncated"));
         }
@@ -92,6 +94,11 @@ impl Outer {
         if !reaches(&frame, OPTIONS, 48) || option_words < 12 {
             return Err(abort("Geneve options truncated"));
         }
+        let came_short = reads_short && is_short(&frame);
+        if came_short {
+            lengthen(&mut frame, droplet)?;
+        }
+        let option_words = usize::from(u8_at(&frame, GENEVE) & 0x3f);
         if u16_at(&frame, OPTIONS) != CLASS || u16_at(&frame, SCALED) != CLASS {
             return Err(abort("Geneve option of another class"));
         }
@@ -111,6 +118,7 @@ impl Outer {
             direct_from: (kind == 0x48 && flags & DIRECT_PATH != 0).then_some(named),
             back_from: (kind == 0xc8).then_some(named),
             came_back: false,
+            came_short,
         })
     }
 
@@ -277,15 +285,29 @@ pub struct Encapsulate {
     pub dscp: u8,
     pub pod_label: u32,
     pub namespace_label: u32,
-    /// Whether return-to-sender says that the packet goes by a direct path.
-    pub says_direct: bool,
+    /// What they say about the way.
+    pub way: Way,
+}
+
+/// What outer headers say about the way of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Nothing.
+    Untold,
+    /// A direct path, by a flag.
+    Flagged,
+    /// A direct path, by the short header.
+    Short,
 }
 
 /// Puts outer headers in front of an inner frame.
 pub fn encapsulate(inner: &[u8], fields: &Encapsulate) -> Step<Vec<u8>> {
-    let Ok(total_length) = u16::try_from(20 + 8 + 8 + 64 + inner.len()) else {
+    // A packet that is given back has all options.
+    if u16::try_from(20 + 8 + 8 + 64 + inner.len()).is_err() {
         return Err(drop_frame("too long to encapsulate"));
-    };
+    }
+    let options = if fields.way == Way::Short { 48 } else { 64 };
+    let total_length = u16::try_from(20 + 8 + 8 + options + inner.len()).unwrap_or_default();
     let mut frame = Vec::new();
     // Ethernet
     frame.extend(fields.dst.mac.octets());
@@ -303,18 +325,23 @@ pub fn encapsulate(inner: &[u8], fields: &Encapsulate) -> Step<Vec<u8>> {
     frame.extend(PORT.to_be_bytes());
     frame.extend((total_length - 20).to_be_bytes());
     frame.extend([0, 0]);
-    // Geneve with 16 words of options
-    frame.extend([16, 0]);
+    // Geneve with 16 or 12 words of options
+    frame.extend([if fields.way == Way::Short { 12 } else { 16 }, 0]);
     frame.extend(ETHERNET.to_be_bytes());
     frame.extend((fields.vni.get() << 8).to_be_bytes());
-    // Return to sender
-    let flags = if fields.says_direct { DIRECT_PATH } else { 0 };
-    frame.extend([0x11, 0x01, 0x48, 3, flags]);
-    frame.extend(fields.src.ip.octets());
-    frame.extend(fields.src.mac.octets());
-    frame.push(0);
-    // Scaled endpoint, unused
-    frame.extend([0x11, 0x01, 0, 0]);
+    let flags = match fields.way {
+        Way::Untold => Some(0),
+        Way::Flagged => Some(DIRECT_PATH),
+        Way::Short => None,
+    };
+    if let Some(flags) = flags {
+        frame.extend(return_to_sender(flags, fields.src));
+    }
+    // Scaled endpoint, unused, or that the header is short
+    frame.extend(match fields.way {
+        Way::Short => [0x11, 0x01, 0x4a, 7],
+        _ => [0x11, 0x01, 0, 0],
+    });
     frame.extend([0; 28]);
     // Labels
     frame.extend([0x11, 0x01, 0x50, 1]);
@@ -323,6 +350,41 @@ pub fn encapsulate(inner: &[u8], fields: &Encapsulate) -> Step<Vec<u8>> {
     frame.extend(fields.namespace_label.to_le_bytes());
     frame.extend(inner);
     Ok(frame)
+}
+
+fn return_to_sender(flags: u8, host: Host) -> Vec<u8> {
+    let mut option = vec![0x11, 0x01, 0x48, 3, flags];
+    option.extend(host.ip.octets());
+    option.extend(host.mac.octets());
+    option.push(0);
+    option
+}
+
+/// Whether a frame, whose options are all there, has the short header: 48 bytes of options, of which the first says so.
+fn is_short(frame: &[u8]) -> bool {
+    u8_at(frame, GENEVE) & 0x3f == 12
+        && super::bytes::octets(frame, OPTIONS) == Some([0x11, 0x01, 0x4a, 7])
+}
+
+/// Makes a frame with the short header one with all options, as its sender would have sent it to somebody else.
+fn lengthen(frame: &mut Vec<u8>, droplet: Ipv4) -> Step<()> {
+    if ip_at(frame, SRC) == droplet {
+        return Err(drop_frame("a short header from this very droplet"));
+    }
+    let sender = Host {
+        ip: ip_at(frame, SRC),
+        mac: mac_at(frame, 6),
+    };
+    put(frame, OPTIONS + 2, &[0; 30]);
+    let option = return_to_sender(DIRECT_PATH, sender);
+    frame.splice(OPTIONS..OPTIONS, option);
+    let words = u8_at(frame, GENEVE) + 4;
+    put(frame, GENEVE, &[words]);
+    for at in [IPV4 + 2, UDP + 4] {
+        let length = u16_at(frame, at).wrapping_add(16);
+        put_u16(frame, at, length);
+    }
+    Ok(())
 }
 
 fn write_checksum(frame: &mut [u8]) {

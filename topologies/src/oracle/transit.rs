@@ -20,7 +20,8 @@ pub(super) struct Journey {
 
 impl Oracle {
     pub(super) fn transit(&mut self, frame: Vec<u8>) -> Step<Outcome> {
-        let outer = Outer::parse(frame, self.host().ip)?;
+        let reads_short = self.tables.extensions.has_short_header();
+        let outer = Outer::parse(frame, self.host().ip, reads_short)?;
         match inner::parse(&outer.frame, outer.inner)? {
             Inner::Ipv4(ip) => self.transit_ip(outer, ip),
             Inner::Arp(arp) => self.transit_arp(outer, arp),
@@ -61,7 +62,7 @@ impl Oracle {
             let (_, target) = arp.addresses(&outer.frame);
             self.came_back(&mut outer, target, from);
         }
-        if arp.is_request && !outer.came_back {
+        if arp.is_request && !outer.came_back && !outer.came_short {
             self.answer_arp(&mut outer, arp)?;
         }
         let (src, dst) = arp.addresses(&outer.frame);
@@ -112,7 +113,15 @@ impl Oracle {
 
     /// Forwards by the inner destination.
     pub(super) fn towards(&mut self, mut outer: Outer, journey: Journey) -> Step<Outcome> {
-        let Some(endpoint) = self.endpoint(outer.vni, journey.dst).cloned() else {
+        let endpoint = self.endpoint(outer.vni, journey.dst).cloned();
+        if let Some(sender) = outer.direct_from
+            && outer.came_short
+            && endpoint.as_ref().is_none_or(|it| it.port.is_none())
+        {
+            // Nobody sends on what came with the short header.
+            return self.give_back(outer, sender);
+        }
+        let Some(endpoint) = endpoint else {
             return self.route(outer, journey);
         };
         let ethernet = match journey.inner {

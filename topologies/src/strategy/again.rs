@@ -1,6 +1,7 @@
 //! Frames of flows that go on: the same again, or nearly. A datapath that remembers what it decided about a
 //! flow must notice what is new.
 
+use super::inner::checksum_of;
 use super::{Injection, Pool, arbitrary_frame, arbitrary_provision};
 use crate::provision::{Host, Port, Provision, Rules};
 use mizar_wire::geneve::{FlowTarget, ReturnToSender, ScaledEndpoint};
@@ -10,6 +11,19 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use zerocopy::IntoBytes;
 
+/// Where the outer Ethernet source is.
+const SRC_MAC_AT: usize = 6;
+/// Where the outer source is.
+const SRC_AT: usize = 26;
+/// Where the outer IPv4 header starts, and has its checksum
+const IP_AT: usize = 14;
+const CHECKSUM_AT: usize = 24;
+/// and its length.
+const TOTAL_LENGTH_AT: usize = 16;
+/// Where the outer UDP header has its length.
+const UDP_LENGTH_AT: usize = 38;
+/// Where the Geneve header starts.
+const GENEVE_AT: usize = 42;
 /// Where the outer time to live is.
 const TTL_AT: usize = 22;
 /// Where the outer type of service is.
@@ -29,13 +43,17 @@ enum News {
     TypeOfService(u8),
     Sender(Host),
     NoSender,
+    /// It comes from another droplet.
+    From(Host),
+    /// It has the short header.
+    Short,
     /// A message of a bouncer: the flow goes to another endpoint from now on.
     Modify(Ipv4),
     NoLabels,
 }
 
 impl News {
-    fn apply(&self, frame: &mut [u8]) {
+    fn apply(&self, frame: &mut Vec<u8>) {
         let (sender, scaled);
         let (at, bytes): (usize, &[u8]) = match self {
             Self::Nothing => return,
@@ -62,10 +80,43 @@ impl News {
                 (SCALED_ENDPOINT_AT, scaled.as_bytes())
             }
             Self::NoLabels => (LABELS_AT, &[0; 16]),
+            Self::From(host) => {
+                write(frame, SRC_MAC_AT, &host.mac.octets());
+                write(frame, SRC_AT, &host.ip.octets());
+                mend_checksum(frame);
+                return;
+            }
+            Self::Short => {
+                if frame.get(GENEVE_AT) == Some(&16) && frame.len() >= SCALED_ENDPOINT_AT {
+                    let header = ScaledEndpoint::short_header();
+                    write(frame, SCALED_ENDPOINT_AT, header.as_bytes());
+                    frame.drain(RETURN_TO_SENDER_AT..SCALED_ENDPOINT_AT);
+                    frame[GENEVE_AT] = 12;
+                    for at in [TOTAL_LENGTH_AT, UDP_LENGTH_AT] {
+                        let length = u16::from_be_bytes([frame[at], frame[at + 1]]);
+                        write(frame, at, &length.wrapping_sub(16).to_be_bytes());
+                    }
+                    mend_checksum(frame);
+                }
+                return;
+            }
         };
-        if let Some(place) = frame.get_mut(at..at + bytes.len()) {
-            place.copy_from_slice(bytes);
-        }
+        write(frame, at, bytes);
+    }
+}
+
+fn write(frame: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+/// Of the outer IPv4 header.
+fn mend_checksum(frame: &mut [u8]) {
+    write(frame, CHECKSUM_AT, &[0, 0]);
+    if let Some(header) = frame.get(IP_AT..SRC_AT + 8) {
+        let sum = checksum_of(header);
+        write(frame, CHECKSUM_AT, &sum.to_be_bytes());
     }
 }
 
@@ -85,6 +136,8 @@ fn news(pool: &Pool) -> impl Strategy<Value = News> + use<> {
         1 => select(vec![0_u8, 0x02, 0x28]).prop_map(News::TypeOfService),
         4 => select(pool.droplets.clone()).prop_map(News::Sender),
         1 => Just(News::NoSender),
+        2 => select(pool.droplets.clone()).prop_map(News::From),
+        3 => Just(News::Short),
         1 => select(pool.overlay.clone()).prop_map(News::Modify),
         1 => Just(News::NoLabels),
     ]

@@ -116,10 +116,12 @@ fn options(pool: &Pool) -> impl Strategy<Value = Vec<u8>> + use<> {
     let class = || mostly(geneve::CLASS.get(), any::<u16>());
     let labels = prop_oneof![
         // All four options, as Mizar sends them.
-        20 => Just(64_usize),
+        16 => Just(0..64_usize),
+        // All but the first, which is the short header.
+        5 => Just(16..64),
         // Fewer, and more.
-        1 => Just(48_usize),
-        1 => (0_usize..25).prop_map(|words| words * 4),
+        1 => Just(0..48),
+        1 => (0_usize..25).prop_map(|words| 0..words * 4),
     ];
     (
         return_to_sender(pool),
@@ -131,7 +133,10 @@ fn options(pool: &Pool) -> impl Strategy<Value = Vec<u8>> + use<> {
         vec(any::<u8>(), 40),
     )
         .prop_map(
-            |(mut rts, mut scaled, mut pod, mut namespace, classes, length, more)| {
+            |(mut rts, mut scaled, mut pod, mut namespace, classes, part, more)| {
+                if part.start != 0 {
+                    scaled = geneve::ScaledEndpoint::short_header();
+                }
                 rts.header.class = Be16::new(classes.0);
                 scaled.header.class = Be16::new(classes.1);
                 pod.header.class = Be16::new(classes.2);
@@ -144,7 +149,8 @@ fn options(pool: &Pool) -> impl Strategy<Value = Vec<u8>> + use<> {
                     &more,
                 ]
                 .concat();
-                options.truncate(length);
+                options.truncate(part.end);
+                options.drain(..part.start);
                 options
             },
         )

@@ -340,6 +340,20 @@ fn direct_paths() -> impl Strategy<Value = Vec<DirectPath>> {
     })
 }
 
+/// What the droplet does beyond what Mizar's does, and who reads the short header.
+fn extensions() -> impl Strategy<Value = (Extensions, Vec<Ipv4>)> {
+    let addresses: Vec<Ipv4> = droplets().iter().map(|droplet| droplet.ip).collect();
+    let readers = prop_oneof![1 => Just(Vec::new()), 3 => subsequence(addresses, 1..=5)];
+    (any::<bool>(), any::<bool>(), readers).prop_map(|(invalidation, short_header, readers)| {
+        let extensions = Extensions {
+            invalidation,
+            short_header,
+            ..Extensions::default()
+        };
+        (extensions, readers)
+    })
+}
+
 fn unhealthy() -> impl Strategy<Value = Vec<Ipv4>> {
     let addresses: Vec<Ipv4> = droplets().iter().map(|droplet| droplet.ip).collect();
     prop_oneof![2 => Just(Vec::new()), 1 => subsequence(addresses, 1..=2)]
@@ -361,7 +375,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
         rules(),
         rules(),
         acls(),
-        (any::<bool>(), unhealthy()),
+        (extensions(), unhealthy()),
     )
         .prop_map(
             move |(
@@ -373,7 +387,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                 ingress,
                 egress,
                 acls,
-                (invalidation, unhealthy),
+                ((extensions, short_header_hosts), unhealthy),
             )| {
                 let host = droplet.unwrap_or(Host {
                     ip: Ipv4::from_octets([0; 4]),
@@ -395,11 +409,9 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                     ingress,
                     egress,
                     ports: 0,
-                    extensions: Extensions {
-                        invalidation,
-                        ..Extensions::default()
-                    },
+                    extensions,
                     unhealthy,
+                    short_header_hosts,
                     acls,
                 }
             },

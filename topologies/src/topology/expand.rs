@@ -32,6 +32,7 @@ pub fn expand(file: &mut file::File, parameters: Parameters) -> Loaded<()> {
                 mac: Spanned::new(droplet.mac.span(), range.mac(index)),
                 under_test: None,
                 datapath: droplet.datapath.clone(),
+                stock: droplet.stock,
                 count: None,
             });
         }

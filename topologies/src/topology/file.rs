@@ -22,8 +22,7 @@ pub struct File {
     pub policies: Vec<Policy>,
     #[serde(default)]
     pub acls: Vec<Acl>,
-    #[serde(default)]
-    pub extensions: Extensions,
+    pub extensions: Option<Spanned<Extensions>>,
     #[serde(default)]
     pub events: Vec<Spanned<Event>>,
     pub flows: Spanned<Vec<Flows>>,
@@ -56,6 +55,8 @@ pub struct Droplet {
     pub mac: Spanned<Mac>,
     pub under_test: Option<Spanned<bool>>,
     pub datapath: Option<Name>,
+    #[serde(default)]
+    pub stock: bool,
     pub count: Option<Spanned<Count>>,
 }
 

@@ -9,7 +9,7 @@ use super::{
     DirectPathState, Droplet, EndpointRange, Flows, Group, Index, Network, Parameters, Place,
     Problem, Topology, TopologyError, Vpc, capacity, file,
 };
-use crate::provision::{Cidr, EndpointKind, Host};
+use crate::provision::{Cidr, EndpointKind, Extensions, Host};
 use mizar_wire::{Ipv4, Mac};
 use std::path::Path;
 use toml::Spanned;
@@ -53,7 +53,7 @@ impl Loader<'_> {
             parameters: self.parameters,
             direct_path: direct_path.unwrap_or(DirectPathState::Cold),
             direct_path_states,
-            extensions: self.file.extensions,
+            extensions: self.extensions()?,
             dead: Vec::new(),
             droplets: self.droplets()?,
             under_test,
@@ -71,6 +71,21 @@ impl Loader<'_> {
         Ok(topology)
     }
 
+    fn extensions(&self) -> Loaded<Extensions> {
+        let Some(extensions) = &self.file.extensions else {
+            return Ok(Extensions::default());
+        };
+        let asked = *extensions.get_ref();
+        if asked.short_header && !asked.invalidation {
+            let problem = Problem::Lacks {
+                what: "`short_header = true`",
+                key: "`invalidation = true`, without which no packet comes back",
+            };
+            return Err((extensions.span(), problem));
+        }
+        Ok(asked)
+    }
+
     fn droplets(&self) -> Loaded<Vec<Droplet>> {
         let droplets = &self.file.droplets;
         names_differ("droplet", droplets.iter().map(|droplet| &droplet.name))?;
@@ -83,6 +98,7 @@ impl Loader<'_> {
                 mac: *from.mac.get_ref(),
             },
             datapath: from.datapath.as_ref().map(|name| name.get_ref().clone()),
+            stock: from.stock,
         };
         Ok(droplets.iter().map(droplet).collect())
     }

@@ -40,12 +40,35 @@ impl Topology {
         to.egress = self.rules(at, Side::Egress);
         to.ports = self.ports[at];
         to.acls = self.acls(at);
-        to.extensions = self.extensions;
-        to.unhealthy = self.addresses(&self.dead);
+        to.extensions = self.extensions_of(at);
+        if to.extensions.health_check {
+            to.unhealthy = self.addresses(&self.dead);
+        }
+        if to.extensions.has_short_header() {
+            to.short_header_hosts = self.short_header_hosts();
+        }
         if self.direct_path == DirectPathState::Warm {
             to.direct_paths = self.direct_paths(at, &to.endpoints);
         }
         to
+    }
+
+    /// What droplet `at` does that Mizar designed and has not built.
+    fn extensions_of(&self, at: Index) -> provision::Extensions {
+        if self.droplets[at].stock {
+            provision::Extensions::default()
+        } else {
+            self.extensions
+        }
+    }
+
+    /// Who reads the short header. A divider does, too, but nobody may send it one: it sends on what it gets, and a packet with
+    /// the short header is never sent on.
+    fn short_header_hosts(&self) -> Vec<Ipv4> {
+        let divides = |at: &Index| self.vpcs.iter().any(|vpc| vpc.dividers.contains(at));
+        let reads = |at: &Index| !self.droplets[*at].stock && !divides(at);
+        let readers: Vec<Index> = (0..self.droplets.len()).filter(reads).collect();
+        self.addresses(&readers)
     }
 
     /// Which endpoints of a group droplet `at` hosts: a block of them.
@@ -87,7 +110,7 @@ impl Topology {
     fn networks_of(&self, at: Index) -> Vec<provision::Network> {
         let network = |network: &Network| {
             let vpc = &self.vpcs[network.vpc];
-            let bounces = self.extensions.invalidation && network.bouncers.contains(&at);
+            let bounces = self.extensions_of(at).invalidation && network.bouncers.contains(&at);
             let bouncers = if bounces {
                 Vec::new()
             } else if vpc.dividers.contains(&at) {

@@ -132,7 +132,7 @@ impl Route {
 /// Of a frame with outer headers. A modify message travels back to the source.
 fn encapsulated(frame: &[u8]) -> Option<Route> {
     let vni = packet::outer_vni(frame)?;
-    let route = Route::read(vni, frame.get(packet::INNER..)?)?;
+    let route = Route::read(vni, frame.get(packet::inner_behind(frame)..)?)?;
     Some(if packet::is_modify(frame) {
         route.reversed()
     } else {

@@ -1,8 +1,8 @@
 //! Frames that a difference puts outside the contract.
 
-use super::packet::{self, INNER, OPTIONS, header, inner_at, inner_ip, is_overlay};
+use super::packet::{self, OPTIONS, header, inner_at, inner_behind, inner_ip, is_overlay, layout};
 use super::{Difference, choice};
-use mizar_wire::geneve::{self, OptionHeader};
+use mizar_wire::geneve::{self, Layout, OptionHeader};
 use mizar_wire::{Be16, Ipv4, ethernet, ipv4, tcp, udp};
 use topologies::provision::{EndpointKind, Port, Provision, Rules};
 
@@ -84,20 +84,21 @@ fn is_unusual(provision: &Provision, port: Port, frame: &[u8]) -> bool {
     }
     ethernet.dst != provision.host.mac
         || ip.checksum != ip.expected_checksum()
-        || !has_usual_options(frame)
-        || is_unusual_inside(frame.get(INNER..).unwrap_or_default())
+        || !has_usual_options(provision, frame)
+        || is_unusual_inside(frame.get(inner_behind(frame)..).unwrap_or_default())
 }
 
-fn has_usual_options(frame: &[u8]) -> bool {
+fn has_usual_options(provision: &Provision, frame: &[u8]) -> bool {
     let (Some(udp), Some(geneve)) = (
         header::<udp::Header>(frame, ethernet::LEN + ipv4::LEN),
         header::<geneve::Header>(frame, OPTIONS - geneve::LEN),
     ) else {
         return false;
     };
+    let layout = layout(frame);
     let outside = udp.checksum == Be16::new(0)
         && usize::from(udp.length.get()) == frame.len() - ethernet::LEN - ipv4::LEN
-        && usize::from(geneve.version_options) == geneve::OPTIONS_LEN / 4
+        && usize::from(geneve.version_options) == layout.options_len() / 4
         && geneve.protocol == geneve::ETHERNET;
     let option = |at: usize| header::<OptionHeader>(frame, OPTIONS + at);
     let is = |at: usize, kind: u8, length: u8| {
@@ -111,14 +112,19 @@ fn has_usual_options(frame: &[u8]) -> bool {
             .get(OPTIONS + at + 4..OPTIONS + at + len)
             .is_some_and(|data| data.iter().all(|byte| *byte == 0))
     };
+    let has_labels =
+        |at: usize| is(at, geneve::POD_LABEL, 1) && is(at + 8, geneve::NAMESPACE_LABEL, 1);
+    if layout == Layout::Short {
+        let is_read = provision.extensions.has_short_header();
+        return outside && is_read && geneve.flags == 0 && has_labels(32);
+    }
     // With a critical option the header says so, and else it does not.
     let came_back = is(0, geneve::RETURNED, 3) && geneve.flags == geneve::CRITICAL;
     let has_return = is(0, geneve::RETURN_TO_SENDER, 3) || is(0, 0, 0) && is_zero(0, 16);
     outside
         && (came_back || has_return && geneve.flags == 0)
         && (is(16, geneve::SCALED_ENDPOINT, 7) || is(16, 0, 0) && is_zero(16, 48 - 16))
-        && is(48, geneve::POD_LABEL, 1)
-        && is(56, geneve::NAMESPACE_LABEL, 1)
+        && has_labels(48)
 }
 
 fn is_vlan(ethertype: Be16) -> bool {
@@ -175,8 +181,13 @@ fn is_spent(provision: &Provision, port: Port, frame: &[u8]) -> bool {
     }
 }
 
-/// The droplet that return-to-sender names.
+/// The droplet that return-to-sender names, or would name where the header is short.
 fn return_host(frame: &[u8]) -> Option<(Ipv4, mizar_wire::Mac)> {
+    if layout(frame) == Layout::Short {
+        let ethernet = header::<ethernet::Header>(frame, 0)?;
+        let ip = header::<ipv4::Header>(frame, ethernet::LEN)?;
+        return Some((ip.src, ethernet.src));
+    }
     let option: geneve::ReturnToSender = header(frame, OPTIONS)?;
     option.is_present().then(|| (option.ip(), option.mac()))
 }
@@ -201,7 +212,7 @@ fn claims_address(provision: &Provision, frame: &[u8]) -> bool {
 
 /// Whether the switch would find a checksum wrong: of IPv4, TCP or UDP.
 fn has_wrong_checksum(frame: &[u8], port: Port, ip: ipv4::Header) -> bool {
-    let from = inner_at(port) + ethernet::LEN;
+    let from = inner_at(port, frame) + ethernet::LEN;
     let (own, total) = (ip.header_len(), usize::from(ip.total_length.get()));
     let Some(segment) = frame.get(from + own..from + total) else {
         return true;

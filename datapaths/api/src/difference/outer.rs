@@ -1,7 +1,9 @@
 //! Bytes of outer headers that may be others.
 
+use super::packet::{inner_behind, layout};
 use super::{Difference, choice};
-use mizar_wire::{Ipv4, geneve};
+use mizar_wire::Ipv4;
+use mizar_wire::geneve::{self, Layout};
 use topologies::provision::{Host, Port, Provision};
 
 const IP: usize = 14;
@@ -18,7 +20,6 @@ const GENEVE_FLAGS: usize = UDP + 9;
 const GENEVE_RESERVED: usize = UDP + 15;
 const RETURN: usize = UDP + 16;
 const SCALED: usize = RETURN + 16;
-const INNER: usize = RETURN + 64;
 
 /// Type and length of an option that says nothing in the place of return-to-sender, and of an unused
 /// scaled-endpoint option.
@@ -37,7 +38,7 @@ fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {
 
 /// Whether a frame carries outer headers that name `host` as their source.
 pub fn is_from(host: Host, frame: &[u8]) -> bool {
-    frame.len() >= INNER && frame.get(SRC..SRC + 4) == Some(&host.ip.octets()[..])
+    frame.len() >= inner_behind(frame) && frame.get(SRC..SRC + 4) == Some(&host.ip.octets()[..])
 }
 
 /// Whether a frame carries outer headers that name `host` as source and destination.
@@ -56,8 +57,10 @@ pub fn allow(
     if wanted.len() != got.len() || !is_from(provision.host, &wanted) {
         return wanted;
     }
-    let inner_ttl = if is_ipv4(&wanted) {
-        byte(&wanted, INNER + 14 + 8)
+    let inner = inner_behind(&wanted);
+    let is_ipv4 = wanted.get(inner + 12..inner + 14) == Some(&[0x08, 0x00]);
+    let inner_ttl = if is_ipv4 {
+        byte(&wanted, inner + 14 + 8)
     } else {
         64
     };
@@ -73,8 +76,8 @@ pub fn allow(
                 put(&mut wanted, TTL, &[inner_ttl]);
             }
             Difference::OuterTypeOfService => {
-                let ecn = match byte(&wanted, INNER + 14 + 1) & 3 {
-                    _ if !is_ipv4(&wanted) => 0,
+                let ecn = match byte(&wanted, inner + 14 + 1) & 3 {
+                    _ if !is_ipv4 => 0,
                     // "Congestion experienced" becomes ECT(0).
                     3 => 2,
                     ecn => ecn,
@@ -91,7 +94,7 @@ pub fn allow(
                 put(&mut wanted, GENEVE_FLAGS, &[flags]);
                 put(&mut wanted, GENEVE_RESERVED, &[0]);
             }
-            Difference::EmptyOptions => {
+            Difference::EmptyOptions if layout(&wanted) == Layout::Full => {
                 for (option, header) in [(RETURN, BLANK_RETURN), (SCALED, UNUSED_SCALED)] {
                     if wanted.get(option + 2..option + 4) == Some(&[0, 0]) {
                         put(&mut wanted, option + 2, &header);
@@ -111,10 +114,6 @@ pub fn allow(
     }
     write_checksum(&mut wanted);
     wanted
-}
-
-fn is_ipv4(frame: &[u8]) -> bool {
-    frame.get(INNER + 12..INNER + 14) == Some(&[0x08, 0x00])
 }
 
 /// The droplet that `got` goes to, if it and the one that it should go to are of `group`.

@@ -1,13 +1,29 @@
 //! What differences read from frames.
 
+use mizar_wire::geneve::Layout;
 use mizar_wire::{Ipv4, Vni, ethernet, geneve, ipv4, udp};
 use topologies::provision::{Attachment, Port, Provision};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// Where Geneve options start.
 pub const OPTIONS: usize = ethernet::LEN + ipv4::LEN + udp::LEN + geneve::LEN;
+
+/// Which options a frame with outer headers carries: all, if it is none with the short header.
+pub fn layout(frame: &[u8]) -> Layout {
+    let geneve = header::<geneve::Header>(frame, OPTIONS - geneve::LEN);
+    let has_length = geneve.is_some_and(|it| it.options_len() == geneve::SHORT_OPTIONS_LEN);
+    let options = header::<geneve::ShortOptions>(frame, OPTIONS);
+    if has_length && options.is_some_and(|options| options.are_meant()) {
+        Layout::Short
+    } else {
+        Layout::Full
+    }
+}
+
 /// Where the inner frame starts behind outer headers.
-pub const INNER: usize = OPTIONS + geneve::OPTIONS_LEN;
+pub fn inner_behind(frame: &[u8]) -> usize {
+    OPTIONS + layout(frame).options_len()
+}
 
 /// What lies at `at`, if the frame reaches so far.
 pub fn header<T: FromBytes + KnownLayout + Immutable>(frame: &[u8], at: usize) -> Option<T> {
@@ -17,13 +33,16 @@ pub fn header<T: FromBytes + KnownLayout + Immutable>(frame: &[u8], at: usize) -
 }
 
 /// Where the inner frame starts in what arrives at `port`.
-pub fn inner_at(port: Port) -> usize {
-    if port == Port::Uplink { INNER } else { 0 }
+pub fn inner_at(port: Port, frame: &[u8]) -> usize {
+    match port {
+        Port::Uplink => inner_behind(frame),
+        Port::Endpoint(_) => 0,
+    }
 }
 
 /// The inner IPv4 header of what arrives at `port`.
 pub fn inner_ip(frame: &[u8], port: Port) -> Option<ipv4::Header> {
-    let at = inner_at(port);
+    let at = inner_at(port, frame);
     let ethernet: ethernet::Header = header(frame, at)?;
     (ethernet.ethertype == ethernet::IPV4)
         .then(|| header(frame, at + ethernet::LEN))
@@ -49,7 +68,9 @@ pub fn is_overlay(provision: &Provision, frame: &[u8]) -> bool {
 
 /// Whether a frame with outer headers tells to rewrite a flow.
 pub fn is_modify(frame: &[u8]) -> bool {
-    header::<geneve::ScaledEndpoint>(frame, OPTIONS + 16).is_some_and(|option| option.is_modify())
+    layout(frame) == Layout::Full
+        && header::<geneve::ScaledEndpoint>(frame, OPTIONS + 16)
+            .is_some_and(|option| option.is_modify())
 }
 
 /// The VPC that outer headers name.

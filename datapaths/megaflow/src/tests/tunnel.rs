@@ -41,6 +41,29 @@ fn outer_headers_become_fields() {
 }
 
 #[test]
+fn options_of_the_short_header_are_held() {
+    let mut bytes = encapsulated(&udp_packet());
+    bytes.drain(OPTIONS_AT..OPTIONS_AT + OPTIONS - SHORT_OPTIONS);
+    bytes[42] = (SHORT_OPTIONS / 4) as u8;
+    for at in [16, 38] {
+        let length = u16::from_be_bytes([bytes[at], bytes[at + 1]]) - 16;
+        bytes[at..at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+    let bytes = mended(bytes);
+    let (taken, key) = taken(&bytes);
+    assert_eq!(taken, Taken::Strip(OPTIONS_AT + SHORT_OPTIONS));
+    assert_eq!(usize::from(key.options_len), SHORT_OPTIONS);
+    let (held, rest) = key.options.as_bytes().split_at(SHORT_OPTIONS);
+    assert_eq!(held, &bytes[OPTIONS_AT..][..SHORT_OPTIONS]);
+    assert!(rest.iter().all(|byte| *byte == 0));
+    // Keys that differ in an option are others.
+    let mut other = key;
+    other.options[4] ^= 1 << 40;
+    assert!(!key.is(&other));
+    assert_ne!(key.hash(), other.hash());
+}
+
+#[test]
 fn what_no_switch_takes_is_dropped_and_what_cannot_be_judged_is_unknown() {
     let good = encapsulated(&udp_packet());
     let changed = |at: usize, value: u8| {

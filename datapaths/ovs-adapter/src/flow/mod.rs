@@ -16,4 +16,4 @@ pub use value::Value;
 
 /// Bytes of each Geneve option that the TLV table maps to a [`Field::Option`], by index; see
 /// [`crate::program::options`].
-pub const OPTION_LENGTHS: [u8; 8] = [12, 12, 12, 28, 4, 4, 0, 0];
+pub const OPTION_LENGTHS: [u8; 8] = [12, 12, 12, 28, 28, 4, 4, 0];

@@ -18,6 +18,7 @@ pub(super) fn add(builder: &mut Builder<'_>) {
     };
     let mut actions = builder.direct();
     actions.extend(builder.say_direct());
+    actions.extend(builder.shorten());
     actions.extend([resubmit(table::PICK), resubmit(table::AGENT_SEND)]);
     builder.add(table::AGENT, priority::GENERAL, Match::all(), actions);
     let classes: BTreeSet<u8> = builder

@@ -17,11 +17,12 @@ use super::{
     learning, neighbours, priority, register, resubmit, return_to, table,
 };
 use crate::flow::{Learn, LearnSource, Priority, Slice};
+use topologies::provision::Host;
 
 /// The flag in return-to-sender that says that a packet goes by a direct path.
-const DIRECT_PATH: u16 = RETURN.bits() - 8;
+pub(super) const DIRECT_PATH: u16 = RETURN.bits() - 8;
 /// What [`register::STATE`] says.
-const CAME_DIRECT: u8 = 1;
+pub(super) const CAME_DIRECT: u8 = 1;
 const CAME_BACK: u8 = 2;
 /// It came back, and the path that it took was forgotten: a rule that a packet teaches is there for the next one only.
 const FORGOTTEN: u8 = 3;
@@ -191,17 +192,22 @@ fn unknown(builder: &mut Builder<'_>) {
     actions.extend(forget_if_stale());
     actions.push(resubmit(table::UNKNOWN));
     builder.add(table::UNKNOWN, priority::SPECIAL, sent_here, actions);
-    let back = vec![
+    let back = back(provision.host);
+    builder.add(table::UNKNOWN, priority::GENERAL, came_direct(), back);
+}
+
+/// Back to the host that return-to-sender names.
+pub(super) fn back(here: Host) -> Vec<Action> {
+    vec![
         Action::Move {
             from: RETURN_IP,
             to: Field::TunnelDst.whole(),
         },
         Action::Delete(RETURN),
-        Action::set(RETURNED, return_to(provision.host)),
+        Action::set(RETURNED, return_to(here)),
         Action::set(register::FOUND, 1u8),
         resubmit(table::SEND),
-    ];
-    builder.add(table::UNKNOWN, priority::GENERAL, came_direct(), back);
+    ]
 }
 
 /// The way that a packet would have gone without the direct path: by a bouncer of the source's network, as its agent sends

@@ -47,6 +47,7 @@ mod learning;
 mod names;
 mod policy;
 mod route;
+mod short_header;
 mod transit;
 pub mod underlay;
 
@@ -68,12 +69,14 @@ pub const BLANK: Field = Field::Option(0);
 pub const RETURN: Field = Field::Option(1);
 /// Return-to-sender of a packet that came back, in the same place: `mizar_core::invalidation`.
 pub const RETURNED: Field = Field::Option(2);
+/// What says that the header is short, in the place of the next one: `mizar_core::short_header`.
+pub const SHORT: Field = Field::Option(3);
 /// Scaled endpoint.
-pub const SCALED: Field = Field::Option(3);
+pub const SCALED: Field = Field::Option(4);
 /// Label of the pod.
-pub const POD: Field = Field::Option(4);
+pub const POD: Field = Field::Option(5);
 /// Label of the namespace.
-pub const NAMESPACE: Field = Field::Option(5);
+pub const NAMESPACE: Field = Field::Option(6);
 
 /// Type of [`BLANK`].
 pub const BLANK_TYPE: u8 = 0x4e;
@@ -98,6 +101,7 @@ pub fn options() -> Vec<TlvMapping> {
         BLANK_TYPE,
         mizar_wire::geneve::RETURN_TO_SENDER,
         mizar_wire::geneve::RETURNED,
+        mizar_wire::geneve::SHORT_HEADER,
         mizar_wire::geneve::SCALED_ENDPOINT,
         mizar_wire::geneve::POD_LABEL,
         mizar_wire::geneve::NAMESPACE_LABEL,
@@ -216,6 +220,7 @@ impl Program {
         route::add(&mut builder);
         learning::add(&mut builder);
         invalidation::add(&mut builder);
+        short_header::add(&mut builder);
         policy::add(&mut builder);
         acl::add(&mut builder);
         // Endpoints may come to a port later, by a change of rules alone.

@@ -71,6 +71,12 @@ pub mod table {
     pub const UNKNOWN: Table = Table(44);
     /// The way onwards of what came back.
     pub const AGAIN: Table = Table(45);
+    /// What arrives with the short header gets all options.
+    pub const LENGTHEN: Table = Table(46);
+    /// What arrived with it, behind all judgement: whether its endpoint is hosted here.
+    pub const HOSTED: Table = Table(47);
+    /// What goes by a direct path to a host that reads the short header gets it.
+    pub const SHORTEN: Table = Table(48);
     /// Picks a member of a group.
     pub const PICK: Table = Table(52);
     /// The member of a group with a number.
@@ -111,6 +117,8 @@ pub mod register {
     use crate::flow::{Field, Slice};
     /// 1 if a packet came by a direct path, 2 if it came back from the end of one, 3 if that was forgotten.
     pub const STATE: Slice = Field::Register(0).slice(18, 2);
+    /// 1 if a packet came with the short header.
+    pub const CAME_SHORT: Slice = Field::Register(0).slice(20, 1);
     /// Zone of connection tracking.
     pub const ZONE: Slice = Field::Register(0).slice(0, 16);
     /// Overlay address of the source: of IPv4, or ARP's sender.

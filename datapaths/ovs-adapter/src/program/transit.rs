@@ -9,6 +9,7 @@ use topologies::provision::{Endpoint, EndpointKind};
 pub(super) fn add(builder: &mut Builder<'_>) {
     let tunnel = Match::all().with(Field::InPort, Tunnel::TRANSIT.number.0);
     let note = builder.note_direct();
+    let lengthen = builder.lengthen();
     let metadata = |src: Field, dst: Field, next| {
         let mut actions = vec![
             // A switch sends no packet out of the port by which it came; transit does.
@@ -17,6 +18,7 @@ pub(super) fn add(builder: &mut Builder<'_>) {
             Action::copy(dst, register::DST),
         ];
         actions.extend(note.clone());
+        actions.extend(lengthen.clone());
         actions.push(resubmit(next));
         actions
     };

@@ -34,7 +34,7 @@ impl Controller {
     pub fn start(socket: &Path, provision: &Provision, tables: Native) -> Result<Self, Error> {
         let mut connection = Connection::open(socket)?;
         connection.want_packet_ins()?;
-        let core = Arc::new(Mutex::new(Core::new(tables, provision.host)));
+        let core = Arc::new(Mutex::new(Core::new(tables, provision)));
         let shared = Arc::clone(&core);
         let (updates, news) = sync_channel(1);
         let worker = Worker::start("controller", move || {

@@ -6,13 +6,13 @@ use super::{Kind, SENT, frame, is_denial, reason};
 use crate::flow::packet::Packet;
 use crate::flow::{Action, Cookie, Field, Match, PortNumber, Table};
 use crate::openflow::{Change, Filter, PacketIn};
-use crate::program::{IPV4, RETURN, RETURNED, SCALED, Tunnel, endpoint_at, endpoint_port};
+use crate::program::{IPV4, RETURN, RETURNED, SCALED, SHORT, Tunnel, endpoint_at, endpoint_port};
 use mizar_core::reason::{Reason, Refusal};
 use mizar_tables::{Entries, Native};
-use mizar_wire::{Ipv4, Vni, ethernet, ipv4};
+use mizar_wire::{Ipv4, Mac, Vni, ethernet, ipv4};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
-use topologies::provision::{DirectPath, EndpointPort, Host};
+use topologies::provision::{DirectPath, EndpointPort, Host, Provision};
 
 /// A flow's rule is not sent again within this time: its first packets come here one after another before the
 /// switch has it.
@@ -25,6 +25,8 @@ const REMEMBERED: usize = 65_536;
 pub struct Core {
     judge: Judge,
     host: Host,
+    /// Ethernet addresses of droplets: a packet-in says of who sent a packet no more than the underlay address.
+    neighbours: HashMap<Ipv4, Mac>,
     /// Packets that went through here, by [`Kind`].
     handled: [u64; Kind::ALL.len() + 1],
     /// Refused packets by reason.
@@ -46,11 +48,13 @@ pub struct Answer {
 }
 
 impl Core {
-    /// The core of the droplet `host` with these tables.
-    pub fn new(tables: Native, host: Host) -> Self {
+    /// The core of a droplet with these tables.
+    pub fn new(tables: Native, provision: &Provision) -> Self {
+        let known = provision.substrate.iter();
         Self {
             judge: Judge::new(tables),
-            host,
+            host: provision.host,
+            neighbours: known.map(|host| (host.ip, host.mac)).collect(),
             handled: [0; Kind::ALL.len() + 1],
             refused: [0; Reason::COUNT],
             installed: HashSet::new(),
@@ -62,6 +66,8 @@ impl Core {
     /// Takes these tables. What was learned stays, and rules that follow from the old ones shall go: all of them.
     pub fn update(&mut self, entries: &Entries) -> Vec<Change> {
         self.judge.update(entries);
+        let known = entries.substrate.iter();
+        self.neighbours = known.map(|host| (host.ip(), host.mac())).collect();
         self.installed.clear();
         self.sent.clear();
         let of_kind = |kind: Kind| {
@@ -121,11 +127,20 @@ impl Core {
     /// A packet arrived by the tunnel.
     fn arrived(&mut self, packet: &PacketIn) -> Answer {
         let mut news = News::default();
-        let frame = frame::with_outer_headers(packet, self.host);
+        let from = frame::sender(packet);
+        let from = Host {
+            ip: from,
+            mac: self.neighbours.get(&from).copied().unwrap_or_default(),
+        };
+        let frame = frame::with_outer_headers(packet, from, self.host);
         let judged = self.judge.arrived(&frame, &mut news);
         let vni = frame::metadata(packet, Field::TunnelId).low_u64() as u32;
         let has = |option: Field| packet.metadata.get(option).is_some();
-        let table = super::arrived(has(RETURN), has(SCALED));
+        let table = if has(SHORT) {
+            super::ARRIVED_SHORT
+        } else {
+            super::arrived(has(RETURN), has(SCALED))
+        };
         let vni = Vni::new(vni).unwrap_or_default();
         self.carry_out(packet, table, vni, judged.and_then(became), news)
     }
@@ -217,7 +232,7 @@ impl Core {
     /// Whether a rule for the packet's flow was sent a moment ago.
     fn was_sent(&mut self, table: Table, input: &PacketIn) -> bool {
         let mut key = vec![table.0];
-        for field in [Field::InPort, Field::TunnelId, RETURN] {
+        for field in [Field::InPort, Field::TunnelId, Field::TunnelSrc, RETURN] {
             key.extend(frame::metadata(input, field).to_vec(usize::from(field.bits() / 8)));
         }
         key.extend_from_slice(input.frame.get(..TRANSPORT_PORTS).unwrap_or(&input.frame));

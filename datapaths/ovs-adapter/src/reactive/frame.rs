@@ -3,9 +3,9 @@
 use crate::flow::packet::Packet;
 use crate::flow::{Field, Value};
 use crate::openflow::PacketIn;
-use crate::program::{BLANK, NAMESPACE, POD, RETURN, RETURNED, SCALED};
-use mizar_wire::geneve::{self, ENCAPSULATION_LEN, OptionHeader};
-use mizar_wire::{Be16, Be32, Ipv4, Mac, ethernet, ipv4, udp};
+use crate::program::{BLANK, NAMESPACE, POD, RETURN, RETURNED, SCALED, SHORT};
+use mizar_wire::geneve::{self, ENCAPSULATION_LEN, Layout, OptionHeader, ShortOptions};
+use mizar_wire::{Be16, Be32, Ipv4, ethernet, ipv4, udp};
 use topologies::provision::Host;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -15,12 +15,25 @@ const OPTIONS: usize = ENCAPSULATION_LEN - geneve::OPTIONS_LEN;
 const TTL: u8 = 64;
 
 /// Options in their order: where each starts behind the first, which field it is, and its type.
-const LAYOUT: [(usize, Field, u8); 4] = [
+const FULL: [(usize, Field, u8); 4] = [
     (0, RETURN, geneve::RETURN_TO_SENDER),
     (16, SCALED, geneve::SCALED_ENDPOINT),
     (48, POD, geneve::POD_LABEL),
     (56, NAMESPACE, geneve::NAMESPACE_LABEL),
 ];
+/// Those of the short header.
+const OF_SHORT: [(usize, Field, u8); 3] = [
+    (0, SHORT, geneve::SHORT_HEADER),
+    (32, POD, geneve::POD_LABEL),
+    (40, NAMESPACE, geneve::NAMESPACE_LABEL),
+];
+
+const fn options(layout: Layout) -> &'static [(usize, Field, u8)] {
+    match layout {
+        Layout::Full => &FULL,
+        Layout::Short => &OF_SHORT,
+    }
+}
 
 /// A value of the packet's metadata; what is not there is zero.
 pub fn metadata(packet: &PacketIn, field: Field) -> Value {
@@ -30,10 +43,21 @@ pub fn metadata(packet: &PacketIn, field: Field) -> Value {
         .map_or(Value::ZERO, |masked| masked.value)
 }
 
-/// The frame as it arrived at the uplink of `host`, with outer headers made from the packet's metadata.
-pub fn with_outer_headers(packet: &PacketIn, host: Host) -> Vec<u8> {
+/// The underlay address of who sent a packet that arrived.
+pub fn sender(packet: &PacketIn) -> Ipv4 {
+    let ip = metadata(packet, Field::TunnelSrc).low_u64() as u32;
+    Ipv4::from_octets(ip.to_be_bytes())
+}
+
+/// The frame as it arrived from `from` at the uplink of `host`, with outer headers made from the packet's metadata.
+pub fn with_outer_headers(packet: &PacketIn, from: Host, host: Host) -> Vec<u8> {
     let number = |field| metadata(packet, field).low_u64() as u32;
-    let udp_length = (ENCAPSULATION_LEN - ethernet::LEN - ipv4::LEN + packet.frame.len()) as u16;
+    let layout = match packet.metadata.get(SHORT) {
+        Some(_) => Layout::Short,
+        None => Layout::Full,
+    };
+    let outer = layout.encapsulation_len();
+    let udp_length = (outer - ethernet::LEN - ipv4::LEN + packet.frame.len()) as u16;
     let mut ip = ipv4::Header {
         version_ihl: ipv4::VERSION_IHL,
         tos: 0,
@@ -43,14 +67,13 @@ pub fn with_outer_headers(packet: &PacketIn, host: Host) -> Vec<u8> {
         ttl: TTL,
         protocol: ipv4::UDP,
         checksum: Be16::new(0),
-        src: Ipv4::from_octets(number(Field::TunnelSrc).to_be_bytes()),
+        src: from.ip,
         dst: host.ip,
     };
     ip.checksum = ip.expected_checksum();
     let ethernet = ethernet::Header {
         dst: host.mac,
-        // Who sent it is known by its underlay address.
-        src: Mac::default(),
+        src: from.mac,
         ethertype: ethernet::IPV4,
     };
     let udp = udp::Header {
@@ -61,7 +84,7 @@ pub fn with_outer_headers(packet: &PacketIn, host: Host) -> Vec<u8> {
     };
     let came_back = packet.metadata.get(RETURNED).is_some();
     let header = geneve::Header {
-        version_options: (geneve::OPTIONS_LEN / 4) as u8,
+        version_options: (layout.options_len() / 4) as u8,
         flags: if came_back { geneve::CRITICAL } else { 0 },
         protocol: geneve::ETHERNET,
         vni_reserved: Be32::new(number(Field::TunnelId) << 8),
@@ -73,10 +96,10 @@ pub fn with_outer_headers(packet: &PacketIn, host: Host) -> Vec<u8> {
         header.as_bytes(),
     ]
     .concat();
-    for (_, field, kind) in LAYOUT {
-        let (field, kind) = match field {
+    for (_, field, kind) in options(layout) {
+        let (field, kind) = match *field {
             RETURN if came_back => (RETURNED, geneve::RETURNED),
-            _ => (field, kind),
+            field => (field, *kind),
         };
         let present = packet.metadata.get(field);
         let len = usize::from(field.bits() / 8);
@@ -104,7 +127,14 @@ pub fn leaving(frame: &[u8]) -> Option<Packet> {
     let mut packet = Packet::new(frame.get(OPTIONS + header.options_len()..)?);
     packet.write(Field::TunnelId.whole(), header.vni().get().into());
     packet.write(Field::TunnelDst.whole(), ip.dst.to_bits().into());
-    for (offset, field, kind) in LAYOUT {
+    let is_short = header.options_len() == geneve::SHORT_OPTIONS_LEN
+        && at::<ShortOptions>(frame, OPTIONS)?.are_meant();
+    let layout = if is_short {
+        Layout::Short
+    } else {
+        Layout::Full
+    };
+    for &(offset, field, kind) in options(layout) {
         let len = usize::from(field.bits() / 8);
         let option: OptionHeader = at(frame, OPTIONS + offset)?;
         let from = OPTIONS + offset + size_of::<OptionHeader>();

@@ -87,10 +87,11 @@ impl Memory {
         }
     }
 
-    /// Makes room for outer headers part of the frame.
-    fn grow(&mut self) {
-        self.from -= ENCAPSULATION_LEN;
-        self.len += ENCAPSULATION_LEN;
+    /// Makes so much of the room part of the frame.
+    fn grow(&mut self, len: usize) -> Result<(), Reason> {
+        self.from = self.from.checked_sub(len).ok_or(Reason::NoRoom)?;
+        self.len += len;
+        Ok(())
     }
 
     fn bytes(&mut self) -> &mut [u8] {
@@ -150,7 +151,7 @@ impl Judge {
             Agent::Refuse(reason) => return Err(reason),
             Agent::Encapsulate(plan) => plan,
         };
-        memory.grow();
+        memory.grow(plan.outer_len())?;
         apply::encapsulate(&mut memory.slice()?, &droplet, &plan).ok_or(Reason::NoRoom)?;
         match plan.via {
             Via::Transit => self.transit(&mut memory, news),
@@ -174,20 +175,20 @@ impl Judge {
 
     fn transit(&mut self, memory: &mut Memory, news: &mut News) -> Result<Judged, Reason> {
         let mut changes = Changes::default();
-        let mut slice = memory.slice()?;
-        let (kind, inner_at, leaves) =
-            match transit::decide(&slice, &mut self.watched(news), &mut changes) {
-                Transit::Refuse(reason) => return Err(reason),
-                Transit::Pass => (Kind::Forwarded, 0, Leaves::Stack),
-                Transit::Forward { next, .. } => {
-                    apply::forward(&mut slice, &next, &changes).ok_or(Reason::NoRoom)?;
-                    (Kind::Forwarded, 0, Leaves::Uplink { class: None })
-                }
-                Transit::Deliver { port } => {
-                    apply::deliver(&mut slice, &changes).ok_or(Reason::NoRoom)?;
-                    (Kind::Delivered, changes.inner_at, Leaves::Endpoint(port))
-                }
-            };
+        let verdict = transit::decide(&memory.slice()?, &mut self.watched(news), &mut changes);
+        let (kind, inner_at, leaves) = match verdict {
+            Transit::Refuse(reason) => return Err(reason),
+            Transit::Pass => (Kind::Forwarded, 0, Leaves::Stack),
+            Transit::Forward { next, .. } => {
+                memory.grow(changes.growth())?;
+                apply::forward(&mut memory.slice()?, &next, &changes).ok_or(Reason::NoRoom)?;
+                (Kind::Forwarded, 0, Leaves::Uplink { class: None })
+            }
+            Transit::Deliver { port } => {
+                apply::deliver(&mut memory.slice()?, &changes).ok_or(Reason::NoRoom)?;
+                (Kind::Delivered, changes.inner_at, Leaves::Endpoint(port))
+            }
+        };
         Ok(Judged {
             kind,
             frame: memory.bytes().get(inner_at..).unwrap_or_default().to_vec(),

@@ -38,7 +38,7 @@ mod tables;
 
 use crate::flow::{Action, Cookie, Field, Match, PortNumber, Priority, Rule, Table};
 use crate::program::{
-    self, Program, RETURN, RETURNED, SCALED, Tunnel, Unsupported, endpoint_port, priority,
+    self, Program, RETURN, RETURNED, SCALED, SHORT, Tunnel, Unsupported, endpoint_port, priority,
 };
 use mizar_core::reason::Reason;
 use topologies::provision::Provision;
@@ -51,6 +51,9 @@ const SENT: Table = Table(1);
 const fn arrived(has_return: bool, has_scaled: bool) -> Table {
     Table(2 + has_return as u8 + 2 * has_scaled as u8)
 }
+
+/// Those with the short header, which have neither.
+const ARRIVED_SHORT: Table = Table(6);
 
 /// Seconds without a packet after which a flow's rule goes.
 const IDLE_TIMEOUT: u16 = 60;
@@ -141,6 +144,12 @@ pub fn program(provision: &Provision) -> Result<Program, Unsupported> {
                 go_on(arrived(has_return, has_scaled)),
             ));
         }
+        overlay.push(rule(
+            Table(0),
+            Priority(priority::GENERAL.0 + 30),
+            of_type(tunnel().with_present(SHORT)),
+            go_on(ARRIVED_SHORT),
+        ));
         for attachment in &provision.attachments {
             let port = endpoint_port(attachment.port);
             let sent = Match::all().with(Field::InPort, port.0);
@@ -153,10 +162,10 @@ pub fn program(provision: &Provision) -> Result<Program, Unsupported> {
         }
     }
     overlay.push(program::malformed());
-    for (has_return, has_scaled) in COMBINATIONS {
+    let with_all = COMBINATIONS.map(|(has_return, has_scaled)| arrived(has_return, has_scaled));
+    for table in with_all.into_iter().chain([ARRIVED_SHORT]) {
         let actions = program::look_at_all().into_iter();
         let actions = actions.chain([to_controller(reason::ARRIVED)]).collect();
-        let table = arrived(has_return, has_scaled);
         overlay.push(rule(table, priority::MISS, Match::all(), actions));
     }
     let actions = vec![to_controller(reason::SENT)];

@@ -4,7 +4,7 @@ use super::Kind;
 use crate::flow::packet::Packet;
 use crate::flow::{Action, Cookie, Field, Match, PortNumber, Rule, Table, Value, fragment};
 use crate::openflow::PacketIn;
-use crate::program::{BLANK, IPV4, NAMESPACE, POD, RETURN, RETURNED, SCALED, priority};
+use crate::program::{BLANK, IPV4, NAMESPACE, POD, RETURN, RETURNED, SCALED, SHORT, priority};
 
 const TCP: u64 = 6;
 const UDP: u64 = 17;
@@ -27,7 +27,7 @@ const CHANGEABLE: [Field; 14] = [
     Field::TunnelId,
 ];
 
-const OPTIONS: [Field; 6] = [BLANK, RETURN, RETURNED, SCALED, POD, NAMESPACE];
+const OPTIONS: [Field; 7] = [BLANK, RETURN, RETURNED, SHORT, SCALED, POD, NAMESPACE];
 
 /// What a packet became.
 pub struct Became {
@@ -72,9 +72,13 @@ pub fn rule(table: Table, came: &Packet, became: &Became, cookie: Cookie) -> Opt
         UDP if !is_later => exact.extend([Field::UdpSrc, Field::UdpDst]),
         _ => {}
     }
+    // With the short header it says who sent the packet.
+    if came.has(SHORT) {
+        exact.push(Field::TunnelSrc);
+    }
     // What leaves an endpoint has no options yet.
     exact.extend(
-        [RETURN, SCALED, POD, NAMESPACE]
+        [RETURN, SHORT, SCALED, POD, NAMESPACE]
             .into_iter()
             .filter(|option| came.has(*option)),
     );

@@ -49,6 +49,10 @@ impl Tables for Watched<'_> {
         self.tables.is_unhealthy(ip)
     }
 
+    fn reads_short_header(&self, ip: Ipv4) -> bool {
+        self.tables.reads_short_header(ip)
+    }
+
     fn forget_direct_path(&mut self, key: &EndpointKey) {
         if let Some(vni) = Vni::new(key.vni()) {
             self.news.changed.push((vni, key.ip()));

@@ -222,7 +222,7 @@ pub fn actions() -> Vec<(Action, &'static str)> {
                     value: LearnSource::Packet(Field::IpSrc.whole()),
                 },
                 LearnSpec::Match {
-                    at: Field::Option(4).whole(),
+                    at: Field::Option(5).whole(),
                     value: constant(0x1234_5678),
                 },
                 LearnSpec::Match {
@@ -239,7 +239,7 @@ pub fn actions() -> Vec<(Action, &'static str)> {
                 },
             ]),
             "learn(table=5,idle_timeout=10,hard_timeout=20,priority=100,cookie=0x99,eth_type=0x800,\
-             NXM_OF_IP_DST[]=NXM_OF_IP_SRC[],NXM_NX_TUN_METADATA4[0..31]=0x12345678,NXM_NX_REG0[0..15]=0x7,\
+             NXM_OF_IP_DST[]=NXM_OF_IP_SRC[],NXM_NX_TUN_METADATA5[0..31]=0x12345678,NXM_NX_REG0[0..15]=0x7,\
              load:NXM_NX_TUN_METADATA0[56..87]->NXM_NX_TUN_IPV4_DST[],load:0x12345->NXM_NX_REG2[])",
         ),
         (

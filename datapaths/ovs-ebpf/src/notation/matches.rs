@@ -4,7 +4,7 @@ use super::Refusal;
 use super::number::{bytes, ip, mac, number};
 use super::tree::{Item, braces, items};
 use megaflow::Key;
-use megaflow::key::{OPTIONS, fragment};
+use megaflow::key::{OPTIONS, fragment, holds};
 use megaflow::tunnel::{CHECKSUM, CONTROL, KEY};
 use mizar_wire::Be16;
 
@@ -248,7 +248,7 @@ impl Match {
             value.extend(options);
             mask.extend(bits);
         }
-        if !matches!(value.len(), 0 | OPTIONS) {
+        if !(value.is_empty() || holds(value.len())) {
             return Err(refused());
         }
         self.key.options_len = value.len() as u16;

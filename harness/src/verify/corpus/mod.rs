@@ -5,6 +5,7 @@
 
 mod damage;
 mod patch;
+mod short;
 
 use mizar_wire::geneve;
 use topologies::frame::{self, FrameLen, Outer};
@@ -47,6 +48,7 @@ pub fn sound(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
                 way.varied_flow(&mut cases, index);
             }
             by_direct_paths(&mut cases, topology, here, &way);
+            short::sound(&mut cases, topology, here, &way);
         }
     }
     cases
@@ -73,6 +75,8 @@ pub fn corpus(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
     }
     for way in &ways {
         by_direct_paths(&mut cases, topology, here, way);
+        short::sound(&mut cases, topology, here, way);
+        short::damaged(&mut cases, here, way);
         patch::patched(&mut cases, way);
         damage::truncated(&mut cases, way);
     }

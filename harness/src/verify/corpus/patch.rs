@@ -151,20 +151,25 @@ fn changed(frame: &[u8], (_, at, bytes): &Patch) -> Vec<u8> {
     let header = IP_AT..IP_AT + 20;
     // The checksum stays valid unless it is what is changed, or the frame carries no IPv4 header there.
     if header.contains(at) && *at != IP_AT + CHECKSUM_AT && frame.get(IP_AT) == Some(&0x45) {
-        put(&mut frame, IP_AT + CHECKSUM_AT, &[0, 0]);
-        let sum = frame
-            .get(header)
-            .unwrap_or_default()
-            .chunks(2)
-            .map(|pair| u64::from(u16::from_be_bytes([pair[0], pair[1]])))
-            .sum();
-        put(
-            &mut frame,
-            IP_AT + CHECKSUM_AT,
-            &checksum::fold(sum).to_be_bytes(),
-        );
+        mend_checksum(&mut frame);
     }
     frame
+}
+
+/// Makes the checksum of the first IPv4 header right.
+pub(super) fn mend_checksum(frame: &mut [u8]) {
+    put(frame, IP_AT + CHECKSUM_AT, &[0, 0]);
+    let sum = frame
+        .get(IP_AT..IP_AT + 20)
+        .unwrap_or_default()
+        .chunks(2)
+        .map(|pair| u64::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum();
+    put(
+        frame,
+        IP_AT + CHECKSUM_AT,
+        &checksum::fold(sum).to_be_bytes(),
+    );
 }
 
 pub(super) fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {

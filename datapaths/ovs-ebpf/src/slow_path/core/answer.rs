@@ -13,7 +13,6 @@ use megaflow::Key;
 use megaflow::map::{At, Upcall};
 use mizar_core::reason::Reason;
 use mizar_tables::{Entries, Native};
-use mizar_wire::geneve::ENCAPSULATION_LEN;
 use mizar_wire::{Be16, Ipv4, Vni};
 use netdev::PacketSocket;
 use ovs_adapter::droplet::MARKER;
@@ -311,7 +310,7 @@ fn new_flow(
     let is_tunnelled = port == UPLINK;
     let leaves = judged.frame.as_slice();
     let inner = if is_tunnelled {
-        leaves.get(ENCAPSULATION_LEN..)?
+        leaves.get(flow::outer_len(leaves)?..)?
     } else {
         leaves
     };

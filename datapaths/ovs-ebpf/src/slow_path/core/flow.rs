@@ -2,11 +2,11 @@
 
 use crate::notation::{Action, Match, Set};
 use megaflow::flow::{OPERAND, operation};
-use megaflow::key::{OPTIONS, fragment};
+use megaflow::key::{OPTIONS, fragment, holds};
 use megaflow::set::{self, Ethernet, Ip, Operand, Ports};
 use megaflow::{Key, tunnel};
 use mizar_wire::frame::Slice;
-use mizar_wire::geneve::{self, ENCAPSULATION_LEN, Encapsulation};
+use mizar_wire::geneve::{self, Encapsulation, Envelope};
 use mizar_wire::{Be16, Be32, Ipv4, Mac, ethernet, ipv4};
 use ovs_adapter::reactive::Kind;
 use ovs_adapter::reactive::judge::{Judged, Leaves};
@@ -39,7 +39,7 @@ pub fn asks(key: &Key) -> Option<Match> {
         (mask.src_port, mask.dst_port) = (ALL, ALL);
     }
     if key.tunnel_flags != 0 {
-        if usize::from(key.options_len) != OPTIONS {
+        if !holds(usize::from(key.options_len)) {
             return None;
         }
         mask.tunnel_flags = u16::MAX;
@@ -57,7 +57,7 @@ pub fn asks(key: &Key) -> Option<Match> {
 /// the programs cannot.
 pub fn does(came: &[u8], leaves: &[u8], is_tunnelled: bool, port: u32) -> Option<Vec<Action>> {
     let (header, inner) = if is_tunnelled {
-        let (header, inner) = leaves.split_at_checked(ENCAPSULATION_LEN)?;
+        let (header, inner) = leaves.split_at_checked(outer_len(leaves)?)?;
         (Some(header), inner)
     } else {
         (None, leaves)
@@ -92,17 +92,22 @@ pub fn with_headers_anew(mut judged: Judged) -> Judged {
     judged
 }
 
+/// Bytes of the outer headers of a frame; `None` where the programs put none of that length in front.
+pub fn outer_len(frame: &[u8]) -> Option<usize> {
+    let (header, _) = Envelope::read_from_prefix(frame).ok()?;
+    let options_len = header.geneve.options_len();
+    holds(options_len).then_some(size_of::<Envelope>() + options_len)
+}
+
 /// Outer headers without what differs between packets.
 fn template(header: &[u8]) -> Option<Vec<u8>> {
-    let mut header = Encapsulation::read_from_bytes(header).ok()?;
-    if header.geneve.options_len() != geneve::OPTIONS_LEN {
-        return None;
-    }
-    header.ipv4.total_length = Be16::default();
-    header.ipv4.checksum = Be16::default();
-    header.udp.src = Be16::default();
-    header.udp.length = Be16::default();
-    Some(header.as_bytes().to_vec())
+    let mut header = header.to_vec();
+    let (envelope, _) = Envelope::mut_from_prefix(&mut header).ok()?;
+    envelope.ipv4.total_length = Be16::default();
+    envelope.ipv4.checksum = Be16::default();
+    envelope.udp.src = Be16::default();
+    envelope.udp.length = Be16::default();
+    Some(header)
 }
 
 /// What differs between two frames of IPv4, as changes of headers.
