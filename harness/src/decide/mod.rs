@@ -1,7 +1,7 @@
 //! From a run and what a user asks to the datapath to choose, and how sure that is.
 //!
 //! First come limits: a datapath that breaks one is out, and so is one of which the run does not show that it keeps to all.
-//! Those left are weighed against each other by the rounds that they had together (see [`score`]). Every sentence names the
+//! Those left are weighed against each other by the rounds that they had together (see `score.rs`). Every sentence names the
 //! trials that it rests on.
 
 mod crossover;

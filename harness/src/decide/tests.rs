@@ -178,7 +178,7 @@ fn the_answer_changes_between_two_frame_sizes() {
     let mut like = folder.run.scenarios[0].clone();
     (like.id, like.frame) = (large.to_owned(), "1024".to_owned());
     folder.run.scenarios.push(like);
-    let copies: Vec<Record> = folder.records.iter().cloned().collect();
+    let copies = folder.records.clone();
     for mut record in copies {
         let is_there = match &mut record {
             Record::Trial(it) if it.scenario == small => {
