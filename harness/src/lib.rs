@@ -1,6 +1,7 @@
 //! The harness: lab, tester, rate search, records and report. The program `bench` is its command line.
 
 pub mod cli;
+pub mod compare;
 pub mod decide;
 pub mod environment;
 pub mod flow_setup;

@@ -10,12 +10,14 @@
 //!
 //! This package knows nothing of datapaths or packets: figures are positive numbers, and contestants are numbered.
 
+mod change_point;
 mod interval;
 mod rounds;
 mod tournament;
 mod trimmed;
 mod verdict;
 
+pub use change_point::{Step, steps};
 pub use interval::{Interval, Resampling, intervals};
 pub use rounds::{FigureError, Rounds};
 pub use tournament::{Pair, STAGES, Tournament};

@@ -63,6 +63,13 @@ pub enum Command {
         /// The run's folder.
         run: PathBuf,
     },
+    /// Say what became slower and what faster from one run to another. Exit code 1 if something became slower.
+    Compare(Compare),
+    /// Say where figures stepped up or down over a series of runs. Exit code 1 if the last step of one is down.
+    Trend {
+        /// A folder of runs' folders, such as results.
+        runs: PathBuf,
+    },
     /// Choose a datapath: which one keeps to what is asked, and is best by what counts, as a run shows.
     Decide(Decide),
     /// Print a completion script for a shell.
@@ -137,6 +144,17 @@ pub struct Droplet {
     /// The folder where the tester is met, which is its --droplets.
     #[arg(long, value_name = "DIR")]
     pub meeting: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The run before, or a folder of such runs.
+    pub base: PathBuf,
+    /// The run after, or a folder of such runs, made in turns with those before.
+    pub run: PathBuf,
+    /// By how much a figure may differ and be the same: 0.05 is 5 %.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub tolerance: f64,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod bar;
+mod compare;
 mod compose;
 mod decide;
 mod doctor;
@@ -90,6 +91,8 @@ pub fn main() -> ExitCode {
         Command::Droplet(arguments) => droplet(&arguments),
         Command::List => list::run(format),
         Command::Doctor => doctor::run(format),
+        Command::Compare(arguments) => compare::run(&arguments, format),
+        Command::Trend { runs } => compare::series(&runs, format),
         Command::Decide(arguments) => decide::run(&arguments, format),
         Command::Report { run } => report::run(&run, format),
         Command::Completions { shell } => {

@@ -1,0 +1,79 @@
+//! A comparison in words.
+
+use super::{Change, Comparison};
+use crate::report::terminal::Output;
+use crate::report::text::list;
+use ranking::Verdict;
+
+/// The whole comparison, for people.
+pub fn words(comparison: &Comparison) -> String {
+    let mut out = Output::default();
+    if !comparison.differences.is_empty() {
+        out.line("NOT THE SAME ENVIRONMENT: a difference below may be that of");
+        for difference in &comparison.differences {
+            out.wrapped("  ! ", difference);
+        }
+        out.line("");
+    }
+    for caution in &comparison.cautions {
+        out.wrapped("! ", caution);
+    }
+    let lots = [
+        (Verdict::Slower, "Worse than before:"),
+        (Verdict::Faster, "Better than before:"),
+        (Verdict::Undecided, "Undecided:"),
+    ];
+    for (verdict, title) in lots {
+        let changes = of(comparison, verdict);
+        if !changes.is_empty() {
+            out.line(title);
+            for change in changes {
+                out.wrapped("  ", &sentence(change));
+            }
+        }
+    }
+    let equivalent = of(comparison, Verdict::Equivalent).len();
+    let all = comparison.changes.len();
+    out.line(&format!(
+        "{equivalent} of {all} figures are as they were, within the tolerance."
+    ));
+    for (only, side) in comparison.only.iter().zip(["base", "run"]) {
+        if !only.is_empty() {
+            out.wrapped("", &format!("Only in {side}: {}.", list(only)));
+        }
+    }
+    if comparison.changes.is_empty() {
+        out.wrapped(
+            "",
+            "Nothing can be compared: no datapath was measured in rounds, in a scenario of both.",
+        );
+    }
+    out.0
+}
+
+fn of(comparison: &Comparison, verdict: Verdict) -> Vec<&Change> {
+    let changes = comparison.changes.iter();
+    changes.filter(|it| it.verdict == verdict).collect()
+}
+
+fn sentence(change: &Change) -> String {
+    let Change {
+        scenario,
+        datapath,
+        figure,
+        times_better,
+        rounds,
+        ..
+    } = change;
+    let how = match times_better {
+        Some(it) => format!(
+            "{:.3} times as good [{:.3}, {:.3}]",
+            it.ratio, it.lower, it.upper
+        ),
+        None => "too few rounds".to_owned(),
+    };
+    format!(
+        "{scenario} {datapath}: {}: {how}, {rounds} pairs of rounds",
+        figure.words()
+    )
+}

@@ -1,0 +1,134 @@
+//! A series of runs: where a figure stepped up or down, and stayed there.
+
+use super::{Figure, Found, Place, differences, rounds};
+use crate::record::RoundRecord;
+use crate::report::terminal::Output;
+use ranking::steps;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A figure that stepped.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrendStep {
+    /// The scenario.
+    pub scenario: String,
+    /// The datapath.
+    pub datapath: String,
+    /// The figure.
+    pub figure: Figure,
+    /// When the first run behind it began.
+    pub since: String,
+    /// How many times better it is since.
+    pub times_better: f64,
+}
+
+/// What became of figures over a series of runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trend {
+    /// When the runs began.
+    pub began: Vec<String>,
+    /// Series that were looked at, of a figure of a datapath in a scenario each.
+    pub series: usize,
+    /// Runs after which the environment was another.
+    pub differences: Vec<String>,
+    /// Steps, the latest last.
+    pub steps: Vec<TrendStep>,
+}
+
+impl Trend {
+    /// Whether the last step of a series is one down.
+    pub fn has_regressions(&self) -> bool {
+        let mut last = BTreeMap::new();
+        for step in &self.steps {
+            last.insert(
+                (&step.scenario, &step.datapath, step.figure),
+                step.times_better,
+            );
+        }
+        last.values().any(|ratio| *ratio < 1.0)
+    }
+}
+
+/// Looks for steps in a series of runs, the oldest first.
+pub fn trend(runs: &[Found]) -> Trend {
+    let mut series = BTreeMap::<(Place, Figure), Vec<(usize, f64)>>::new();
+    for (number, run) in runs.iter().enumerate() {
+        for (place, rounds) in rounds(&run.folder) {
+            for figure in Figure::ALL {
+                if let Some(typical) = typical(&rounds, figure) {
+                    let key = (place.clone(), figure);
+                    series.entry(key).or_default().push((number, typical));
+                }
+            }
+        }
+    }
+    let width = runs.iter().find_map(|it| it.folder.run.comparison);
+    let width = width.map_or(0.0, |it| it.width);
+    let mut found = Vec::new();
+    for (((datapath, scenario), figure), points) in &series {
+        let figures: Vec<f64> = points.iter().map(|(_, figure)| *figure).collect();
+        for step in steps(&figures, width) {
+            found.push(TrendStep {
+                scenario: scenario.clone(),
+                datapath: datapath.clone(),
+                figure: *figure,
+                since: runs[points[step.at].0].folder.run.started.clone(),
+                times_better: step.ratio(),
+            });
+        }
+    }
+    found.sort_by(|one, other| one.since.cmp(&other.since));
+    let changed = runs.windows(2).flat_map(|pair| {
+        let since = pair[1].folder.run.started.clone();
+        let differ = differences(&pair[0].folder, &pair[1].folder);
+        differ.into_iter().map(move |it| format!("{since}: {it}"))
+    });
+    Trend {
+        began: runs
+            .iter()
+            .map(|it| it.folder.run.started.clone())
+            .collect(),
+        series: series.len(),
+        differences: changed.collect(),
+        steps: found,
+    }
+}
+
+/// The median over the rounds of a run; more is better.
+fn typical(rounds: &[RoundRecord], figure: Figure) -> Option<f64> {
+    let mut figures: Vec<f64> = rounds.iter().filter_map(|round| figure.of(round)).collect();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
+}
+
+/// A trend in words.
+pub fn words(trend: &Trend) -> String {
+    let mut out = Output::default();
+    let (runs, series) = (trend.began.len(), trend.series);
+    out.line(&format!("{runs} runs, {series} series of figures."));
+    for difference in &trend.differences {
+        out.wrapped("! ", &format!("the environment changed at {difference}"));
+    }
+    if trend.steps.is_empty() {
+        out.line("No figure stepped up or down for good.");
+    }
+    for step in &trend.steps {
+        let direction = if step.times_better < 1.0 {
+            "worse"
+        } else {
+            "better"
+        };
+        out.wrapped(
+            "  ",
+            &format!(
+                "since {}: {} {}: {} {direction}, {:.3} times as good as before",
+                step.since,
+                step.scenario,
+                step.datapath,
+                step.figure.words(),
+                step.times_better
+            ),
+        );
+    }
+    out.0
+}
