@@ -3,7 +3,9 @@
 //! Written with few dependencies, so that it starts soon on a fresh machine.
 
 mod command;
+mod performance;
 mod setup;
+mod workflows;
 
 use anyhow::bail;
 use command::{Step, root};
@@ -18,6 +20,9 @@ cargo xtask COMMAND
   test [ARGS]    set up and run every test, the privileged ones included (ARGS go to nextest)
   docker-test [DATAPATHS]
                  set up with Docker, and run the topology `bounce` in containers, as `test` does with two datapaths
+  perf-report BASE [ARGS]
+                 measure the commit BASE and what is here in turns, and say what became slower (ARGS go to
+                 `bench per-datapath`)
   check          formatting, dependencies, lints and documentation, without warnings
   build          set up and build everything
 ";
@@ -31,6 +36,7 @@ fn main() -> ExitCode {
         "bench" => bench(&rest),
         "test" => test(&rest),
         "docker-test" => docker_test(&rest),
+        "perf-report" => performance::report(&rest),
         "check" => check(),
         "build" => build(),
         "" | "help" | "--help" | "-h" => {
@@ -168,6 +174,10 @@ fn check() -> anyhow::Result<ExitCode> {
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
+    }
+    let code = workflows::check()?;
+    if code != ExitCode::SUCCESS {
+        return Ok(code);
     }
     advisories()
 }

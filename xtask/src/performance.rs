@@ -1,0 +1,152 @@
+//! Whether a change makes a datapath slower: `cargo xtask perf-report BASE`.
+//!
+//! The base and the change are built, and measured in turns on this machine: first the one, then the other, in the next turn
+//! the other way round, so that what drifts hits both alike. `bench compare` says what follows.
+
+use crate::command::{Step, root, target_dir};
+use crate::setup;
+use anyhow::{Context, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Runs of each side. Each has eight rounds or more of a datapath.
+const TURNS: usize = 3;
+
+/// What is measured where the user says nothing: a datapath of each kind on the same ports, in both directions at once.
+const BY_DEFAULT: [&str; 12] = [
+    "--profile",
+    "quick",
+    "--topology",
+    "vtep",
+    "--datapath",
+    "kernel-xdp",
+    "--datapath",
+    "openflow",
+    "--datapath",
+    "ovs-xdp",
+    "--datapath",
+    "ovs-ebpf",
+];
+
+/// Builds, measures, compares, and writes `target/perf/summary.md`; fails if something became slower.
+pub fn report(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let [base, rest @ ..] = arguments else {
+        bail!(
+            "give the commit to compare with: cargo xtask perf-report BASE [ARGS of bench per-datapath]"
+        );
+    };
+    Step::check_root()?;
+    setup::for_bench()?;
+    let folder = target_dir()?.join("perf");
+    let runs = folder.join("runs");
+    if runs.exists() {
+        // They were made by root.
+        Step::as_root("rm")
+            .args(["-rf"])
+            .args([&runs])
+            .expect("removing the runs before")?;
+    }
+    let programs = [built_base(base, &folder)?, built_change()?];
+    let asked = asked(rest);
+    for turn in 0..TURNS {
+        let mut sides = [("base", &programs[0]), ("change", &programs[1])];
+        if turn % 2 == 1 {
+            sides.reverse();
+        }
+        for (side, program) in sides {
+            eprintln!("xtask: turn {} of {TURNS}: {side}", turn + 1);
+            let run = runs.join(side).join((turn + 1).to_string());
+            Step::as_root(program)
+                .args(["per-datapath"])
+                .args(&asked)
+                .args(["--out"])
+                .args([&run])
+                .expect("measuring")
+                .with_context(|| {
+                    format!(
+                        "the {side} failed; what it measured is in {}",
+                        run.display()
+                    )
+                })?;
+        }
+    }
+    compared(base, &asked, &folder, &programs[1])
+}
+
+/// The user's arguments, and ours for what they leave open.
+fn asked(rest: &[String]) -> Vec<String> {
+    let mut asked = rest.to_vec();
+    for pair in BY_DEFAULT.chunks(2) {
+        if !rest.iter().any(|given| given == pair[0]) {
+            asked.extend(pair.iter().map(|it| (*it).to_owned()));
+        }
+    }
+    asked
+}
+
+/// `bench` of the base, built in a worktree beside.
+fn built_base(base: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let tree = folder.join("base");
+    let git = |arguments: &[&str]| Step::new("git").args(arguments);
+    if tree.exists() {
+        git(&["worktree", "remove", "--force"])
+            .args([&tree])
+            .expect("removing the worktree before")?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    git(&["worktree", "add", "--detach", "--force"])
+        .args([&tree])
+        .args([base])
+        .expect("checking the base out")
+        .with_context(|| format!("is `{base}` a commit, and was it fetched?"))?;
+    let target = folder.join("target");
+    Step::cargo(["build", "--package", "harness"])
+        .within(&tree)
+        .env("CARGO_TARGET_DIR", &target.to_string_lossy())
+        .required_bpf()
+        .expect("building the base")?;
+    Ok(target.join("debug/bench"))
+}
+
+/// `bench` as it is here.
+fn built_change() -> anyhow::Result<PathBuf> {
+    Step::cargo(["build", "--package", "harness"])
+        .required_bpf()
+        .expect("building the change")?;
+    Ok(target_dir()?.join("debug/bench"))
+}
+
+/// Says what `bench compare` says, here and in a file.
+fn compared(
+    base: &str,
+    asked: &[String],
+    folder: &Path,
+    program: &Path,
+) -> anyhow::Result<ExitCode> {
+    let runs = folder.join("runs");
+    let output = std::process::Command::new(program)
+        .current_dir(root())
+        .args([
+            "compare".as_ref(),
+            runs.join("base").as_os_str(),
+            runs.join("change").as_os_str(),
+        ])
+        .output()
+        .context("running bench compare")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    print!("{said}");
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    let verdict = match output.status.code() {
+        Some(0) => "Nothing became slower for certain.",
+        Some(1) => "**Something became slower.**",
+        _ => bail!("bench compare failed"),
+    };
+    let summary = format!(
+        "## Performance against `{base}`\n\n{verdict} {TURNS} runs of each side in turns on one machine: `bench per-datapath {}`.\n\n```text\n{said}```\n",
+        asked.join(" ")
+    );
+    let file = folder.join("summary.md");
+    fs::write(&file, summary).with_context(|| format!("writing {}", file.display()))?;
+    Ok(ExitCode::from(u8::from(output.status.code() == Some(1))))
+}
