@@ -61,7 +61,8 @@ impl Comparison {
     #[must_use]
     pub fn tournament(&self, contestants: usize, seed: u64) -> Tournament {
         let how = Resampling {
-            resamples: self.resamples,
+            // More than this would be a mistake in the file, and take hours.
+            resamples: self.resamples.min(100_000),
             seed,
             resolution: self.width,
         };

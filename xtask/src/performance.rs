@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Runs of each side. Each has eight rounds or more of a datapath.
-const TURNS: usize = 3;
+/// Runs of each side: the fewest that `bench compare` decides by.
+const TURNS: usize = 8;
 
 /// What is measured where the user says nothing: a datapath of each kind on the same ports, in both directions at once.
 const BY_DEFAULT: [&str; 12] = [

@@ -8,13 +8,13 @@
 //! that of series in which nothing changed few have one: `tests/series.rs` counts them.
 
 /// The fewest runs of a stretch: so many must agree before a step is believed.
-const FEWEST: usize = 3;
+const FEWEST: usize = 4;
 
 /// What a further stretch costs, in units of the noise: a constant, and a part that grows with the logarithm of the number of
 /// runs, since there are as many places where noise may look like a step.
 const COST: (f64, f64) = (6.0, 2.5);
 
-/// So many times the noise, and a run is as far off as one can be: that three in a row were disturbed is no step.
+/// So many times the noise, and a run is as far off as one can be: that two or three in a row were disturbed is no step, once the series is long.
 const FAR: f64 = 5.0;
 
 /// A series steps.

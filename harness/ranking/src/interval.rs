@@ -12,6 +12,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+/// What a resample's standard error is at least, as a share of that of all rounds.
+const LEAST_ERROR: f64 = 0.1;
+
 /// Between what the ratio of two contestants' figures lies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -55,10 +58,13 @@ pub struct Resampling {
 }
 
 impl Resampling {
-    /// The standard error that comes of the resolution alone, with that many rounds. A figure lies anywhere in its interval
-    /// (variance of a uniform distribution: a twelfth), and two make a ratio.
-    fn floor(&self, rounds: usize) -> f64 {
-        self.resolution * (2.0 / 12.0 / rounds as f64).sqrt()
+    /// Half the width that an interval has at least, of that many rounds and pairs. A figure lies anywhere within the
+    /// resolution (variance of a uniform distribution: a twelfth), and two make a ratio; a mean of such is further off than
+    /// `t` times its standard error with a probability of at most `2 exp(-t^2 / 2)` (Hoeffding 1963), which all pairs share.
+    fn least_half(&self, rounds: usize, pairs: usize, error: f64) -> f64 {
+        let standard_error = self.resolution * (2.0 / 12.0 / rounds as f64).sqrt();
+        let multiple = (2.0 * (2.0 * pairs.max(1) as f64 / error).ln()).sqrt();
+        standard_error * multiple
     }
 }
 
@@ -71,7 +77,6 @@ pub fn intervals(
     how: Resampling,
 ) -> Vec<Interval> {
     let count = rounds.len();
-    let floor = how.floor(count.max(1));
     let differences: Vec<Vec<f64>> = pairs.iter().map(|it| rounds.differences(*it)).collect();
     let found: Vec<Trimmed> = differences
         .iter()
@@ -91,7 +96,9 @@ pub fn intervals(
                     *value = differences[*index];
                 }
                 let again = Trimmed::of(&mut values);
-                (again.mean - found.mean).abs() / again.error.max(floor).max(f64::MIN_POSITIVE)
+                // A draw of figures that agree by chance would say that it is off by any multiple.
+                let error = again.error.max(found.error * LEAST_ERROR);
+                (again.mean - found.mean).abs() / error.max(f64::MIN_POSITIVE)
             };
             let multiples = differences.iter().zip(&found).map(multiple);
             multiples.fold(0.0, f64::max)
@@ -104,8 +111,9 @@ pub fn intervals(
         Some(multiple) => *multiple,
         None => f64::INFINITY,
     };
+    let least = how.least_half(count, pairs.len(), error);
     let interval = |found: &Trimmed| {
-        let half = multiple * found.error.max(floor);
+        let half = (multiple * found.error).max(least);
         Interval {
             ratio: found.mean.exp(),
             lower: (found.mean - half).exp(),
@@ -113,4 +121,31 @@ pub fn intervals(
         }
     };
     found.iter().map(interval).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_that_agree_by_chance_are_no_closer_than_their_resolution() {
+        let mut rounds = Rounds::new(2);
+        for _ in 0..8 {
+            rounds.push(&[1.06e6, 1e6]).unwrap();
+        }
+        let how = Resampling {
+            resamples: 999,
+            seed: 1,
+            resolution: 0.03,
+        };
+        let [found] = intervals(&rounds, &[(0, 1)], 0.0125, how)[..] else {
+            unreachable!()
+        };
+        assert!((found.ratio - 1.06).abs() < 1e-9);
+        // 0.03 (1/48)^(1/2) (2 ln 160)^(1/2) = 0.0138.
+        assert!(
+            (found.upper / found.ratio - 1.0139).abs() < 1e-3,
+            "{found:?}"
+        );
+    }
 }

@@ -15,7 +15,7 @@ pub fn run(arguments: &Decide, format: Format) -> anyhow::Result<Outcome> {
         let recorded = Recorded::read(folder);
         recorded.with_context(|| format!("reading {}", folder.display()))
     });
-    let flow_setups = flow_setups.transpose()?.map(FlowSetups::new);
+    let flow_setups = flow_setups.transpose()?.map(FlowSetups::new).transpose()?;
     let decision = decide(&folder, &requirements, flow_setups.as_ref());
     match format {
         Format::Json => print_json(&decision)?,

@@ -1,8 +1,8 @@
-//! Two runs, or two lots of runs, against each other: what became slower, what faster.
+//! Two lots of runs against each other: what became slower, what faster.
 //!
-//! Rounds of a run are paired with those of the run it is compared with, in their order. If the runs of the two sides were
-//! made in turns, on one machine, that is a comparison like that of two datapaths within a run ([`ranking`]). With one run on
-//! each side the intervals have the noise within runs and nothing of what differs from one run to the next, which is said.
+//! Runs are paired in their order, and a pair has one figure: the typical ratio of the rounds of its two runs. So what differs
+//! from one run to the next, which all rounds of a run have in common, is in the intervals ([`ranking`]). With fewer than
+//! [`FEWEST`] pairs nothing is decided.
 
 mod sides;
 mod text;
@@ -18,13 +18,17 @@ pub use trend::{Trend, trend, words as trend_words};
 use crate::record::{Record, RoundRecord};
 use crate::report::RunFolder;
 use crate::report::figures::Figures;
-use ranking::{Interval, Resampling, Rounds, STAGES, Tolerance, Verdict, intervals};
+use crate::report::lead::set_by_tester;
+use ranking::{Interval, Resampling, STAGES, Tolerance, Verdict, intervals};
 use serde::Serialize;
 use sides::differences;
 use std::collections::BTreeMap;
 
 /// The probability that any verdict is wrong.
 const ERROR: f64 = 0.05;
+
+/// The fewest pairs of runs that decide anything.
+pub const FEWEST: usize = STAGES[0];
 
 /// A figure that is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -70,12 +74,16 @@ pub struct Change {
     pub datapath: String,
     /// The figure.
     pub figure: Figure,
-    /// How many times better it became; none where there are too few rounds.
+    /// How many times better it became in the middle one of all pairs of runs.
+    pub about: f64,
+    /// Between what that lies; none where there are too few pairs.
     pub times_better: Option<Interval>,
     /// What follows: `faster` is an improvement, `slower` a regression.
     pub verdict: Verdict,
-    /// Pairs of rounds.
-    pub rounds: usize,
+    /// Pairs of runs.
+    pub runs: usize,
+    /// Whether the tester may have set the rate in one of them, so that nothing follows.
+    pub set_by_tester: bool,
 }
 
 /// All changes, and what to bear in mind.
@@ -106,33 +114,40 @@ type Place = (String, String);
 /// Compares `run` with `base`.
 pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Comparison {
     let lots = [base, run];
-    let mut paired = BTreeMap::<Place, Vec<(RoundRecord, RoundRecord)>>::new();
-    for (one, other) in base.iter().zip(run) {
-        let (one, other) = (rounds(&one.folder), rounds(&other.folder));
-        for (place, before) in one {
-            if let Some(after) = other.get(&place) {
-                let pairs = before.into_iter().zip(after.iter().cloned());
-                paired.entry(place).or_default().extend(pairs);
+    let pairs: Vec<(&Found, &Found)> = base.iter().zip(run).collect();
+    let mut paired = BTreeMap::<Place, Vec<Pair>>::new();
+    for (before, after) in &pairs {
+        let (before, after) = (rounds(&before.folder), rounds(&after.folder));
+        for (place, before) in before {
+            if let Some(after) = after.get(&place) {
+                paired
+                    .entry(place)
+                    .or_default()
+                    .push(Pair::of(&before, after));
             }
         }
     }
+    let unfit: Vec<String> = lots.into_iter().flatten().filter_map(unfit).collect();
     let comparisons = paired.len() * Figure::ALL.len();
     let error = ERROR / comparisons.max(1) as f64;
-    let settings = base
-        .iter()
-        .chain(run)
-        .find_map(|it| it.folder.run.comparison);
-    let how = Resampling {
-        // Enough for the share of the error that one of so many comparisons has.
-        resamples: (8.0 / error) as u32,
-        seed: run.first().map_or(0, |it| it.folder.run.seed),
-        resolution: settings.map_or(0.0, |it| it.width),
+    let widths = lots
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it.folder.run.comparison);
+    let judge = Judge {
+        error,
+        how: Resampling {
+            // Enough for the share of the error that one of so many comparisons has.
+            resamples: ((8.0 / error) as u32).min(100_000),
+            seed: run.first().map_or(0, |it| it.folder.run.seed),
+            resolution: widths.map(|it| it.width).fold(0.0, f64::max),
+        },
+        tolerance,
+        is_fit: unfit.is_empty(),
     };
     let mut changes: Vec<Change> = paired
         .iter()
-        .flat_map(|(place, pairs)| {
-            Figure::ALL.map(|figure| change(place, figure, pairs, error, how, tolerance))
-        })
+        .flat_map(|(place, pairs)| Figure::ALL.map(|figure| judge.change(place, figure, pairs)))
         .flatten()
         .collect();
     let rank = |verdict: Verdict| match verdict {
@@ -143,12 +158,8 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
     };
     changes.sort_by(|one, other| {
         let key = |it: &Change| {
-            (
-                rank(it.verdict),
-                it.scenario.clone(),
-                it.datapath.clone(),
-                it.figure,
-            )
+            let place = (it.scenario.clone(), it.datapath.clone());
+            (rank(it.verdict), place, it.figure)
         };
         key(one).cmp(&key(other))
     });
@@ -166,13 +177,26 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
         only.map(|(datapath, scenario)| format!("{datapath} in {scenario}"))
             .collect()
     };
+    let mut differ: Vec<String> = Vec::new();
+    for (before, after) in &pairs {
+        let found = differences(&before.folder, &after.folder);
+        differ.extend(
+            found
+                .into_iter()
+                .filter(|it| !differ.contains(it))
+                .collect::<Vec<_>>(),
+        );
+    }
+    let mut cautions = unfit;
+    cautions.extend(of_lots(lots));
+    cautions.extend(lots.into_iter().flatten().filter_map(of_run));
     Comparison {
-        began: lots.map(|lot| lot.iter().map(|it| it.folder.run.started.clone()).collect()),
-        differences: match (base.last(), run.last()) {
-            (Some(base), Some(run)) => differences(&base.folder, &run.folder),
-            _ => Vec::new(),
-        },
-        cautions: cautions(lots),
+        began: lots.map(|lot| {
+            let began = lot.iter().map(|it| it.folder.run.started.clone());
+            began.collect()
+        }),
+        differences: differ,
+        cautions,
         changes,
         only: [
             lacking(&places[0], &places[1]),
@@ -181,102 +205,173 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
     }
 }
 
-/// What is to be borne in mind of such runs.
-fn cautions(lots: [&[Found]; 2]) -> Vec<String> {
+/// What is to be borne in mind of such lots.
+fn of_lots([base, run]: [&[Found]; 2]) -> Vec<String> {
     let mut cautions = Vec::new();
-    if lots.iter().all(|lot| lot.len() == 1) {
-        cautions.push("One run on each side: what differs from one run of the same program to the next is not in the intervals. Make runs in turns, a folder of them for each side, before you blame a change.".to_owned());
+    let pairs = base.len().min(run.len());
+    if pairs < FEWEST {
+        let runs = if pairs == 1 { "run" } else { "runs" };
+        cautions.push(format!("{pairs} {runs} on each side: what differs from one run of the same program to the next may be all there is, so nothing is decided. Give two folders of {FEWEST} runs or more, made in turns."));
     }
-    if lots[0].len() != lots[1].len() {
+    if base.len() != run.len() {
         cautions.push(format!(
             "{} runs against {}: they are paired in their order, and those left over are left out.",
-            lots[0].len(),
-            lots[1].len()
+            base.len(),
+            run.len()
         ));
     }
-    for found in lots.into_iter().flatten() {
-        let figures = Figures::of(&found.folder);
-        let path = found.path.display();
-        if !crate::report::figures::is_optimised(&found.folder.run) {
-            cautions.push(format!(
-                "{path} was made by a program that was not optimised: its figures are worthless."
-            ));
-        }
-        if figures.is_smoke() {
-            cautions.push(format!(
-                "{path} has the profile smoke, which compares nothing."
-            ));
-        }
-        if figures.trials.are_too_disturbed() {
-            cautions.push(format!("{path}: the machine was too busy for conclusions."));
-        }
-        if !figures.failures.is_empty() {
-            let count = figures.failures.len();
-            cautions.push(format!(
-                "{path} has failures ({count}): `bench report` lists them."
-            ));
-        }
-        let damage = &found.folder.damage;
-        if damage.cut_off || damage.absent || !damage.unreadable.is_empty() {
-            cautions.push(format!(
-                "{path} is incomplete: it is read as far as it goes."
-            ));
-        }
+    let began = |found: &Found| found.folder.run.started.clone();
+    let apart = |one: &[Found], other: &[Found]| {
+        one.iter().map(began).max() < other.iter().map(began).min()
+    };
+    if pairs > 1 && (apart(base, run) || apart(run, base)) {
+        cautions.push("The runs were not made in turns: what changed on the machine meanwhile is taken for the datapaths'.".to_owned());
     }
     cautions
 }
 
-/// The rounds of a run by place, in their order; none of a datapath that failed verification there.
-fn rounds(folder: &RunFolder) -> BTreeMap<Place, Vec<RoundRecord>> {
-    let figures = Figures::of(folder);
-    let doubted: Vec<(&str, &str)> = figures
-        .cells()
-        .filter(|(_, cell)| cell.doubt().is_some())
-        .map(|(scenario, cell)| (cell.datapath, scenario.id))
-        .collect();
-    let mut rounds = BTreeMap::<Place, Vec<RoundRecord>>::new();
-    for record in &folder.records {
-        if let Record::Round(round) = record
-            && !doubted.contains(&(round.datapath.as_str(), round.scenario.as_str()))
-        {
-            let place = (round.datapath.clone(), round.scenario.clone());
-            rounds.entry(place).or_default().push(round.clone());
-        }
-    }
-    for rounds in rounds.values_mut() {
-        rounds.sort_by_key(|round| round.round);
-    }
-    rounds
+/// Why nothing can be concluded from a run.
+fn unfit(found: &Found) -> Option<String> {
+    let run = &found.folder.run;
+    let figures = Figures::of(&found.folder);
+    let why = if !crate::report::figures::is_optimised(run) {
+        "was made by a program that was not optimised"
+    } else if figures.is_smoke() {
+        "has the profile smoke, which is too short for conclusions"
+    } else if figures.trials.are_too_disturbed() {
+        "has too many disturbed trials: the machine was too busy"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{} {why}, so nothing is decided.",
+        found.path.display()
+    ))
 }
 
-/// What became of one figure; nothing where it was not taken.
-fn change(
-    (datapath, scenario): &Place,
-    figure: Figure,
-    pairs: &[(RoundRecord, RoundRecord)],
+/// What else is to be borne in mind of a run.
+fn of_run(found: &Found) -> Option<String> {
+    let path = found.path.display();
+    let failures = |record: &&Record| matches!(record, Record::Failure(_));
+    let failed = found.folder.records.iter().filter(failures).count();
+    let damage = &found.folder.damage;
+    if damage.cut_off || damage.absent || !damage.unreadable.is_empty() {
+        Some(format!(
+            "{path} is incomplete: it is read as far as it goes."
+        ))
+    } else if failed > 0 {
+        Some(format!(
+            "{path} has failures ({failed}): `bench report` lists them."
+        ))
+    } else {
+        None
+    }
+}
+
+/// What a run has of a datapath in a scenario.
+struct Rounds {
+    /// In their order.
+    rounds: Vec<RoundRecord>,
+    /// Whether the tester may have set its rate.
+    by_tester: bool,
+}
+
+/// The rounds of a run by place; none of a datapath that failed verification there.
+fn rounds(folder: &RunFolder) -> BTreeMap<Place, Rounds> {
+    let figures = Figures::of(folder);
+    let mut found = BTreeMap::new();
+    for (scenario, cell) in figures.cells() {
+        if cell.doubt().is_some() || cell.rounds.is_empty() {
+            continue;
+        }
+        let mut rounds: Vec<RoundRecord> = cell.rounds.iter().map(|it| (*it).clone()).collect();
+        rounds.sort_by_key(|round| round.round);
+        let by_tester = cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
+        let place = (cell.datapath.to_owned(), scenario.id.to_owned());
+        found.insert(place, Rounds { rounds, by_tester });
+    }
+    found
+}
+
+/// A datapath in a scenario, in two runs.
+struct Pair {
+    /// How many times better the second is, by figure: the typical ratio of their rounds.
+    times_better: [Option<f64>; 3],
+    /// Whether the tester may have set the rate in either.
+    by_tester: bool,
+}
+
+impl Pair {
+    fn of(before: &Rounds, after: &Rounds) -> Self {
+        let ratio = |figure: Figure| {
+            let pairs = before.rounds.iter().zip(&after.rounds);
+            let ratios =
+                pairs.filter_map(|(before, after)| Some(figure.of(after)? / figure.of(before)?));
+            typical(ratios.collect())
+        };
+        Self {
+            times_better: Figure::ALL.map(ratio),
+            by_tester: before.by_tester || after.by_tester,
+        }
+    }
+}
+
+/// The middle one.
+fn typical(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
+}
+
+/// How figures are judged.
+struct Judge {
     error: f64,
     how: Resampling,
     tolerance: Tolerance,
-) -> Option<Change> {
-    let mut rounds = Rounds::new(2);
-    for (before, after) in pairs {
-        if let (Some(before), Some(after)) = (figure.of(before), figure.of(after)) {
-            // Both are positive.
-            let _ = rounds.push(&[after, before]);
+    is_fit: bool,
+}
+
+impl Judge {
+    /// What became of one figure; nothing where it was not taken.
+    fn change(
+        &self,
+        (datapath, scenario): &Place,
+        figure: Figure,
+        pairs: &[Pair],
+    ) -> Option<Change> {
+        let mut ratios = ranking::Rounds::new(2);
+        let place = Figure::ALL.iter().position(|it| *it == figure)?;
+        for times in pairs.iter().filter_map(|pair| pair.times_better[place]) {
+            // A ratio of two positive figures.
+            let _ = ratios.push(&[times, 1.0]);
         }
+        if ratios.is_empty() {
+            return None;
+        }
+        let enough = ratios.len() >= FEWEST;
+        let found = enough.then(|| intervals(&ratios, &[(0, 1)], self.error, self.how));
+        let times_better = found.and_then(|found| found.first().copied());
+        let verdict =
+            times_better.map_or(Verdict::Undecided, |it| Verdict::of(&it, self.tolerance));
+        let by_tester = figure == Figure::Throughput && pairs.iter().any(|pair| pair.by_tester);
+        let is_final = self.is_fit && !by_tester;
+        Some(Change {
+            scenario: scenario.clone(),
+            datapath: datapath.clone(),
+            figure,
+            verdict: if is_final {
+                verdict
+            } else {
+                Verdict::Undecided
+            },
+            about: typical(
+                pairs
+                    .iter()
+                    .filter_map(|pair| pair.times_better[place])
+                    .collect(),
+            )?,
+            times_better,
+            runs: ratios.len(),
+            set_by_tester: by_tester,
+        })
     }
-    if rounds.is_empty() {
-        return None;
-    }
-    let enough = rounds.len() >= STAGES[0];
-    let found = enough.then(|| intervals(&rounds, &[(0, 1)], error, how));
-    let times_better = found.and_then(|found| found.first().copied());
-    Some(Change {
-        scenario: scenario.clone(),
-        datapath: datapath.clone(),
-        figure,
-        verdict: times_better.map_or(Verdict::Undecided, |it| Verdict::of(&it, tolerance)),
-        times_better,
-        rounds: rounds.len(),
-    })
 }

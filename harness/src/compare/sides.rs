@@ -1,5 +1,6 @@
 //! The runs that are compared.
 
+use crate::record::Environment;
 use crate::report::{RUN, ReadError, RunFolder};
 use std::fs;
 use std::io;
@@ -68,6 +69,13 @@ pub fn find(path: &Path) -> Result<Vec<Found>, Error> {
     Ok(found)
 }
 
+/// What is noted of the machine, but for its load, which is never the same.
+fn notes(environment: &Environment) -> String {
+    let notes = environment.notes.iter();
+    let lasting = notes.filter(|note| !note.starts_with("load average"));
+    lasting.map(String::as_str).collect::<Vec<_>>().join("; ")
+}
+
 /// What is not the same about two runs, so that a difference may not be the datapaths' doing.
 pub fn differences(base: &RunFolder, run: &RunFolder) -> Vec<String> {
     let (one, other) = (&base.run.environment, &run.run.environment);
@@ -89,6 +97,12 @@ pub fn differences(base: &RunFolder, run: &RunFolder) -> Vec<String> {
             other.clock_source.clone(),
         ),
         ("build", one.build.clone(), other.build.clone()),
+        (
+            "memory",
+            one.memory_mib.to_string(),
+            other.memory_mib.to_string(),
+        ),
+        ("notes", notes(one), notes(other)),
         ("profile", base.run.profile.clone(), run.run.profile.clone()),
         ("rounds", comparison(base), comparison(run)),
     ];

@@ -19,6 +19,28 @@ fn run(times: [f64; 2], minute: usize) -> Found {
     }
 }
 
+/// So many runs of each side, in turns.
+fn lots(times: [[f64; 2]; 2], count: usize) -> [Vec<Found>; 2] {
+    // No two runs are alike.
+    let wobble = |number: usize| 1.0 + 0.001 * ((number * 3) % 7) as f64;
+    let lot = |side: usize| {
+        (0..count)
+            .map(|number| {
+                run(
+                    times[side].map(|it| it * wobble(number + side)),
+                    2 * number + side,
+                )
+            })
+            .collect()
+    };
+    [lot(0), lot(1)]
+}
+
+fn compared(times: [[f64; 2]; 2], count: usize) -> Comparison {
+    let [base, run] = lots(times, count);
+    compare(&base, &run, Tolerance::DEFAULT)
+}
+
 fn verdict(comparison: &Comparison, datapath: &str, figure: Figure) -> Verdict {
     let mut changes = comparison.changes.iter();
     let found = changes.find(|it| it.datapath == datapath && it.figure == figure);
@@ -27,11 +49,7 @@ fn verdict(comparison: &Comparison, datapath: &str, figure: Figure) -> Verdict {
 
 #[test]
 fn what_became_slower_is_a_regression_and_what_did_not_is_none() {
-    let comparison = compare(
-        &[run([1.0, 1.0], 0)],
-        &[run([0.8, 1.0], 1)],
-        Tolerance::DEFAULT,
-    );
+    let comparison = compared([[1.0, 1.0], [0.8, 1.0]], FEWEST);
     assert!(comparison.has_regressions());
     assert_eq!(
         verdict(&comparison, "kernel-xdp", Figure::Throughput),
@@ -43,15 +61,11 @@ fn what_became_slower_is_a_regression_and_what_did_not_is_none() {
     );
     let out = words(&comparison);
     assert!(
-        out.contains("Worse than before:") && out.contains("0.800 times as good"),
+        out.contains("Worse than before:") && out.contains("0.80"),
         "{out}"
     );
-    assert!(out.contains("One run on each side"), "{out}");
-    let back = compare(
-        &[run([0.8, 1.0], 0)],
-        &[run([1.0, 1.0], 1)],
-        Tolerance::DEFAULT,
-    );
+    assert!(!out.contains("in turns"), "{out}");
+    let back = compared([[0.8, 1.0], [1.0, 1.0]], FEWEST);
     assert!(!back.has_regressions());
     assert_eq!(
         verdict(&back, "kernel-xdp", Figure::Throughput),
@@ -60,49 +74,75 @@ fn what_became_slower_is_a_regression_and_what_did_not_is_none() {
 }
 
 #[test]
-fn the_same_run_is_equivalent_in_everything() {
-    let comparison = compare(
-        &[run([1.0, 1.0], 0)],
-        &[run([1.0, 1.0], 1)],
-        Tolerance::DEFAULT,
-    );
+fn the_same_program_is_equivalent_in_everything() {
+    let comparison = compared([[1.0, 1.0], [1.0, 1.0]], FEWEST);
     let verdicts: Vec<Verdict> = comparison.changes.iter().map(|it| it.verdict).collect();
     assert_eq!(verdicts, [Verdict::Equivalent; 6]);
     assert!(words(&comparison).contains("6 of 6 figures are as they were"));
 }
 
+/// What all rounds of a run have in common is no evidence, however many rounds there are.
+#[test]
+fn few_runs_decide_nothing_however_far_apart_they_are() {
+    for count in [1, FEWEST - 1] {
+        let comparison = compared([[1.0, 1.0], [0.5, 1.0]], count);
+        assert!(!comparison.has_regressions(), "{count}");
+        let out = words(&comparison);
+        assert!(
+            out.contains("too few runs to say") && out.contains("about 0.50"),
+            "{out}"
+        );
+    }
+}
+
+#[test]
+fn runs_that_were_not_made_in_turns_are_told() {
+    let [base, mut run] = lots([[1.0, 1.0], [1.0, 1.0]], FEWEST);
+    for found in &mut run {
+        found.folder.run.started = found.folder.run.started.replace("T02", "T03");
+    }
+    let out = words(&compare(&base, &run, Tolerance::DEFAULT));
+    assert!(out.contains("not made in turns"), "{out}");
+}
+
+#[test]
+fn what_the_tester_may_have_set_is_undecided() {
+    let [base, mut run] = lots([[1.0, 1.0], [1.0, 1.0]], FEWEST);
+    for found in &mut run {
+        fixture::result(&mut found.folder, "openflow", SCENARIOS[0]).ceiling = Some(0.6e6);
+    }
+    let comparison = compare(&base, &run, Tolerance::DEFAULT);
+    assert_eq!(
+        verdict(&comparison, "openflow", Figure::Throughput),
+        Verdict::Undecided
+    );
+    assert!(words(&comparison).contains("tester-bound"));
+}
+
 #[test]
 fn another_environment_is_said_loudly() {
-    let mut other = run([1.0, 1.0], 1);
-    other.folder.run.environment.kernel = "7.0".to_owned();
-    other.folder.run.datapaths[0].version = "another".to_owned();
-    let out = words(&compare(
-        &[run([1.0, 1.0], 0)],
-        &[other],
-        Tolerance::DEFAULT,
-    ));
+    let [base, mut run] = lots([[1.0, 1.0], [1.0, 1.0]], 2);
+    run[0].folder.run.environment.kernel = "7.0".to_owned();
+    run[1].folder.run.datapaths[0].version = "another".to_owned();
+    let out = words(&compare(&base, &run, Tolerance::DEFAULT));
     assert!(out.starts_with("NOT THE SAME ENVIRONMENT"), "{out}");
     assert!(out.contains("7.0") && out.contains("then another"), "{out}");
 }
 
 #[test]
-fn a_run_that_is_incomplete_is_compared_as_far_as_it_goes() {
-    let mut cut = run([1.0, 1.0], 1);
+fn a_run_that_is_incomplete_or_worthless_is_told_and_decides_nothing() {
+    let [base, mut run] = lots([[1.0, 1.0], [0.5, 1.0]], FEWEST);
     let is_late = |record: &Record| matches!(record, Record::Round(it) if it.round >= 4);
-    cut.folder.records.retain(|record| !is_late(record));
-    cut.folder.damage.cut_off = true;
-    let comparison = compare(&[run([1.0, 1.0], 0)], &[cut], Tolerance::DEFAULT);
-    assert!(
-        comparison
-            .changes
-            .iter()
-            .all(|it| it.verdict == Verdict::Undecided)
-    );
-    let out = words(&comparison);
-    assert!(
-        out.contains("run-1 is incomplete") && out.contains("too few rounds"),
-        "{out}"
-    );
+    run[0].folder.records.retain(|record| !is_late(record));
+    run[0].folder.damage.cut_off = true;
+    let out = words(&compare(&base, &run, Tolerance::DEFAULT));
+    assert!(out.contains("run-1 is incomplete"), "{out}");
+    run[2].folder.run.environment.build = "debug".to_owned();
+    let comparison = compare(&base, &run, Tolerance::DEFAULT);
+    assert!(!comparison.has_regressions());
+    assert!(words(&comparison).contains("not optimised"));
+    let found = trend(&run);
+    assert_eq!((found.left_out.len(), found.began.len()), (1, FEWEST - 1));
 }
 
 #[test]

@@ -62,7 +62,9 @@ fn sentence(change: &Change) -> String {
         datapath,
         figure,
         times_better,
-        rounds,
+        about,
+        runs,
+        set_by_tester,
         ..
     } = change;
     let how = match times_better {
@@ -70,10 +72,12 @@ fn sentence(change: &Change) -> String {
             "{:.3} times as good [{:.3}, {:.3}]",
             it.ratio, it.lower, it.upper
         ),
-        None => "too few rounds".to_owned(),
+        None => format!("about {about:.3} times as good, and too few runs to say"),
     };
+    let pairs = if *runs == 1 { "pair" } else { "pairs" };
+    let tester = if *set_by_tester { ", tester-bound" } else { "" };
     format!(
-        "{scenario} {datapath}: {}: {how}, {rounds} pairs of rounds",
+        "{scenario} {datapath}: {}: {how}, {runs} {pairs} of runs{tester}",
         figure.words()
     )
 }

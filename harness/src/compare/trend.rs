@@ -1,7 +1,6 @@
 //! A series of runs: where a figure stepped up or down, and stayed there.
 
-use super::{Figure, Found, Place, differences, rounds};
-use crate::record::RoundRecord;
+use super::{Figure, Found, Place, differences, rounds, typical, unfit};
 use crate::report::terminal::Output;
 use ranking::steps;
 use serde::Serialize;
@@ -29,6 +28,8 @@ pub struct Trend {
     pub began: Vec<String>,
     /// Series that were looked at, of a figure of a datapath in a scenario each.
     pub series: usize,
+    /// Runs from which nothing can be concluded.
+    pub left_out: Vec<String>,
     /// Runs after which the environment was another.
     pub differences: Vec<String>,
     /// Steps, the latest last.
@@ -51,11 +52,14 @@ impl Trend {
 
 /// Looks for steps in a series of runs, the oldest first.
 pub fn trend(runs: &[Found]) -> Trend {
+    let left_out: Vec<String> = runs.iter().filter_map(unfit).collect();
+    let runs: Vec<&Found> = runs.iter().filter(|run| unfit(run).is_none()).collect();
     let mut series = BTreeMap::<(Place, Figure), Vec<(usize, f64)>>::new();
     for (number, run) in runs.iter().enumerate() {
         for (place, rounds) in rounds(&run.folder) {
             for figure in Figure::ALL {
-                if let Some(typical) = typical(&rounds, figure) {
+                let figures = rounds.rounds.iter().filter_map(|round| figure.of(round));
+                if let Some(typical) = typical(figures.collect()) {
                     let key = (place.clone(), figure);
                     series.entry(key).or_default().push((number, typical));
                 }
@@ -89,16 +93,10 @@ pub fn trend(runs: &[Found]) -> Trend {
             .map(|it| it.folder.run.started.clone())
             .collect(),
         series: series.len(),
+        left_out,
         differences: changed.collect(),
         steps: found,
     }
-}
-
-/// The median over the rounds of a run; more is better.
-fn typical(rounds: &[RoundRecord], figure: Figure) -> Option<f64> {
-    let mut figures: Vec<f64> = rounds.iter().filter_map(|round| figure.of(round)).collect();
-    figures.sort_unstable_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied()
 }
 
 /// A trend in words.
@@ -106,6 +104,9 @@ pub fn words(trend: &Trend) -> String {
     let mut out = Output::default();
     let (runs, series) = (trend.began.len(), trend.series);
     out.line(&format!("{runs} runs, {series} series of figures."));
+    for run in &trend.left_out {
+        out.wrapped("! left out: ", run);
+    }
     for difference in &trend.differences {
         out.wrapped("! ", &format!("the environment changed at {difference}"));
     }

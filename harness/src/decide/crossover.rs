@@ -4,13 +4,14 @@
 //! a line. Where one datapath has the better score at one point, and another at the next, the answer changes in between;
 //! where, is interpolated, with both scales logarithmic.
 
-use super::requirements::Weights;
-use super::score::Scores;
-use super::{Selected, evidence::Evidence, evidence::Which};
+use super::evidence::{Evidence, Which};
+use super::requirements::Requirements;
+use super::score::{self, Scores};
+use super::{ERROR, Selected, ahead};
 use crate::record::Scenario;
 use crate::report::RunFolder;
 use crate::report::figures::ScenarioFigures;
-use ranking::{Resampling, STAGES, Verdict};
+use ranking::{Interval, Resampling};
 use serde::Serialize;
 
 /// What scenarios differ in.
@@ -81,46 +82,53 @@ pub struct Crossover {
     pub evidence: Vec<Evidence>,
 }
 
-/// All of them among these candidates.
+/// All of them among these candidates, which keep to the limits in all these scenarios.
 pub fn find(
     folder: &RunFolder,
     scenarios: &[&ScenarioFigures<'_>],
     candidates: &[&str],
-    weights: Weights,
+    asked: &Requirements,
     how: Option<Resampling>,
 ) -> Vec<Crossover> {
-    let mut found = Vec::new();
+    let weights = asked.weights;
+    // Who is best for certain, where somebody is.
+    let points: Vec<Point<'_, '_>> = scenarios
+        .iter()
+        .filter_map(|scenario| {
+            let selected = Selected::only(scenario);
+            let scores = Scores::of(candidates, &selected, weights, how).ok()?;
+            // Two points make a place where the answer changes.
+            let found = scores.compare(weights, ERROR / 2.0);
+            let best = ahead(candidates, &selected, &found, asked).alone()?;
+            Some(Point {
+                scenario,
+                rounds: scores.rounds() as u32,
+                found,
+                best,
+            })
+        })
+        .collect();
+    let mut crossovers = Vec::new();
     for axis in Axis::OF_SCENARIOS {
-        for (one, other) in neighbours(axis, scenarios) {
-            let score = |it| Scores::of(candidates, &Selected::only(it), weights, how).ok();
-            let Some((low, high)) = score(one).zip(score(other)) else {
+        for (one, other) in neighbours(axis, &points) {
+            let places = [one, other].map(|it| it.scenario.info.and_then(|info| axis.place(info)));
+            let [Some(from), Some(to)] = places else {
                 continue;
             };
-            let places = [one, other].map(|it| it.info.and_then(|info| axis.place(info)));
-            let ([Some(from), Some(to)], Some(below), Some(above)) = (
-                places,
-                best(&low, candidates, weights),
-                best(&high, candidates, weights),
-            ) else {
-                continue;
-            };
-            if below == above {
+            let (below, above) = (one.best, other.best);
+            if below == above || from <= 0.0 {
                 continue;
             }
-            let lead = |scores: &Scores| {
-                let of = |it| scores.in_scenario(it, 0, weights).unwrap_or_default();
-                of(below) - of(above)
+            let lead = |point: &Point<'_, '_>| point.lead(candidates.len(), below, above);
+            let (first, last) = (lead(one), lead(other));
+            let about = (from.ln() + (to.ln() - from.ln()) * first / (first - last)).exp();
+            let trials = |point: &Point<'_, '_>, candidate: usize| {
+                let which = Which::RoundsBefore(point.rounds);
+                Evidence::trials(folder, point.scenario.id, candidates[candidate], which)
             };
-            let (first, last) = (lead(&low), lead(&high));
-            let share = first / (first - last);
-            let about = (from.ln() + (to.ln() - from.ln()) * share.clamp(0.0, 1.0)).exp();
-            let trials = |it: &ScenarioFigures<'_>, candidate: usize| {
-                let which = Which::RoundsBefore(STAGES[0] as u32);
-                Evidence::trials(folder, it.id, candidates[candidate], which)
-            };
-            found.push(Crossover {
+            crossovers.push(Crossover {
                 axis,
-                scenarios: [one.id.to_owned(), other.id.to_owned()],
+                scenarios: [one.scenario.id.to_owned(), other.scenario.id.to_owned()],
                 between: [from, to],
                 about,
                 below: candidates[below].to_owned(),
@@ -132,36 +140,51 @@ pub fn find(
             });
         }
     }
-    found
+    crossovers
 }
 
-/// Scenarios next to each other on the axis.
-fn neighbours<'s, 'a>(
+/// A scenario in which one candidate is best for certain.
+struct Point<'f, 'a> {
+    scenario: &'f ScenarioFigures<'a>,
+    rounds: u32,
+    found: Vec<Interval>,
+    best: usize,
+}
+
+impl Point<'_, '_> {
+    /// The logarithm of the ratio of one candidate's score to another's.
+    fn lead(&self, candidates: usize, one: usize, other: usize) -> f64 {
+        let pairs = score::pairs(candidates).into_iter().zip(&self.found);
+        let of = |((first, second), interval): ((usize, usize), &Interval)| {
+            if (first, second) == (one, other) {
+                Some(interval.ratio.ln())
+            } else if (second, first) == (one, other) {
+                Some(-interval.ratio.ln())
+            } else {
+                None
+            }
+        };
+        pairs.filter_map(of).next().unwrap_or_default()
+    }
+}
+
+/// Points next to each other on the axis.
+fn neighbours<'p, 'f, 'a>(
     axis: Axis,
-    scenarios: &[&'s ScenarioFigures<'a>],
-) -> Vec<(&'s ScenarioFigures<'a>, &'s ScenarioFigures<'a>)> {
-    let mut placed: Vec<(f64, &'s ScenarioFigures<'a>)> = scenarios
+    points: &'p [Point<'f, 'a>],
+) -> Vec<(&'p Point<'f, 'a>, &'p Point<'f, 'a>)> {
+    let mut placed: Vec<(f64, &'p Point<'f, 'a>)> = points
         .iter()
-        .filter_map(|it| Some((axis.place(it.info?)?, *it)))
+        .filter_map(|it| Some((axis.place(it.scenario.info?)?, it)))
         .collect();
     placed.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut pairs = Vec::new();
     for (index, (place, one)) in placed.iter().enumerate() {
         let next = placed[index + 1..].iter().find(|(other_place, other)| {
-            let infos = one.info.zip(other.info);
+            let infos = one.scenario.info.zip(other.scenario.info);
             other_place > place && infos.is_some_and(|(one, other)| axis.joins(one, other))
         });
         pairs.extend(next.map(|(_, other)| (*one, *other)));
     }
     pairs
-}
-
-/// The candidate that is better than every other, if one is for certain.
-fn best(scores: &Scores, candidates: &[&str], weights: Weights) -> Option<usize> {
-    super::choice(
-        candidates.len(),
-        &scores.compare(weights, super::ERROR),
-        |interval| Verdict::of(interval, ranking::Tolerance::DEFAULT),
-    )
-    .alone()
 }

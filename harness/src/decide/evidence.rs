@@ -23,6 +23,15 @@ pub enum Evidence {
         /// The numbers, ascending.
         trials: Vec<u64>,
     },
+    /// The line of a kind about a datapath in a scenario, in `trials.jsonl`.
+    Line {
+        /// The kind: `verification` or `result`.
+        kind: &'static str,
+        /// The scenario.
+        scenario: String,
+        /// The datapath.
+        datapath: String,
+    },
     /// A line of `flow-setup.jsonl` of another run.
     FlowSetup {
         /// The datapath.
@@ -112,6 +121,7 @@ impl fmt::Display for Evidence {
                 datapath,
                 installed,
             } => write!(f, "flow-setup.jsonl, {datapath}, {installed} installed"),
+            Self::Line { kind, .. } => write!(f, "its line of kind {kind}"),
             Self::Nothing => f.write_str("nothing in this run"),
         }
     }

@@ -21,7 +21,8 @@ pub use text::words;
 
 use crate::report::RunFolder;
 use crate::report::figures::{Cell, Figures, ScenarioFigures};
-use crate::report::text::repeat;
+use crate::report::lead::set_by_tester;
+use crate::report::text::{list, repeat};
 use crossover::Crossover;
 use evidence::{Evidence, Which};
 use limits::{Finding, Outcome};
@@ -29,8 +30,9 @@ use ranking::{Interval, Resampling, Verdict};
 use score::{Criterion, Scores};
 use serde::Serialize;
 
-/// The probability that any comparison of scores is wrong; and again that any comparison of figures is.
-const ERROR: f64 = 0.05;
+/// The probability that any comparison of scores is wrong; and again that any comparison of figures is. It is that of one
+/// stage of a tournament, which chose how many rounds there are.
+const ERROR: f64 = 0.05 / 4.0;
 
 /// What to choose.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,7 +43,7 @@ pub struct Decision {
     pub scenarios: Vec<String>,
     /// The answer.
     pub answer: Answer,
-    /// Every datapath, those that keep to all limits first, the best of them first.
+    /// Every datapath: the choice first, then those that keep to all limits.
     pub candidates: Vec<Candidate>,
     /// Limits that no datapath keeps to, by their keys.
     pub unmet_by_all: Vec<&'static str>,
@@ -64,7 +66,7 @@ pub enum Answer {
         /// The next best, and by how much the choice is better than that.
         runner_up: Option<(String, Interval)>,
     },
-    /// Several are as good as each other, and better than all others.
+    /// Several are as good as each other, and none of the others is better than one of them.
     Equivalent {
         /// The datapaths.
         datapaths: Vec<String>,
@@ -98,6 +100,8 @@ pub struct Candidate {
 pub struct Comparison {
     /// Which figure; none for the score of all.
     pub criterion: Option<Criterion>,
+    /// Rounds in each scenario that say so: those that all candidates have.
+    pub rounds: usize,
     /// How many times better the choice is.
     pub choice_is_better: Interval,
     /// What follows.
@@ -133,6 +137,12 @@ impl<'f, 'a> Selected<'f, 'a> {
         Self(scenarios.filter(counts).collect())
     }
 
+    /// Whether the tester may have set its rate in one of them.
+    fn is_set_by_tester(&self, datapath: &str) -> bool {
+        let by_tester = |cell: &Cell<'_>| cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
+        self.cells_of(datapath).any(|(_, cell)| by_tester(cell))
+    }
+
     /// Each of these scenarios, with what is known of a datapath in it.
     fn cells_of(&self, datapath: &str) -> impl Iterator<Item = (&'f str, &'f Cell<'a>)> {
         self.0.iter().filter_map(move |scenario| {
@@ -148,6 +158,8 @@ struct Ahead {
     leaders: Vec<usize>,
     /// Whether all of these are equivalent.
     are_equivalent: bool,
+    /// Those of them that may be better than their figures.
+    set_by_tester: Vec<usize>,
 }
 
 impl Ahead {
@@ -159,11 +171,37 @@ impl Ahead {
     }
 }
 
-/// Who is ahead among so many, by the intervals of all pairs.
-fn choice(candidates: usize, found: &[Interval], verdict: impl Fn(&Interval) -> Verdict) -> Ahead {
-    let verdicts: Vec<((usize, usize), Verdict)> = score::pairs(candidates)
+/// Who is ahead among candidates, by the intervals of all pairs of scores. Where throughput counts, one whose rate the tester
+/// may have set has not lost yet, nor is it equivalent.
+fn ahead(
+    candidates: &[&str],
+    selected: &Selected<'_, '_>,
+    found: &[Interval],
+    asked: &Requirements,
+) -> Ahead {
+    let counts = Criterion::Throughput.weight(asked.weights) > 0.0;
+    let may_be_better: Vec<bool> = candidates
+        .iter()
+        .map(|name| counts && selected.is_set_by_tester(name))
+        .collect();
+    let verdict = |(one, other): (usize, usize), interval: &Interval| {
+        let verdict = Verdict::of(interval, asked.tolerance);
+        let is_final = match verdict {
+            Verdict::Faster => !may_be_better[other],
+            Verdict::Slower => !may_be_better[one],
+            Verdict::Equivalent => !may_be_better[one] && !may_be_better[other],
+            Verdict::Undecided => true,
+        };
+        if is_final {
+            verdict
+        } else {
+            Verdict::Undecided
+        }
+    };
+    let verdicts: Vec<((usize, usize), Verdict)> = score::pairs(candidates.len())
         .into_iter()
-        .zip(found.iter().map(verdict))
+        .zip(found)
+        .map(|(pair, interval)| (pair, verdict(pair, interval)))
         .collect();
     let loses = |candidate: usize| {
         verdicts
@@ -174,12 +212,17 @@ fn choice(candidates: usize, found: &[Interval], verdict: impl Fn(&Interval) -> 
                 Verdict::Equivalent | Verdict::Undecided => false,
             })
     };
-    let leaders: Vec<usize> = (0..candidates).filter(|it| !loses(*it)).collect();
+    let leaders: Vec<usize> = (0..candidates.len()).filter(|it| !loses(*it)).collect();
     let is_open = |((one, other), verdict): &((usize, usize), Verdict)| {
         leaders.contains(one) && leaders.contains(other) && *verdict != Verdict::Equivalent
     };
     Ahead {
         are_equivalent: !verdicts.iter().any(is_open),
+        set_by_tester: leaders
+            .iter()
+            .copied()
+            .filter(|it| may_be_better[*it])
+            .collect(),
         leaders,
     }
 }
@@ -217,18 +260,23 @@ pub fn decide(
         .map(|it| it.datapath.clone())
         .collect();
     let eligible: Vec<&str> = names.iter().map(String::as_str).collect();
-    let answer = answer(folder, asked, &selected, &eligible, how, &mut candidates);
+    let question = Question {
+        folder,
+        asked,
+        selected: &selected,
+        eligible: &eligible,
+    };
+    let answer = question.answer(unfit(&figures), how, &mut candidates);
     let first = match &answer {
         Answer::One { datapath, .. } => Some(datapath.clone()),
         _ => None,
     };
     candidates.sort_by_key(|it| (!it.keeps_to_limits, Some(&it.datapath) != first.as_ref()));
-    let ports = asked.host.attaches.ports();
-    let groups = figures.groups.iter().filter(|group| group.ports == ports);
-    let scenarios: Vec<&ScenarioFigures<'_>> = groups.flat_map(|group| &group.scenarios).collect();
-    let mut crossovers = crossover::find(folder, &scenarios, &eligible, asked.weights, how);
-    if let Some(flow_setups) = flow_setups {
-        crossovers.extend(share::crossovers(folder, &selected, &eligible, flow_setups));
+    let mut crossovers = Vec::new();
+    if unfit(&figures).is_none() {
+        crossovers = crossover::find(folder, &selected.0, &eligible, asked, how);
+        let by_share = |it| share::crossovers(folder, &selected, &eligible, it);
+        crossovers.extend(flow_setups.map(by_share).into_iter().flatten());
     }
     Decision {
         requirements: asked.clone(),
@@ -265,50 +313,76 @@ fn unmet_by_all(candidates: &[Candidate]) -> Vec<&'static str> {
     keys
 }
 
-/// Weighs those that keep to all limits.
-fn answer(
-    folder: &RunFolder,
-    asked: &Requirements,
-    selected: &Selected<'_, '_>,
-    eligible: &[&str],
-    how: Option<Resampling>,
-    candidates: &mut [Candidate],
-) -> Answer {
-    let owned = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
-    match eligible {
-        [] => return Answer::None,
-        [one] => {
+/// Candidates that keep to all limits, to be weighed against each other.
+struct Question<'q, 'f, 'a> {
+    folder: &'q RunFolder,
+    asked: &'q Requirements,
+    selected: &'q Selected<'f, 'a>,
+    eligible: &'q [&'q str],
+}
+
+impl Question<'_, '_, '_> {
+    fn answer(
+        &self,
+        unfit: Option<&'static str>,
+        how: Option<Resampling>,
+        candidates: &mut [Candidate],
+    ) -> Answer {
+        let name = |index: usize| self.eligible[index].to_owned();
+        let all: Vec<usize> = (0..self.eligible.len()).collect();
+        let undecided = |between: &[usize], because: Option<String>| Answer::Undecided {
+            datapaths: between.iter().map(|it| name(*it)).collect(),
+            because,
+        };
+        if self.eligible.is_empty() {
+            return Answer::None;
+        }
+        if let Some(reason) = unfit {
+            return undecided(&all, Some(reason.to_owned()));
+        }
+        if let [one] = self.eligible {
             return Answer::One {
                 datapath: (*one).to_owned(),
                 runner_up: None,
             };
         }
-        _ => {}
+        let weights = self.asked.weights;
+        let scores = match Scores::of(self.eligible, self.selected, weights, how) {
+            Ok(scores) => scores,
+            Err(reason) => return undecided(&all, Some(reason.to_string())),
+        };
+        let found = scores.compare(weights, ERROR);
+        let ahead = ahead(self.eligible, self.selected, &found, self.asked);
+        let Some(best) = ahead.alone() else {
+            if ahead.are_equivalent && !ahead.leaders.is_empty() {
+                return Answer::Equivalent {
+                    datapaths: ahead.leaders.iter().map(|it| name(*it)).collect(),
+                };
+            }
+            let limited: Vec<&str> = ahead
+                .set_by_tester
+                .iter()
+                .map(|it| self.eligible[*it])
+                .collect();
+            let because = (!limited.is_empty())
+                .then(|| format!("the tester may have set the rate of {}", list(&limited)));
+            return undecided(&ahead.leaders, because);
+        };
+        let against = self.against(best, &found);
+        self.compare(&scores, best, &against, candidates);
+        let next = against
+            .into_iter()
+            .min_by(|one, other| one.1.ratio.total_cmp(&other.1.ratio));
+        Answer::One {
+            datapath: name(best),
+            runner_up: next.map(|(other, interval)| (name(other), interval)),
+        }
     }
-    let undecided = |because: &str| Answer::Undecided {
-        datapaths: owned(eligible),
-        because: Some(because.to_owned()),
-    };
-    if let Some(reason) = unfit(folder) {
-        return undecided(reason);
-    }
-    let scores = match Scores::of(eligible, selected, asked.weights, how) {
-        Ok(scores) => scores,
-        Err(reason) => return undecided(&reason.to_string()),
-    };
-    let found = scores.compare(asked.weights, ERROR);
-    let verdict = |interval: &Interval| Verdict::of(interval, asked.tolerance);
-    let ahead = choice(eligible.len(), &found, verdict);
-    let best = match ahead.leaders.as_slice() {
-        [best, ..] => *best,
-        [] => return undecided("the scores contradict each other"),
-    };
-    compare(
-        folder, asked, selected, eligible, &scores, &found, best, candidates,
-    );
-    if let Some(best) = ahead.alone() {
-        let against = score::pairs(eligible.len()).into_iter().zip(&found);
-        let others = against.filter_map(|((one, other), interval)| {
+
+    /// How many times better the score of the best is than that of each of the others.
+    fn against(&self, best: usize, found: &[Interval]) -> Vec<(usize, Interval)> {
+        let pairs = score::pairs(self.eligible.len()).into_iter().zip(found);
+        let of = |((one, other), interval): ((usize, usize), &Interval)| {
             if one == best {
                 Some((other, *interval))
             } else if other == best {
@@ -316,32 +390,57 @@ fn answer(
             } else {
                 None
             }
-        });
-        let next = others.min_by(|one, other| one.1.ratio.total_cmp(&other.1.ratio));
-        return Answer::One {
-            datapath: eligible[best].to_owned(),
-            runner_up: next.map(|(other, interval)| (eligible[other].to_owned(), interval)),
         };
+        pairs.filter_map(of).collect()
     }
-    let datapaths: Vec<String> = ahead
-        .leaders
-        .iter()
-        .map(|it| eligible[*it].to_owned())
-        .collect();
-    if ahead.are_equivalent {
-        Answer::Equivalent { datapaths }
-    } else {
-        Answer::Undecided {
-            datapaths,
-            because: None,
+
+    /// What each of the others loses on against the best, and by how much.
+    fn compare(
+        &self,
+        scores: &Scores,
+        best: usize,
+        against: &[(usize, Interval)],
+        candidates: &mut [Candidate],
+    ) {
+        let trials = |datapath: &str| {
+            let which = Which::RoundsBefore(scores.rounds() as u32);
+            let of = |(scenario, _): (&str, &Cell<'_>)| {
+                Evidence::trials(self.folder, scenario, datapath, which)
+            };
+            self.selected.cells_of(datapath).map(of).collect::<Vec<_>>()
+        };
+        let mut push = |other: usize, criterion: Option<Criterion>, interval: Interval| {
+            let name = self.eligible[other];
+            let evidence = [trials(self.eligible[best]), trials(name)].concat();
+            if let Some(candidate) = candidates.iter_mut().find(|it| it.datapath == name) {
+                candidate.against_choice.push(Comparison {
+                    criterion,
+                    rounds: scores.rounds(),
+                    choice_is_better: interval,
+                    choice: Verdict::of(&interval, self.asked.tolerance),
+                    evidence,
+                });
+            }
+        };
+        for (other, interval) in against {
+            push(*other, None, *interval);
+        }
+        let weighed: Vec<Criterion> = Criterion::ALL
+            .into_iter()
+            .filter(|it| it.weight(self.asked.weights) > 0.0)
+            .collect();
+        let share = ERROR / weighed.len().max(1) as f64;
+        for criterion in weighed {
+            for (other, interval) in scores.criterion(criterion, best, share) {
+                push(other, Some(criterion), interval);
+            }
         }
     }
 }
 
 /// Why a run decides nothing, whatever it found.
-fn unfit(folder: &RunFolder) -> Option<&'static str> {
-    let figures = Figures::of(folder);
-    if !crate::report::figures::is_optimised(&folder.run) {
+fn unfit(figures: &Figures<'_>) -> Option<&'static str> {
+    if !crate::report::figures::is_optimised(figures.run) {
         Some("the program that made the run was not optimised")
     } else if figures.is_smoke() {
         Some("smoke: too short for conclusions")
@@ -349,58 +448,5 @@ fn unfit(folder: &RunFolder) -> Option<&'static str> {
         Some("the machine was too busy: too many trials were disturbed")
     } else {
         None
-    }
-}
-
-/// What each of the others loses on against the best, and by how much.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "all of it is about one comparison"
-)]
-fn compare(
-    folder: &RunFolder,
-    asked: &Requirements,
-    selected: &Selected<'_, '_>,
-    eligible: &[&str],
-    scores: &Scores,
-    found: &[Interval],
-    best: usize,
-    candidates: &mut [Candidate],
-) {
-    let weighed: Vec<Criterion> = Criterion::ALL
-        .into_iter()
-        .filter(|it| it.weight(asked.weights) > 0.0)
-        .collect();
-    let trials = |datapath: &str| {
-        let which = Which::RoundsBefore(scores.rounds() as u32);
-        let of = move |(scenario, _): (&str, &Cell<'_>)| {
-            Evidence::trials(folder, scenario, datapath, which)
-        };
-        selected.cells_of(datapath).map(of).collect::<Vec<_>>()
-    };
-    let mut push = |other: usize, criterion: Option<Criterion>, interval: Interval| {
-        let name = eligible[other];
-        let evidence = [trials(eligible[best]), trials(name)].concat();
-        if let Some(candidate) = candidates.iter_mut().find(|it| it.datapath == name) {
-            candidate.against_choice.push(Comparison {
-                criterion,
-                choice_is_better: interval,
-                choice: Verdict::of(&interval, asked.tolerance),
-                evidence,
-            });
-        }
-    };
-    for ((one, other), interval) in score::pairs(eligible.len()).into_iter().zip(found) {
-        if one == best {
-            push(other, None, *interval);
-        } else if other == best {
-            push(one, None, interval.inverse());
-        }
-    }
-    let share = ERROR / weighed.len().max(1) as f64;
-    for criterion in weighed {
-        for (other, interval) in scores.criterion(criterion, best, share) {
-            push(other, Some(criterion), interval);
-        }
     }
 }

@@ -149,15 +149,6 @@ impl Scores {
         others.into_iter().zip(found).collect()
     }
 
-    /// The typical score of a candidate in one scenario, as a logarithm.
-    pub fn in_scenario(&self, candidate: usize, scenario: usize, weights: Weights) -> Option<f64> {
-        let weights = Criterion::ALL.map(|criterion| criterion.weight(weights));
-        let rounds = self.figures.get(candidate)?.get(scenario)?;
-        let mut scores: Vec<f64> = rounds.iter().map(|it| weigh(it, weights)).collect();
-        scores.sort_unstable_by(f64::total_cmp);
-        scores.get(scores.len() / 2).copied()
-    }
-
     fn intervals(&self, weights: [f64; 3], pairs: &[(usize, usize)], error: f64) -> Vec<Interval> {
         let mut rounds = Rounds::new(self.figures.len());
         for round in 0..self.rounds {

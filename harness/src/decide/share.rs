@@ -10,19 +10,62 @@ use super::evidence::{Evidence, Which};
 use crate::flow_setup::flows::Traffic;
 use crate::flow_setup::record::{Record, Recorded};
 use crate::report::RunFolder;
+use ranking::Verdict;
 
 /// How many new flows a second datapaths take, by a run of `bench flow-setup`.
 pub struct FlowSetups(Recorded);
 
+/// Such a run decides nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It is too short.
+    #[error("the run of flow-setup has the profile smoke, which is too short for conclusions")]
+    Smoke,
+    /// Its program was slow.
+    #[error("the run of flow-setup was made by a program that was not optimised")]
+    NotOptimised,
+}
+
+/// How many new flows a second a datapath takes.
+pub struct FlowSetup {
+    /// A rate that held.
+    pub lower: Option<f64>,
+    /// A rate that did not.
+    pub upper: Option<f64>,
+    /// The figure to calculate with.
+    pub throughput: f64,
+    /// Flows that were installed before.
+    pub installed: u32,
+}
+
+impl FlowSetup {
+    /// Where that is recorded.
+    pub fn evidence(&self, datapath: &str) -> Evidence {
+        Evidence::FlowSetup {
+            datapath: datapath.to_owned(),
+            installed: self.installed,
+        }
+    }
+}
+
 impl FlowSetups {
     /// By what such a run recorded.
-    pub fn new(recorded: Recorded) -> Self {
-        Self(recorded)
+    ///
+    /// # Errors
+    /// Where nothing can be concluded from it.
+    pub fn new(recorded: Recorded) -> Result<Self, Unfit> {
+        let header = &recorded.header;
+        if header.profile.eq_ignore_ascii_case("smoke") {
+            return Err(Unfit::Smoke);
+        }
+        if !matches!(header.environment.build.as_str(), "release" | "optimised") {
+            return Err(Unfit::NotOptimised);
+        }
+        Ok(Self(recorded))
     }
 
-    /// New flows a second that leave an endpoint, with the fewest flows installed before: the rate that was shown, and how
-    /// many were installed.
-    pub fn rate(&self, datapath: &str) -> Option<(f64, u32)> {
+    /// New flows a second that leave an endpoint, with the fewest flows installed before.
+    pub fn of(&self, datapath: &str) -> Option<FlowSetup> {
         let cells = self.0.records.iter().filter_map(|record| match record {
             Record::Cell(cell) if cell.datapath == datapath => Some(cell),
             _ => None,
@@ -30,9 +73,14 @@ impl FlowSetups {
         let outgoing = cells.filter(|cell| cell.traffic == Traffic::NewDestinations);
         let rated = outgoing.filter_map(|cell| {
             let rate = cell.rate.as_ref()?;
-            Some((rate.throughput.or(rate.lower)?, cell.installed))
+            Some(FlowSetup {
+                lower: rate.lower,
+                upper: rate.upper,
+                throughput: rate.throughput.or(rate.lower)?,
+                installed: cell.installed,
+            })
         });
-        rated.min_by_key(|(_, installed)| *installed)
+        rated.min_by_key(|setup| setup.installed)
     }
 }
 
@@ -45,34 +93,35 @@ pub fn crossovers(
 ) -> Vec<Crossover> {
     let mut found = Vec::new();
     for scenario in &selected.0 {
-        let rates: Vec<(&str, f64, f64, u32)> = candidates
+        let rates: Vec<(&str, f64, FlowSetup)> = candidates
             .iter()
             .filter_map(|name| {
                 let cell = scenario.cells.iter().find(|cell| cell.datapath == *name)?;
-                let established = cell.pdr()?.throughput?;
-                let (new, installed) = flow_setups.rate(name)?;
-                Some((*name, established, new, installed))
+                Some((*name, cell.pdr()?.throughput?, flow_setups.of(name)?))
             })
             .collect();
+        let is_decided = |one: &str, other: &str| {
+            let standing = scenario.standing.as_ref();
+            let pair = standing.and_then(|it| it.pair(one, other));
+            pair.is_some_and(|pair| matches!(pair.verdict, Verdict::Faster | Verdict::Slower))
+        };
         for (place, one) in rates.iter().enumerate() {
             for other in &rates[place + 1..] {
-                let Some(share) = equal_at((one.1, one.2), (other.1, other.2)) else {
+                let both = |it: &(&str, f64, FlowSetup)| (it.1, it.2.throughput);
+                let Some(share) = equal_at(both(one), both(other)) else {
                     continue;
                 };
+                if !is_decided(one.0, other.0) {
+                    continue;
+                }
                 let (below, above) = if one.1 > other.1 {
                     (one, other)
                 } else {
                     (other, one)
                 };
-                let evidence = |it: &(&str, f64, f64, u32)| {
-                    let setup = Evidence::FlowSetup {
-                        datapath: it.0.to_owned(),
-                        installed: it.3,
-                    };
-                    [
-                        Evidence::trials(folder, scenario.id, it.0, Which::Search),
-                        setup,
-                    ]
+                let evidence = |it: &(&str, f64, FlowSetup)| {
+                    let trials = Evidence::trials(folder, scenario.id, it.0, Which::Search);
+                    [trials, it.2.evidence(it.0)]
                 };
                 found.push(Crossover {
                     axis: Axis::NewFlows,

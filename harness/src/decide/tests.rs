@@ -262,3 +262,61 @@ fn those_built_in_decide_about_any_run() {
         assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
     }
 }
+
+#[test]
+fn who_is_limited_by_the_tester_has_neither_lost_nor_failed_a_limit() {
+    let mut folder = run();
+    fixture::result(&mut folder, "mizar-dpdk-veth", ENCAP).ceiling = Some(0.9e6);
+    let decision = decide(&folder, &containers(""), None);
+    let Answer::Undecided { datapaths, because } = &decision.answer else {
+        panic!("{:?}", decision.answer);
+    };
+    assert_eq!(datapaths.as_slice(), ["kernel-xdp", "mizar-dpdk-veth"]);
+    assert!(
+        because
+            .as_ref()
+            .unwrap()
+            .contains("the tester may have set")
+    );
+    let asked = containers("rate = 1.2e6\nloss = 0.005");
+    let findings = candidate(&decide(&folder, &asked, None), "mizar-dpdk-veth")
+        .findings
+        .clone();
+    let rate = findings
+        .iter()
+        .find(|it| it.requirement == "limits.rate")
+        .unwrap();
+    assert_eq!(rate.outcome, Outcome::NotShown);
+}
+
+#[test]
+fn a_run_that_is_worth_nothing_chooses_nothing_even_if_one_is_left() {
+    let mut folder = run();
+    folder.run.profile = "smoke".to_owned();
+    let host = "attaches = \"containers\"\nkernel = \"5.4\"\npolled_processors = 0";
+    let decision = decide(&folder, &asked(host, "", "throughput = 1"), None);
+    assert!(
+        matches!(&decision.answer, Answer::Undecided { datapaths, .. } if datapaths.len() == 1)
+    );
+    assert_eq!(decision.crossovers, []);
+}
+
+#[test]
+fn latency_of_frames_that_did_not_come_is_not_shown() {
+    let mut folder = run();
+    for record in &mut folder.records {
+        if let Record::Trial(trial) = record
+            && trial.datapath == "kernel-xdp"
+            && matches!(trial.purpose, crate::record::Purpose::Latency { .. })
+        {
+            trial.received /= 2;
+        }
+    }
+    let decision = decide(&folder, &containers("p99_us = 1e6"), None);
+    let findings = &candidate(&decision, "kernel-xdp").findings;
+    let p99 = findings
+        .iter()
+        .find(|it| it.requirement == "limits.p99_us")
+        .unwrap();
+    assert_eq!(p99.outcome, Outcome::NotShown, "{}", p99.says);
+}

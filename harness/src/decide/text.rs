@@ -64,7 +64,7 @@ fn answer(decision: &Decision) -> String {
             datapath,
             runner_up: Some((next, interval)),
         } => format!(
-            "choose {datapath}; runner-up {next}, whose weighted score is {} lower",
+            "choose {datapath}, whose weighted score is {} that of the runner-up, {next}",
             factor(interval)
         ),
         Answer::One {
@@ -130,7 +130,7 @@ fn crossovers(out: &mut Output, decision: &Decision) {
         out.line("");
         out.wrapped(
             "",
-            "Nothing that this run varies changes the answer for certain.",
+            "No change of the answer is shown with what this run varies.",
         );
         return;
     }
@@ -164,17 +164,21 @@ fn against(comparison: &Comparison) -> String {
     let what = comparison
         .criterion
         .map_or("weighted score", |criterion| criterion.words());
-    let interval = &comparison.choice_is_better;
+    let times = factor(&comparison.choice_is_better);
     let says = match comparison.choice {
-        Verdict::Faster => format!("worse than the choice by {}", factor(interval)),
-        Verdict::Slower => format!("better than the choice by {}", factor(&interval.inverse())),
-        Verdict::Equivalent => format!("as good as the choice's: {}", factor(interval)),
-        Verdict::Undecided => format!("cannot be told from the choice's: {}", factor(interval)),
+        Verdict::Faster => format!("worse; the choice is {times} as good"),
+        Verdict::Slower => format!("better; the choice is {times} as good"),
+        Verdict::Equivalent => format!("equivalent; the choice is {times} as good"),
+        Verdict::Undecided => format!("cannot be told; the choice is {times} as good"),
     };
     let evidence: Vec<String> = comparison
         .evidence
         .iter()
         .map(ToString::to_string)
         .collect();
-    format!("{what}: {says} [{}]", evidence.join("; "))
+    let rounds = comparison.rounds;
+    format!(
+        "{what}: {says}, by {rounds} rounds a scenario [{}]",
+        evidence.join("; ")
+    )
 }

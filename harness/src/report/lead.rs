@@ -3,7 +3,7 @@
 use crate::record::{Rate, Run};
 
 use super::figures::{Cell, Trials, is_optimised, is_smoke};
-use super::standing::Standing;
+use super::standing::{Pair, Standing};
 use super::text;
 use super::warnings::unsent_decided;
 use ranking::Verdict;
@@ -22,7 +22,7 @@ pub(crate) enum Lead<'a> {
         /// The tester may have set its figure, so that it may be better still.
         at_least: bool,
     },
-    /// These are equivalent, and faster than all others.
+    /// These are equivalent, and slower than none.
     Equivalent(Vec<&'a str>),
     /// It cannot be said, for this reason.
     Undecided(String),
@@ -129,8 +129,13 @@ impl<'a> Lead<'a> {
         if doubts.is_empty() {
             let mut names: Vec<&str> = Vec::new();
             names.extend(leaders.iter().filter(|name| open.contains(name)));
-            let names = text::list(&names);
-            Self::Undecided(format!("too close to call between {names}"))
+            let is_judged = |(_, pair): (&str, Pair<'_>)| pair.interval.is_some();
+            let judged = |name: &&&str| standing.against(name).any(is_judged);
+            let names = match names.iter().filter(judged).count() {
+                0 => format!("too few rounds of {}", text::list(&names)),
+                _ => format!("too close to call between {}", text::list(&names)),
+            };
+            Self::Undecided(names)
         } else {
             let doubts: Vec<&str> = doubts.iter().map(String::as_str).collect();
             Self::Undecided(text::list(&doubts))

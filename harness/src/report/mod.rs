@@ -19,7 +19,7 @@ mod html;
 mod inside;
 mod json;
 mod latency;
-mod lead;
+pub(crate) mod lead;
 mod markdown;
 mod plots;
 mod saved;
@@ -28,7 +28,7 @@ mod standing;
 mod telling;
 pub(crate) mod terminal;
 pub(crate) mod text;
-mod units;
+pub(crate) mod units;
 mod warnings;
 
 #[cfg(test)]

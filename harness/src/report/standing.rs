@@ -211,8 +211,10 @@ fn replay(how: &Comparison, seed: u64, members: &[&Cell<'_>]) -> Tournament {
     let mut tournament = how.tournament(members.len(), seed);
     for (number, figures) in rounds {
         let is_there = |contestant: &usize| figures.contains_key(contestant);
-        // The last one was cut off.
-        if Some(number) == last && !tournament.due().iter().all(is_there) {
+        // The last one was cut off, unless who is missing failed.
+        let failed = |contestant: &usize| !members[*contestant].failures.is_empty();
+        let is_whole = tournament.due().iter().all(|it| is_there(it) || failed(it));
+        if Some(number) == last && !is_whole {
             break;
         }
         for contestant in 0..members.len() {

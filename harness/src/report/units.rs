@@ -4,7 +4,7 @@
 pub(super) const NONE: &str = "–";
 
 /// `value` with about four significant digits and at most `most` decimals.
-pub(super) fn significant(value: f64, most: usize) -> String {
+pub(crate) fn significant(value: f64, most: usize) -> String {
     let decimals = match value.abs() {
         v if v >= 1_000.0 => 0,
         v if v >= 100.0 => 1,
@@ -32,7 +32,7 @@ fn group(digits: &str) -> String {
 }
 
 /// `value` with so many decimals, its whole part in groups of three digits.
-pub(super) fn fixed(value: f64, decimals: usize) -> String {
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.split_once('.') {
         Some((whole, fraction)) => format!("{}.{fraction}", group(whole)),
@@ -41,12 +41,12 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
 }
 
 /// A count, in groups of three digits.
-pub(super) fn integer(number: u64) -> String {
+pub(crate) fn integer(number: u64) -> String {
     group(&number.to_string())
 }
 
 /// Frames per second as millions of them, without the unit: `1.234`.
-pub(super) fn mpps(rate: f64) -> String {
+pub(crate) fn mpps(rate: f64) -> String {
     let value = rate / 1e6;
     if value > 1e9 {
         return format!("{value:.3e}");
@@ -55,18 +55,18 @@ pub(super) fn mpps(rate: f64) -> String {
 }
 
 /// A rate that may be absent, in Mpps.
-pub(super) fn mpps_or_none(rate: Option<f64>) -> String {
+pub(crate) fn mpps_or_none(rate: Option<f64>) -> String {
     rate.map_or_else(|| NONE.to_owned(), mpps)
 }
 
 /// Two bounds in Mpps: `[1.230, 1.240]`; `?` for a bound that was not found.
-pub(super) fn interval(lower: Option<f64>, upper: Option<f64>) -> String {
+pub(crate) fn interval(lower: Option<f64>, upper: Option<f64>) -> String {
     let bound = |rate: Option<f64>| rate.map_or_else(|| "?".to_owned(), mpps);
     format!("[{}, {}]", bound(lower), bound(upper))
 }
 
 /// A ratio in per cent, without decimals that say nothing: `97 %`, `3.2 %`.
-pub(super) fn percent(ratio: f64) -> String {
+pub(crate) fn percent(ratio: f64) -> String {
     let value = ratio * 100.0;
     match value.abs() {
         0.0 => "0 %".to_owned(),
@@ -76,7 +76,7 @@ pub(super) fn percent(ratio: f64) -> String {
 }
 
 /// A loss ratio in per cent; small ones keep two significant digits: `0 %`, `0.0032 %`, `0.50 %`.
-pub(super) fn loss(ratio: f64) -> String {
+pub(crate) fn loss(ratio: f64) -> String {
     let value = ratio * 100.0;
     match value {
         0.0 => "0 %".to_owned(),
@@ -91,14 +91,14 @@ pub(super) fn loss(ratio: f64) -> String {
 }
 
 /// A loss ratio a goal allows, as short as it is exact enough: `0.5 %`.
-pub(super) fn allowance(ratio: f64) -> String {
+pub(crate) fn allowance(ratio: f64) -> String {
     let value = format!("{:.6}", ratio * 100.0);
     let value = value.trim_end_matches('0').trim_end_matches('.');
     format!("{value} %")
 }
 
 /// Nanoseconds as microseconds, without the unit, with three significant digits.
-pub(super) fn micros(ns: u64) -> String {
+pub(crate) fn micros(ns: u64) -> String {
     let value = ns as f64 / 1e3;
     let decimals = match value {
         v if v >= 100.0 => 0,
@@ -109,7 +109,7 @@ pub(super) fn micros(ns: u64) -> String {
 }
 
 /// Nanoseconds, without the unit, with about three significant digits.
-pub(super) fn nanos(ns: f64) -> String {
+pub(crate) fn nanos(ns: f64) -> String {
     match ns.abs() {
         v if v > 1e15 => format!("{ns:.3e}"),
         v if v >= 100.0 => fixed(ns, 0),
@@ -119,7 +119,7 @@ pub(super) fn nanos(ns: f64) -> String {
 }
 
 /// Seconds as a span of time a reader can take in: `12.3 s`, `4 min 10 s`, `2 h 5 min`.
-pub(super) fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..60 => format!("{seconds:.1} s"),

@@ -5,12 +5,12 @@ use super::session::{Best, Session};
 use super::{Error, MIN_LOAD, Runner};
 use crate::profile::{PARTIAL_DROP, Rounds, goal};
 use crate::record::{Comparison, Purpose, Record, RoundRecord};
-use crate::search::{Pps, Search, SearchConfig, Step, Trial};
+use crate::search::{Irregular, Pps, Search, SearchConfig, Status, Step, Trial};
 use crate::tester::Workload;
 use datapath_api::PortType;
 use rand::Rng;
 use rand::seq::SliceRandom;
-use ranking::{Tolerance, Tournament};
+use ranking::{STAGES, Tolerance, Tournament};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,6 +22,11 @@ const RESAMPLES: u32 = 1_999;
 const LEAST: f64 = 0.4;
 /// and this.
 const MOST: f64 = 1.3;
+
+/// Where it finds nothing there, the range is moved by this factor,
+const WIDER: f64 = 2.0;
+/// at most so many times.
+const WIDENINGS: u32 = 4;
 
 /// What the run says of how it compares.
 pub fn described(rounds: Rounds) -> Comparison {
@@ -102,7 +107,9 @@ impl Runner<'_> {
         let mut left = rounds.time * contestants as u32;
         for round in 0.. {
             let mut due: Vec<usize> = groups.iter().flat_map(Group::due).collect();
-            if due.is_empty() || left.is_zero() {
+            // With fewer rounds than the first stage has, all would have been for nothing.
+            let is_over = left.is_zero() && round as usize >= STAGES[0];
+            if due.is_empty() || is_over {
                 break;
             }
             due.shuffle(self.random);
@@ -157,30 +164,29 @@ impl Runner<'_> {
             return Ok(Err(reason));
         }
         let dither = 1.0 + rounds.width * self.random.random::<f64>();
-        let least = (typical * LEAST * dither).max(MIN_LOAD);
-        let most = (typical * MOST * dither).max(2.0 * MIN_LOAD);
-        let mut search = Search::new(config(rounds, least, most)?)?;
+        let mut least = (typical * LEAST * dither).max(MIN_LOAD);
+        let mut most = (typical * MOST * dither).max(2.0 * MIN_LOAD);
         let mut best = Best::default();
-        let meter = |load: Pps, latency: bool| Meter {
-            load,
-            duration: rounds.trial,
-            latency,
-            purpose: Purpose::Comparison { round },
-        };
-        while let Step::Measure { load, .. } = search.next() {
-            let trial = match self.step(session, &meter(load, false), left)? {
-                Ok(trial) => trial,
+        let mut throughput = least;
+        for _ in 0..WIDENINGS {
+            let range = (least, most);
+            let found = match self.short_search(session, rounds, round, range, &mut best, left)? {
+                Ok(found) => found,
                 Err(reason) => return Ok(Err(reason)),
             };
-            if let Some(deployed) = &session.deployed {
-                best.note(&deployed.last, session.datapath.ports());
-            }
-            if let Err(error) = search.record(trial) {
-                return Ok(Err(error.to_string()));
-            }
+            // What it carries lies beyond the range: what was found is its end, and no figure.
+            (throughput, least, most) = match found {
+                Found::Within(rate) => {
+                    throughput = rate;
+                    break;
+                }
+                Found::Above => (most, most * 0.95, most * WIDER),
+                Found::Below if least <= MIN_LOAD => break,
+                Found::Below => (least, (least / WIDER).max(MIN_LOAD), least * 1.05),
+            };
         }
         let half = Pps::new((typical / 2.0).max(MIN_LOAD))?;
-        if let Err(reason) = self.step(session, &meter(half, true), left)? {
+        if let Err(reason) = self.step(session, &meter(rounds, round, half, true), left)? {
             return Ok(Err(reason));
         }
         let latency = session
@@ -192,11 +198,6 @@ impl Runner<'_> {
         if session.datapath.polls_busily() {
             session.deployed = None;
         }
-        let result = search.result();
-        let found = result.goals.first();
-        let found = found.and_then(|goal| goal.conditional_throughput.or(goal.lower));
-        // Below the least load something disturbed it; no more is known than that.
-        let throughput = found.map_or(least, Pps::get);
         session.found(throughput);
         self.log.append(&Record::Round(RoundRecord {
             datapath: session.datapath.name().to_owned(),
@@ -207,6 +208,40 @@ impl Runner<'_> {
             p99_ns,
         }))?;
         Ok(Ok(throughput))
+    }
+
+    /// One search of a round, within a range of loads.
+    fn short_search(
+        &mut self,
+        session: &mut Session<'_>,
+        rounds: Rounds,
+        round: u32,
+        (least, most): (f64, f64),
+        best: &mut Best,
+        left: &mut Duration,
+    ) -> Result<Result<Found, String>, Error> {
+        let mut search = Search::new(config(rounds, least, most)?)?;
+        while let Step::Measure { load, .. } = search.next() {
+            let meter = meter(rounds, round, load, false);
+            let trial = match self.step(session, &meter, left)? {
+                Ok(trial) => trial,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            if let Some(deployed) = &session.deployed {
+                best.note(&deployed.last, session.datapath.ports());
+            }
+            if let Err(error) = search.record(trial) {
+                return Ok(Err(error.to_string()));
+            }
+        }
+        let result = search.result();
+        let goal = result.goals.first();
+        let rate = goal.and_then(|goal| goal.conditional_throughput.or(goal.lower));
+        Ok(Ok(match (goal.map(|goal| goal.status), rate) {
+            (Some(Status::Irregular(Irregular::NoUpperWithinMax)), _) => Found::Above,
+            (_, Some(rate)) => Found::Within(rate.get()),
+            (_, None) => Found::Below,
+        }))
     }
 
     /// One trial of a round, which takes of the time that is left.
@@ -225,6 +260,25 @@ impl Runner<'_> {
         *left = left.saturating_sub(meter.duration);
         let trial = self.trial(deployed, session.datapath.name(), meter)?;
         Ok(trial.ok_or_else(|| deployed.last_error.clone()))
+    }
+}
+
+/// Where what a datapath carries lies.
+enum Found {
+    /// Within the range that was searched, at this rate.
+    Within(f64),
+    /// Above it.
+    Above,
+    /// Below it.
+    Below,
+}
+
+fn meter(rounds: Rounds, round: u32, load: Pps, latency: bool) -> Meter {
+    Meter {
+        load,
+        duration: rounds.trial,
+        latency,
+        purpose: Purpose::Comparison { round },
     }
 }
 

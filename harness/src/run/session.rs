@@ -64,8 +64,8 @@ pub struct Session<'a> {
     unverified: bool,
     best: Best,
     idle: Option<f64>,
-    /// What the last round found.
-    typical: Option<f64>,
+    /// What rounds found.
+    found: Vec<f64>,
 }
 
 impl<'a> Session<'a> {
@@ -89,7 +89,7 @@ impl<'a> Session<'a> {
             unverified,
             best: Best::default(),
             idle: None,
-            typical: None,
+            found: Vec::new(),
         }
     }
 
@@ -152,14 +152,17 @@ impl<'a> Session<'a> {
             .map(Pps::get)
     }
 
-    /// Around what a round searches.
+    /// Around what a round searches: the middle of PDR and what rounds found, so that one that was disturbed does not lead
+    /// the next ones astray.
     pub fn typical(&self) -> Option<f64> {
-        self.typical.or_else(|| self.pdr())
+        let mut rates: Vec<f64> = self.found.iter().copied().chain(self.pdr()).collect();
+        rates.sort_unstable_by(f64::total_cmp);
+        rates.get(rates.len() / 2).copied()
     }
 
     /// Takes note of what a round found.
     pub fn found(&mut self, rate: f64) {
-        self.typical = Some(rate);
+        self.found.push(rate);
     }
 
     /// What the trials come to.

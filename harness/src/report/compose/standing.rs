@@ -15,7 +15,7 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
     let tolerance = units::percent(standing.how.tolerance.get());
     let confidence = units::percent(1.0 - standing.how.error);
     out.push(Block::Paragraph(plain(format!(
-        "The rate of the row's datapath over that of the column's, measured against each other in interleaved rounds of a short search each: the typical ratio, its interval, and what follows from it. Equivalent means that neither is faster by more than {tolerance}. Undecided pairs were measured until the time for it was over. All verdicts of this table are right together with a confidence of {confidence}; RANKING.md has the method and what it assumes."
+        "The rate of the row's datapath over that of the column's, measured against each other in interleaved rounds of a short search each: the typical ratio, its interval, and what follows from it. Equivalent means that neither is faster by more than {tolerance}. Pairs were measured until they were decided, 32 rounds were made, or the time for it was over. All verdicts of this table are right together with a confidence of {confidence}; RANKING.md has the method and what it assumes."
     ))));
 }
 

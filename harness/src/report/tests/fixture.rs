@@ -150,7 +150,7 @@ pub(crate) fn compare(folder: &mut RunFolder, id: &str, rates: &[(&str, f64)], r
     folder.run.comparison = Some(COMPARISON);
     for round in 0..rounds as u32 {
         for (index, (datapath, rate)) in rates.iter().enumerate() {
-            let wobble = 1.0 + 0.002 * f64::from((round * 3 + index as u32 * 5) % 7);
+            let wobble = 1.0 + 0.0008 * f64::from((round * 3 + index as u32 * 5) % 7);
             let purpose = Purpose::Comparison { round };
             let is_such = |record: &&Record| matches!(record, Record::Trial(it) if it.datapath == *datapath && it.scenario == id && !it.repeated);
             let Some(Record::Trial(like)) = folder.records.iter().find(is_such).cloned() else {

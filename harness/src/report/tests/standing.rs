@@ -45,7 +45,7 @@ fn too_few_rounds_decide_nothing() {
     let folder = run(&[("kernel-xdp", 2e6), ("openflow", 1e6)], STAGES[0] - 1);
     assert_eq!(
         lead(&folder),
-        "not decided: too close to call between kernel-xdp and openflow"
+        "not decided: too few rounds of kernel-xdp and openflow"
     );
     let (_, markdown, _) = written(&folder);
     assert!(
@@ -76,6 +76,41 @@ fn who_failed_on_the_way_is_in_no_verdict() {
     let standing = figures.groups[0].scenarios[0].standing.as_ref().unwrap();
     let pair = standing.pair("kernel-xdp", "openflow").unwrap();
     assert_eq!((pair.verdict, pair.interval), (Verdict::Undecided, None));
+}
+
+#[test]
+fn who_failed_in_the_last_round_is_out_and_the_others_are_judged() {
+    let rates = [
+        ("kernel-xdp", 2e6),
+        ("openflow", 1e6),
+        ("mizar-dpdk-veth", 0.5e6),
+    ];
+    let mut folder = fixture::native_and_variant();
+    fixture::compare(&mut folder, SCENARIOS[0], &rates, STAGES[0]);
+    let last = STAGES[0] as u32 - 1;
+    folder.records.retain(|record| {
+        !matches!(record, Record::Round(it) if it.datapath == "openflow" && it.round == last)
+    });
+    let judged = |folder: &RunFolder| {
+        let figures = Figures::of(folder);
+        let group = figures
+            .groups
+            .iter()
+            .find(|it| it.datapaths.contains(&"openflow"));
+        let standing = group.unwrap().scenarios[0].standing.as_ref().unwrap();
+        standing
+            .pair("kernel-xdp", "mizar-dpdk-veth")
+            .unwrap()
+            .verdict
+    };
+    // As an interrupted run leaves it.
+    assert_eq!(judged(&folder), Verdict::Undecided);
+    folder.records.push(Record::Failure(crate::record::Failure {
+        datapath: "openflow".to_owned(),
+        scenario: SCENARIOS[0].to_owned(),
+        reason: "it died".to_owned(),
+    }));
+    assert_eq!(judged(&folder), Verdict::Faster);
 }
 
 #[test]
