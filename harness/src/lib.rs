@@ -4,6 +4,7 @@ pub mod cli;
 pub mod compare;
 pub mod decide;
 pub mod environment;
+pub mod figure;
 pub mod flow_setup;
 pub mod lab;
 pub mod lines;

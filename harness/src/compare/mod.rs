@@ -15,6 +15,7 @@ pub use sides::{Error, Found, find};
 pub use text::words;
 pub use trend::{Trend, trend, words as trend_words};
 
+use crate::figure::Figure;
 use crate::record::{Record, RoundRecord};
 use crate::report::RunFolder;
 use crate::report::figures::Figures;
@@ -29,41 +30,6 @@ const ERROR: f64 = 0.05;
 
 /// The fewest pairs of runs that decide anything.
 pub const FEWEST: usize = STAGES[0];
-
-/// A figure that is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Figure {
-    /// Frames a second.
-    Throughput,
-    /// Processor time of a frame.
-    ProcessorTime,
-    /// 99th percentile of latency.
-    Latency,
-}
-
-impl Figure {
-    const ALL: [Self; 3] = [Self::Throughput, Self::ProcessorTime, Self::Latency];
-
-    /// Of a round; more is better.
-    fn of(self, round: &RoundRecord) -> Option<f64> {
-        let figure = match self {
-            Self::Throughput => round.throughput,
-            Self::ProcessorTime => 1.0 / round.cpu_ns_per_frame?,
-            Self::Latency => 1.0 / round.p99_ns? as f64,
-        };
-        (figure.is_finite() && figure > 0.0).then_some(figure)
-    }
-
-    /// In words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Throughput => "throughput",
-            Self::ProcessorTime => "time of a frame",
-            Self::Latency => "p99 of latency",
-        }
-    }
-}
 
 /// What became of a figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -232,19 +198,9 @@ fn of_lots([base, run]: [&[Found]; 2]) -> Vec<String> {
 
 /// Why nothing can be concluded from a run.
 fn unfit(found: &Found) -> Option<String> {
-    let run = &found.folder.run;
-    let figures = Figures::of(&found.folder);
-    let why = if !crate::report::figures::is_optimised(run) {
-        "was made by a program that was not optimised"
-    } else if figures.is_smoke() {
-        "has the profile smoke, which is too short for conclusions"
-    } else if figures.trials.are_too_disturbed() {
-        "has too many disturbed trials: the machine was too busy"
-    } else {
-        return None;
-    };
+    let reason = Figures::of(&found.folder).unfit()?;
     Some(format!(
-        "{} {why}, so nothing is decided.",
+        "{}: {reason}, so nothing is decided.",
         found.path.display()
     ))
 }

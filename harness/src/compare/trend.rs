@@ -1,6 +1,7 @@
 //! A series of runs: where a figure stepped up or down, and stayed there.
 
-use super::{Figure, Found, Place, differences, rounds, typical, unfit};
+use super::{Found, Place, differences, rounds, typical, unfit};
+use crate::figure::Figure;
 use crate::report::terminal::Output;
 use ranking::steps;
 use serde::Serialize;

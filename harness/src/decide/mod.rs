@@ -19,6 +19,7 @@ pub use requirements::{BUILT_IN, Error as RequirementsError, Requirements};
 pub use share::FlowSetups;
 pub use text::words;
 
+use crate::figure::Figure;
 use crate::report::RunFolder;
 use crate::report::figures::{Cell, Figures, ScenarioFigures};
 use crate::report::lead::set_by_tester;
@@ -27,7 +28,7 @@ use crossover::Crossover;
 use evidence::{Evidence, Which};
 use limits::{Finding, Outcome};
 use ranking::{Interval, Resampling, Verdict};
-use score::{Criterion, Scores};
+use score::{Scores, weight};
 use serde::Serialize;
 
 /// The probability that any comparison of scores is wrong; and again that any comparison of figures is. It is that of one
@@ -99,7 +100,7 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// Which figure; none for the score of all.
-    pub criterion: Option<Criterion>,
+    pub figure: Option<Figure>,
     /// Rounds in each scenario that say so: those that all candidates have.
     pub rounds: usize,
     /// How many times better the choice is.
@@ -179,7 +180,7 @@ fn ahead(
     found: &[Interval],
     asked: &Requirements,
 ) -> Ahead {
-    let counts = Criterion::Throughput.weight(asked.weights) > 0.0;
+    let counts = weight(Figure::Throughput, asked.weights) > 0.0;
     let may_be_better: Vec<bool> = candidates
         .iter()
         .map(|name| counts && selected.is_set_by_tester(name))
@@ -266,14 +267,14 @@ pub fn decide(
         selected: &selected,
         eligible: &eligible,
     };
-    let answer = question.answer(unfit(&figures), how, &mut candidates);
+    let answer = question.answer(figures.unfit(), how, &mut candidates);
     let first = match &answer {
         Answer::One { datapath, .. } => Some(datapath.clone()),
         _ => None,
     };
     candidates.sort_by_key(|it| (!it.keeps_to_limits, Some(&it.datapath) != first.as_ref()));
     let mut crossovers = Vec::new();
-    if unfit(&figures).is_none() {
+    if figures.unfit().is_none() {
         crossovers = crossover::find(folder, &selected.0, &eligible, asked, how);
         let by_share = |it| share::crossovers(folder, &selected, &eligible, it);
         crossovers.extend(flow_setups.map(by_share).into_iter().flatten());
@@ -409,12 +410,12 @@ impl Question<'_, '_, '_> {
             };
             self.selected.cells_of(datapath).map(of).collect::<Vec<_>>()
         };
-        let mut push = |other: usize, criterion: Option<Criterion>, interval: Interval| {
+        let mut push = |other: usize, figure: Option<Figure>, interval: Interval| {
             let name = self.eligible[other];
             let evidence = [trials(self.eligible[best]), trials(name)].concat();
             if let Some(candidate) = candidates.iter_mut().find(|it| it.datapath == name) {
                 candidate.against_choice.push(Comparison {
-                    criterion,
+                    figure,
                     rounds: scores.rounds(),
                     choice_is_better: interval,
                     choice: Verdict::of(&interval, self.asked.tolerance),
@@ -425,28 +426,15 @@ impl Question<'_, '_, '_> {
         for (other, interval) in against {
             push(*other, None, *interval);
         }
-        let weighed: Vec<Criterion> = Criterion::ALL
+        let weighed: Vec<Figure> = Figure::ALL
             .into_iter()
-            .filter(|it| it.weight(self.asked.weights) > 0.0)
+            .filter(|it| weight(*it, self.asked.weights) > 0.0)
             .collect();
         let share = ERROR / weighed.len().max(1) as f64;
-        for criterion in weighed {
-            for (other, interval) in scores.criterion(criterion, best, share) {
-                push(other, Some(criterion), interval);
+        for figure in weighed {
+            for (other, interval) in scores.figure(figure, best, share) {
+                push(other, Some(figure), interval);
             }
         }
-    }
-}
-
-/// Why a run decides nothing, whatever it found.
-fn unfit(figures: &Figures<'_>) -> Option<&'static str> {
-    if !crate::report::figures::is_optimised(figures.run) {
-        Some("the program that made the run was not optimised")
-    } else if figures.is_smoke() {
-        Some("smoke: too short for conclusions")
-    } else if figures.trials.are_too_disturbed() {
-        Some("the machine was too busy: too many trials were disturbed")
-    } else {
-        None
     }
 }

@@ -6,60 +6,24 @@
 
 use super::Selected;
 use super::requirements::Weights;
+use crate::figure::Figure;
 use crate::record::RoundRecord;
 use crate::report::figures::Cell;
 use ranking::{Interval, Resampling, Rounds, STAGES, intervals};
-use serde::Serialize;
 
-/// A figure that is weighed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Criterion {
-    /// Frames a second.
-    Throughput,
-    /// Processor time of a frame.
-    ProcessorTime,
-    /// 99th percentile of latency.
-    Latency,
-}
-
-impl Criterion {
-    /// All.
-    pub const ALL: [Self; 3] = [Self::Throughput, Self::ProcessorTime, Self::Latency];
-
-    /// What it weighs, where all weights together are 1.
-    pub fn weight(self, weights: Weights) -> f64 {
-        let of = |criterion| match criterion {
-            Self::Throughput => weights.throughput,
-            Self::ProcessorTime => weights.processor_time,
-            Self::Latency => weights.latency,
-        };
-        of(self) / Self::ALL.into_iter().map(of).sum::<f64>()
-    }
-
-    /// Its figure of a round; more is better.
-    fn figure(self, round: &RoundRecord) -> Option<f64> {
-        let figure = match self {
-            Self::Throughput => round.throughput,
-            Self::ProcessorTime => 1.0 / round.cpu_ns_per_frame?,
-            Self::Latency => 1.0 / round.p99_ns? as f64,
-        };
-        (figure.is_finite() && figure > 0.0).then_some(figure)
-    }
-
-    /// In words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Throughput => "throughput",
-            Self::ProcessorTime => "processor time of a frame",
-            Self::Latency => "99th percentile of latency",
-        }
-    }
+/// What a figure weighs, where all weights together are 1.
+pub fn weight(figure: Figure, weights: Weights) -> f64 {
+    let of = |figure| match figure {
+        Figure::Throughput => weights.throughput,
+        Figure::ProcessorTime => weights.processor_time,
+        Figure::Latency => weights.latency,
+    };
+    of(figure) / Figure::ALL.into_iter().map(of).sum::<f64>()
 }
 
 /// Candidates, and their rounds in the scenarios that count.
 pub struct Scores {
-    /// By candidate, then scenario, then round: the figure of each criterion, as a logarithm.
+    /// By candidate, then scenario, then round: its figures, as logarithms.
     figures: Vec<Vec<Vec<[f64; 3]>>>,
     /// Rounds that all of them have, in every scenario.
     rounds: usize,
@@ -131,18 +95,13 @@ impl Scores {
     /// Ratios of the score of each candidate to that of each later one, in the order of [`pairs`], which hold together but
     /// with the probability `error`.
     pub fn compare(&self, weights: Weights, error: f64) -> Vec<Interval> {
-        let weights = Criterion::ALL.map(|criterion| criterion.weight(weights));
+        let weights = Figure::ALL.map(|figure| weight(figure, weights));
         self.intervals(weights, &pairs(self.figures.len()), error)
     }
 
     /// Ratios of one figure of `best` to that of each of the others, likewise.
-    pub fn criterion(
-        &self,
-        criterion: Criterion,
-        best: usize,
-        error: f64,
-    ) -> Vec<(usize, Interval)> {
-        let weights = Criterion::ALL.map(|it| f64::from(u8::from(it == criterion)));
+    pub fn figure(&self, figure: Figure, best: usize, error: f64) -> Vec<(usize, Interval)> {
+        let weights = Figure::ALL.map(|it| f64::from(u8::from(it == figure)));
         let others: Vec<usize> = (0..self.figures.len()).filter(|it| *it != best).collect();
         let pairs: Vec<(usize, usize)> = others.iter().map(|other| (best, *other)).collect();
         let found = self.intervals(weights, &pairs, error);
@@ -184,10 +143,10 @@ fn of_rounds(cell: &Cell<'_>, weights: Weights) -> Vec<[f64; 3]> {
     rounds.sort_by_key(|round| round.round);
     let whole = |round: &&RoundRecord| {
         let mut figures = [0.0; 3];
-        for (place, criterion) in Criterion::ALL.into_iter().enumerate() {
-            match criterion.figure(round) {
+        for (place, figure) in Figure::ALL.into_iter().enumerate() {
+            match figure.of(round) {
                 Some(figure) => figures[place] = figure.ln(),
-                None if criterion.weight(weights) == 0.0 => {}
+                None if weight(figure, weights) == 0.0 => {}
                 None => return None,
             }
         }

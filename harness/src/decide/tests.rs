@@ -93,7 +93,7 @@ fn the_runner_up_and_what_it_loses_on_come_with_intervals() {
     let throughput = loser
         .against_choice
         .iter()
-        .find(|it| it.criterion.is_some())
+        .find(|it| it.figure.is_some())
         .unwrap();
     assert_eq!(throughput.choice, Verdict::Faster);
     assert!((throughput.choice_is_better.ratio - 1.42 / 0.61).abs() < 0.05);

@@ -162,8 +162,8 @@ fn worst(candidate: &Candidate) -> Outcome {
 /// What a datapath loses on against the choice, or wins.
 fn against(comparison: &Comparison) -> String {
     let what = comparison
-        .criterion
-        .map_or("weighted score", |criterion| criterion.words());
+        .figure
+        .map_or("weighted score", |figure| figure.words());
     let times = factor(&comparison.choice_is_better);
     let says = match comparison.choice {
         Verdict::Faster => format!("worse; the choice is {times} as good"),

@@ -159,6 +159,11 @@ impl<'a> Figures<'a> {
         figures
     }
 
+    /// Why nothing can be concluded from the run, if so.
+    pub(crate) fn unfit(&self) -> Option<&'static str> {
+        unfit(self.run, self.trials)
+    }
+
     /// Whether the run is too short for conclusions.
     pub(crate) fn is_smoke(&self) -> bool {
         is_smoke(self.run)
@@ -177,6 +182,19 @@ impl Trials {
     /// Whether so many trials were disturbed that nothing can be concluded from the run.
     pub(crate) fn are_too_disturbed(&self) -> bool {
         self.disturbed as f64 > self.total as f64 * TOO_DISTURBED
+    }
+}
+
+/// Why nothing can be concluded from a run with such trials, if so.
+pub(crate) fn unfit(run: &Run, trials: Trials) -> Option<&'static str> {
+    if !is_optimised(run) {
+        Some("the program is not optimised")
+    } else if is_smoke(run) {
+        Some("smoke: too short for conclusions")
+    } else if trials.are_too_disturbed() {
+        Some("the machine was too busy")
+    } else {
+        None
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::record::{Rate, Run};
 
-use super::figures::{Cell, Trials, is_optimised, is_smoke};
+use super::figures::{Cell, Trials, unfit};
 use super::standing::{Pair, Standing};
 use super::text;
 use super::warnings::unsent_decided;
@@ -38,17 +38,11 @@ impl<'a> Lead<'a> {
         standing: Option<&Standing<'a>>,
     ) -> Self {
         let undecided = |reason: &str| Self::Undecided(reason.to_owned());
-        if !is_optimised(run) {
-            return undecided("the program is not optimised");
-        }
-        if is_smoke(run) {
-            return undecided("smoke: too short for conclusions");
+        if let Some(reason) = unfit(run, trials) {
+            return undecided(reason);
         }
         if let [only] = cells {
             return Self::Undecided(format!("only {} was measured here", only.datapath));
-        }
-        if trials.are_too_disturbed() {
-            return undecided("the machine was too busy");
         }
         if let Some(standing) = standing {
             return Self::by_rounds(standing, cells);
