@@ -49,7 +49,8 @@ pub struct Rounds {
     pub trial: Duration,
     /// Width of the search in a round.
     pub width: f64,
-    /// Trial time of all rounds at the most, for each datapath. What one does not need, others have.
+    /// Trial time of all rounds, for each datapath. What one does not need, others have; and as many rounds as a tournament's
+    /// first stage has are made in any case.
     pub time: Duration,
 }
 

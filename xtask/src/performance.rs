@@ -78,7 +78,9 @@ pub fn report(arguments: &[String]) -> anyhow::Result<ExitCode> {
 fn asked(rest: &[String]) -> Vec<String> {
     let mut asked = rest.to_vec();
     for pair in BY_DEFAULT.chunks(2) {
-        if !rest.iter().any(|given| given == pair[0]) {
+        // An option may be given as `--profile quick` or `--profile=quick`.
+        let is_given = |given: &String| given.split('=').next() == Some(pair[0]);
+        if !rest.iter().any(is_given) {
             asked.extend(pair.iter().map(|it| (*it).to_owned()));
         }
     }

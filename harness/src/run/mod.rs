@@ -351,7 +351,7 @@ impl Runner<'_> {
     fn verify(&mut self, datapath: &dyn Datapath) -> Result<bool, Error> {
         self.phase(datapath.name(), "verifying, golden vectors");
         let mut report = self.golden(datapath);
-        // What comes between the parts of it: a user who wants to end need not wait for the others.
+        // Between its parts, since some take long: a user who wants to end need not wait for all of them.
         if self.is_interrupted() {
             return Ok(false);
         }

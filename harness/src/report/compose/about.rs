@@ -174,7 +174,7 @@ fn method(figures: &Figures<'_>) -> Vec<Line> {
         ),
         (
             "Most in this run",
-            "a datapath whose whole PDR interval lies above those of all others, all verified. Repeat the run before you rely on a small lead.",
+            "a datapath that is faster than all others by the rounds in which they were measured against each other, or several that are equivalent; where a run has no such rounds, one whose whole PDR interval lies above those of all others. All are verified. Repeat the run before you rely on a small lead.",
         ),
     ]
     .into_iter()
@@ -191,11 +191,12 @@ fn method(figures: &Figures<'_>) -> Vec<Line> {
 fn trials(figures: &Figures<'_>) -> String {
     let trials = figures.trials;
     format!(
-        "{} in {}: {} for the tester's ceiling, {} of the rate search, {} for latency. Of these {} disturbed and repeated; no picture includes a disturbed trial, and a rate does only where a warning says so.",
+        "{} in {}: {} for the tester's ceiling, {} of the rate search, {} in rounds against each other, {} for latency. Of these {} disturbed and repeated; no picture includes a disturbed trial, and a rate does only where a warning says so.",
         text::count(trials.total, "trial", "trials"),
         units::span(trials.seconds),
         units::integer(trials.ceiling),
         units::integer(trials.search),
+        units::integer(trials.comparison),
         units::integer(trials.latency),
         if trials.repeated == 1 {
             "1 was".to_owned()
