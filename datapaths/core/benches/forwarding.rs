@@ -21,7 +21,8 @@
 //!
 //! Run with `cargo bench -p mizar-core --bench forwarding [FILTER]`, on a machine that does nothing else.
 
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use mizar_core::frame::Slice;
 use mizar_core::tables::Attachment;
 use mizar_core::verdict::{Agent, Changes, Transit};
@@ -342,6 +343,18 @@ fn guard(provision: &mut Provision, vni: Vni, rules: u16) -> Result<(), Box<dyn 
     Ok(())
 }
 
+/// One frame after the other.
+fn steps(group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId, bench: &mut Bench) {
+    group.bench_function(id, |b| {
+        b.iter(|| {
+            let forwarded = black_box(bench.step());
+            // With the longest outer headers there are.
+            black_box(bench.source.with_room(ENCAPSULATION_LEN));
+            forwarded
+        });
+    });
+}
+
 fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     for (name, role) in [("plain", Role::Encap), ("encapsulated", Role::Hop)] {
         let mut group = criterion.benchmark_group("restore");
@@ -363,13 +376,7 @@ fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         for (name, policed) in [("open", false), ("policed", true)] {
             for endpoints in role.endpoints() {
                 let mut bench = Bench::new(role, endpoints, policed)?;
-                group.bench_function(BenchmarkId::new(name, endpoints), |b| {
-                    b.iter(|| {
-                        let forwarded = black_box(bench.step());
-                        black_box(bench.source.with_room(ENCAPSULATION_LEN));
-                        forwarded
-                    });
-                });
+                steps(&mut group, BenchmarkId::new(name, endpoints), &mut bench);
             }
         }
         group.finish();
@@ -380,13 +387,7 @@ fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         for (name, has_short_header) in [("flagged", false), ("short", true)] {
             for endpoints in role.endpoints() {
                 let mut bench = Bench::on_a_direct_path(role, endpoints, has_short_header)?;
-                group.bench_function(BenchmarkId::new(name, endpoints), |b| {
-                    b.iter(|| {
-                        let forwarded = black_box(bench.step());
-                        black_box(bench.source.with_room(SHORT_ENCAPSULATION_LEN));
-                        forwarded
-                    });
-                });
+                steps(&mut group, BenchmarkId::new(name, endpoints), &mut bench);
             }
         }
         group.finish();
@@ -395,13 +396,7 @@ fn measure(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     group.throughput(Throughput::Elements(1));
     for rules in [1, 10, 100, 1_000] {
         let mut bench = Bench::with_rules(Role::Divide, 4_096, false, rules)?;
-        group.bench_function(BenchmarkId::new("guarded", rules), |b| {
-            b.iter(|| {
-                let forwarded = black_box(bench.step());
-                black_box(bench.source.with_room(ENCAPSULATION_LEN));
-                forwarded
-            });
-        });
+        steps(&mut group, BenchmarkId::new("guarded", rules), &mut bench);
     }
     group.finish();
     Ok(())
