@@ -110,6 +110,14 @@ pub struct Environment {
     pub notes: Vec<String>,
 }
 
+impl Environment {
+    /// Whether the program was built so that its figures mean something.
+    #[must_use]
+    pub fn is_optimised(&self) -> bool {
+        matches!(self.build.as_str(), "release" | "optimised")
+    }
+}
+
 /// Where a droplet ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropletHome {

@@ -7,6 +7,8 @@
 //! (Fearnhead and Rigaill 2019, "Changepoint Detection in the Presence of Outliers"). What a further stretch costs is set so
 //! that of series in which nothing changed few have one: `tests/series.rs` counts them.
 
+use crate::median::median;
+
 /// The fewest runs of a stretch: so many must agree before a step is believed.
 const FEWEST: usize = 4;
 
@@ -71,7 +73,7 @@ pub fn steps(figures: &[f64], resolution: f64) -> Vec<Step> {
         end = begin;
     }
     begins.reverse();
-    let level = |(begin, end): (usize, usize)| median(&mut logarithms[begin..end].to_vec()).exp();
+    let level = |(begin, end): (usize, usize)| middle(&logarithms[begin..end]).exp();
     begins
         .windows(2)
         .map(|pair| Step {
@@ -86,26 +88,20 @@ pub fn steps(figures: &[f64], resolution: f64) -> Vec<Step> {
 /// move little. Two deviates make a difference, so its spread is a root of two larger; the median of the absolute of a normal
 /// deviate is 0.6745 of its standard deviation, and the mean is 0.7979 of it.
 fn noise(values: &[f64]) -> f64 {
-    let mut differences: Vec<f64> = values.windows(2).map(|it| (it[1] - it[0]).abs()).collect();
-    median(&mut differences) / std::f64::consts::SQRT_2 / 0.6745 * 0.7979
+    let differences: Vec<f64> = values.windows(2).map(|it| (it[1] - it[0]).abs()).collect();
+    middle(&differences) / std::f64::consts::SQRT_2 / 0.6745 * 0.7979
+}
+
+/// The median of a stretch, which is never empty.
+fn middle(values: &[f64]) -> f64 {
+    median(&mut values.to_vec()).unwrap_or_default()
 }
 
 /// The sum of absolute deviations from the median, in units of the noise; what is far off counts as [`FAR`].
 fn deviation(values: &[f64], noise: f64) -> f64 {
-    let middle = median(&mut values.to_vec());
-    let of = |value: &f64| ((value - middle).abs() / noise).min(FAR);
+    let level = middle(values);
+    let of = |value: &f64| ((value - level).abs() / noise).min(FAR);
     values.iter().map(of).sum()
-}
-
-/// The median; 0 of nothing.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let count = values.len();
-    match count {
-        0 => 0.0,
-        odd if odd % 2 == 1 => values[odd / 2],
-        even => (values[even / 2 - 1] + values[even / 2]) / 2.0,
-    }
 }
 
 #[cfg(test)]

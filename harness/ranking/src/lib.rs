@@ -12,6 +12,7 @@
 
 mod change_point;
 mod interval;
+mod median;
 mod rounds;
 mod tournament;
 mod trimmed;
@@ -19,6 +20,7 @@ mod verdict;
 
 pub use change_point::{Step, steps};
 pub use interval::{Interval, Resampling, intervals};
+pub use median::median;
 pub use rounds::{FigureError, Rounds};
 pub use tournament::{Pair, STAGES, Tournament};
-pub use verdict::{Tolerance, ToleranceError, Verdict};
+pub use verdict::{Tolerance, ToleranceError, Verdict, leaders, pairs};

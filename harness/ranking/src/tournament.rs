@@ -8,7 +8,7 @@
 
 use crate::interval::{Interval, Resampling, intervals};
 use crate::rounds::{FigureError, Rounds};
-use crate::verdict::{Tolerance, Verdict};
+use crate::verdict::{Tolerance, Verdict, pairs};
 
 /// After how many rounds verdicts are spoken. With fewer than the first, intervals are narrower than they should be:
 /// `RANKING.md` has the figures.
@@ -49,14 +49,12 @@ impl Tournament {
     /// probability `error`.
     #[must_use]
     pub fn new(contestants: usize, tolerance: Tolerance, error: f64, how: Resampling) -> Self {
-        let pairs = (0..contestants).flat_map(|one| {
-            (one + 1..contestants).map(move |other| Pair {
-                one,
-                other,
-                rounds: 0,
-                interval: Interval::UNKNOWN,
-                verdict: Verdict::Undecided,
-            })
+        let pairs = pairs(contestants).into_iter().map(|(one, other)| Pair {
+            one,
+            other,
+            rounds: 0,
+            interval: Interval::UNKNOWN,
+            verdict: Verdict::Undecided,
         });
         let mut tournament = Self {
             tolerance,

@@ -92,6 +92,18 @@ impl Verdict {
         }
     }
 
+    /// Whether it stands where the figures of the one, or of the other, may be less than it can do: who may be faster has not
+    /// lost yet, nor is it equivalent; it may have won.
+    #[must_use]
+    pub const fn stands(self, [one, other]: [bool; 2]) -> bool {
+        match self {
+            Self::Faster => !other,
+            Self::Slower => !one,
+            Self::Equivalent => !one && !other,
+            Self::Undecided => true,
+        }
+    }
+
     /// Whether it says something.
     #[must_use]
     pub const fn is_decided(self) -> bool {
@@ -110,9 +122,52 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// Every two of so many contestants, each with those after it.
+#[must_use]
+pub fn pairs(contestants: usize) -> Vec<(usize, usize)> {
+    (0..contestants)
+        .flat_map(|one| (one + 1..contestants).map(move |other| (one, other)))
+        .collect()
+}
+
+/// Those of so many contestants that are slower than none, by verdicts of pairs.
+#[must_use]
+pub fn leaders(contestants: usize, verdicts: &[((usize, usize), Verdict)]) -> Vec<usize> {
+    let is_slower = |contestant: usize| {
+        verdicts
+            .iter()
+            .any(|((one, other), verdict)| match verdict {
+                Verdict::Faster => *other == contestant,
+                Verdict::Slower => *one == contestant,
+                Verdict::Equivalent | Verdict::Undecided => false,
+            })
+    };
+    (0..contestants).filter(|it| !is_slower(*it)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_may_be_faster_may_have_won_but_not_lost() {
+        let stands = |verdict: Verdict| {
+            [[false, false], [true, false], [false, true]].map(|floors| verdict.stands(floors))
+        };
+        assert_eq!(stands(Verdict::Faster), [true, true, false]);
+        assert_eq!(stands(Verdict::Slower), [true, false, true]);
+        assert_eq!(stands(Verdict::Equivalent), [true, false, false]);
+        assert_eq!(stands(Verdict::Undecided), [true, true, true]);
+    }
+
+    #[test]
+    fn leaders_are_slower_than_none() {
+        assert_eq!(pairs(3), [(0, 1), (0, 2), (1, 2)]);
+        let verdicts = [Verdict::Slower, Verdict::Undecided, Verdict::Faster];
+        let verdicts: Vec<_> = pairs(3).into_iter().zip(verdicts).collect();
+        assert_eq!(leaders(3, &verdicts), [1]);
+        assert_eq!(leaders(2, &[]), [0, 1]);
+    }
 
     #[test]
     fn what_an_interval_says() {

@@ -103,9 +103,7 @@ const ALLOWED: f64 = 0.05 / 3.0;
 #[test]
 fn intervals_hold_together_as_often_as_a_stage_must() {
     const RUNS: u32 = 1_000;
-    let all_pairs: Vec<(usize, usize)> = (0..RATES.len())
-        .flat_map(|one| (one + 1..RATES.len()).map(move |other| (one, other)))
-        .collect();
+    let all_pairs = ranking::pairs(RATES.len());
     for (noise, pairs) in NOISES
         .into_iter()
         .flat_map(|it| [(it, &all_pairs[..]), (it, &all_pairs[1..2])])

@@ -17,13 +17,12 @@ pub use trend::{Trend, trend, words as trend_words};
 
 use crate::figure::Figure;
 use crate::record::{Record, RoundRecord};
-use crate::report::RunFolder;
 use crate::report::figures::Figures;
 use crate::report::lead::set_by_tester;
-use ranking::{Interval, Resampling, STAGES, Tolerance, Verdict, intervals};
+use ranking::{Interval, Resampling, STAGES, Tolerance, Verdict, intervals, median};
 use serde::Serialize;
 use sides::differences;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The probability that any verdict is wrong.
 const ERROR: f64 = 0.05;
@@ -80,20 +79,22 @@ type Place = (String, String);
 /// Compares `run` with `base`.
 pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Comparison {
     let lots = [base, run];
-    let pairs: Vec<(&Found, &Found)> = base.iter().zip(run).collect();
+    let measured = lots.map(|lot| lot.iter().map(Measured::of).collect::<Vec<_>>());
+    let [before, after] = &measured;
     let mut paired = BTreeMap::<Place, Vec<Pair>>::new();
-    for (before, after) in &pairs {
-        let (before, after) = (rounds(&before.folder), rounds(&after.folder));
-        for (place, before) in before {
-            if let Some(after) = after.get(&place) {
-                paired
-                    .entry(place)
-                    .or_default()
-                    .push(Pair::of(&before, after));
+    for (before, after) in before.iter().zip(after) {
+        for (place, before) in &before.rounds {
+            if let Some(after) = after.rounds.get(place) {
+                let pairs = paired.entry(place.clone()).or_default();
+                pairs.push(Pair::of(before, after));
             }
         }
     }
-    let unfit: Vec<String> = lots.into_iter().flatten().filter_map(unfit).collect();
+    let unfit: Vec<String> = measured
+        .iter()
+        .flatten()
+        .filter_map(|it| it.unfit.clone())
+        .collect();
     let comparisons = paired.len() * Figure::ALL.len();
     let error = ERROR / comparisons.max(1) as f64;
     let widths = lots
@@ -129,29 +130,22 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
         };
         key(one).cmp(&key(other))
     });
-    let places = lots.map(|lot| {
-        let mut places: Vec<Place> = lot
-            .iter()
-            .flat_map(|it| rounds(&it.folder).into_keys())
-            .collect();
-        places.sort();
-        places.dedup();
-        places
+    let places = measured.each_ref().map(|lot| {
+        let places = lot.iter().flat_map(|it| it.rounds.keys());
+        places.collect::<BTreeSet<&Place>>()
     });
-    let lacking = |here: &[Place], there: &[Place]| {
-        let only = here.iter().filter(|place| !there.contains(place));
+    let lacking = |here: &BTreeSet<&Place>, there: &BTreeSet<&Place>| {
+        let only = here.difference(there);
         only.map(|(datapath, scenario)| format!("{datapath} in {scenario}"))
             .collect()
     };
     let mut differ: Vec<String> = Vec::new();
-    for (before, after) in &pairs {
-        let found = differences(&before.folder, &after.folder);
-        differ.extend(
-            found
-                .into_iter()
-                .filter(|it| !differ.contains(it))
-                .collect::<Vec<_>>(),
-        );
+    for (before, after) in base.iter().zip(run) {
+        for difference in differences(&before.folder, &after.folder) {
+            if !differ.contains(&difference) {
+                differ.push(difference);
+            }
+        }
     }
     let mut cautions = unfit;
     cautions.extend(of_lots(lots));
@@ -196,15 +190,6 @@ fn of_lots([base, run]: [&[Found]; 2]) -> Vec<String> {
     cautions
 }
 
-/// Why nothing can be concluded from a run.
-fn unfit(found: &Found) -> Option<String> {
-    let reason = Figures::of(&found.folder).unfit()?;
-    Some(format!(
-        "{}: {reason}, so nothing is decided.",
-        found.path.display()
-    ))
-}
-
 /// What else is to be borne in mind of a run.
 fn of_run(found: &Found) -> Option<String> {
     let path = found.path.display();
@@ -232,21 +217,35 @@ struct Rounds {
     by_tester: bool,
 }
 
-/// The rounds of a run by place; none of a datapath that failed verification there.
-fn rounds(folder: &RunFolder) -> BTreeMap<Place, Rounds> {
-    let figures = Figures::of(folder);
-    let mut found = BTreeMap::new();
-    for (scenario, cell) in figures.cells() {
-        if cell.doubt().is_some() || cell.rounds.is_empty() {
-            continue;
+/// What is taken from a run. Its figures are derived once, which takes time: its tournaments are carried out again.
+struct Measured {
+    /// Why nothing can be concluded from it.
+    unfit: Option<String>,
+    /// Rounds by place; none of a datapath that failed verification there.
+    rounds: BTreeMap<Place, Rounds>,
+}
+
+impl Measured {
+    fn of(found: &Found) -> Self {
+        let figures = Figures::of(&found.folder);
+        let path = found.path.display();
+        let mut by_place = BTreeMap::new();
+        for (scenario, cell) in figures.cells() {
+            if cell.doubt().is_some() || cell.rounds.is_empty() {
+                continue;
+            }
+            let mut rounds: Vec<RoundRecord> = cell.rounds.iter().map(|it| (*it).clone()).collect();
+            rounds.sort_by_key(|round| round.round);
+            let by_tester = cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
+            let place = (cell.datapath.to_owned(), scenario.id.to_owned());
+            by_place.insert(place, Rounds { rounds, by_tester });
         }
-        let mut rounds: Vec<RoundRecord> = cell.rounds.iter().map(|it| (*it).clone()).collect();
-        rounds.sort_by_key(|round| round.round);
-        let by_tester = cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
-        let place = (cell.datapath.to_owned(), scenario.id.to_owned());
-        found.insert(place, Rounds { rounds, by_tester });
+        let reason = figures.unfit();
+        Self {
+            unfit: reason.map(|reason| format!("{path}: {reason}, so nothing is decided.")),
+            rounds: by_place,
+        }
     }
-    found
 }
 
 /// A datapath in a scenario, in two runs.
@@ -263,7 +262,7 @@ impl Pair {
             let pairs = before.rounds.iter().zip(&after.rounds);
             let ratios =
                 pairs.filter_map(|(before, after)| Some(figure.of(after)? / figure.of(before)?));
-            typical(ratios.collect())
+            typical(ratios)
         };
         Self {
             times_better: Figure::ALL.map(ratio),
@@ -272,10 +271,10 @@ impl Pair {
     }
 }
 
-/// The middle one.
-fn typical(mut figures: Vec<f64>) -> Option<f64> {
-    figures.sort_unstable_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied()
+/// The middle one of positive figures; of an even number, as far above the one of the two in the middle as below the other.
+fn typical(figures: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut logarithms: Vec<f64> = figures.map(f64::ln).collect();
+    median(&mut logarithms).map(f64::exp)
 }
 
 /// How figures are judged.
@@ -319,12 +318,7 @@ impl Judge {
             } else {
                 Verdict::Undecided
             },
-            about: typical(
-                pairs
-                    .iter()
-                    .filter_map(|pair| pair.times_better[place])
-                    .collect(),
-            )?,
+            about: typical(pairs.iter().filter_map(|pair| pair.times_better[place]))?,
             times_better,
             runs: ratios.len(),
             set_by_tester: by_tester,

@@ -95,6 +95,14 @@ fn few_runs_decide_nothing_however_far_apart_they_are() {
     }
 }
 
+/// What is better one way round is worse by as much the other way round.
+#[test]
+fn the_middle_of_two_favours_none() {
+    let there = typical([1.0, 1.21].into_iter()).unwrap();
+    let back = typical([1.0, 1.0 / 1.21].into_iter()).unwrap();
+    assert!((there - 1.1).abs() < 1e-12 && (there * back - 1.0).abs() < 1e-12);
+}
+
 #[test]
 fn runs_that_were_not_made_in_turns_are_told() {
     let [base, mut run] = lots([[1.0, 1.0], [1.0, 1.0]], FEWEST);

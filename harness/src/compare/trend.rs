@@ -1,6 +1,6 @@
 //! A series of runs: where a figure stepped up or down, and stayed there.
 
-use super::{Found, Place, differences, rounds, typical, unfit};
+use super::{Found, Measured, Place, differences, typical};
 use crate::figure::Figure;
 use crate::report::terminal::Output;
 use ranking::steps;
@@ -53,20 +53,27 @@ impl Trend {
 
 /// Looks for steps in a series of runs, the oldest first.
 pub fn trend(runs: &[Found]) -> Trend {
-    let left_out: Vec<String> = runs.iter().filter_map(unfit).collect();
-    let runs: Vec<&Found> = runs.iter().filter(|run| unfit(run).is_none()).collect();
+    let mut left_out = Vec::new();
+    let mut fit: Vec<&Found> = Vec::new();
     let mut series = BTreeMap::<(Place, Figure), Vec<(usize, f64)>>::new();
-    for (number, run) in runs.iter().enumerate() {
-        for (place, rounds) in rounds(&run.folder) {
+    for run in runs {
+        let measured = Measured::of(run);
+        if let Some(reason) = measured.unfit {
+            left_out.push(reason);
+            continue;
+        }
+        for (place, rounds) in measured.rounds {
             for figure in Figure::ALL {
                 let figures = rounds.rounds.iter().filter_map(|round| figure.of(round));
-                if let Some(typical) = typical(figures.collect()) {
+                if let Some(typical) = typical(figures) {
                     let key = (place.clone(), figure);
-                    series.entry(key).or_default().push((number, typical));
+                    series.entry(key).or_default().push((fit.len(), typical));
                 }
             }
         }
+        fit.push(run);
     }
+    let runs = fit;
     let width = runs.iter().find_map(|it| it.folder.run.comparison);
     let width = width.map_or(0.0, |it| it.width);
     let mut found = Vec::new();

@@ -6,7 +6,7 @@
 
 use super::evidence::{Evidence, Which};
 use super::requirements::Requirements;
-use super::score::{self, Scores};
+use super::score::Scores;
 use super::{ERROR, Selected, ahead};
 use crate::record::Scenario;
 use crate::report::RunFolder;
@@ -154,7 +154,7 @@ struct Point<'f, 'a> {
 impl Point<'_, '_> {
     /// The logarithm of the ratio of one candidate's score to another's.
     fn lead(&self, candidates: usize, one: usize, other: usize) -> f64 {
-        let pairs = score::pairs(candidates).into_iter().zip(&self.found);
+        let pairs = ranking::pairs(candidates).into_iter().zip(&self.found);
         let of = |((first, second), interval): ((usize, usize), &Interval)| {
             if (first, second) == (one, other) {
                 Some(interval.ratio.ln())

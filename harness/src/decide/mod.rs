@@ -187,33 +187,18 @@ fn ahead(
         .collect();
     let verdict = |(one, other): (usize, usize), interval: &Interval| {
         let verdict = Verdict::of(interval, asked.tolerance);
-        let is_final = match verdict {
-            Verdict::Faster => !may_be_better[other],
-            Verdict::Slower => !may_be_better[one],
-            Verdict::Equivalent => !may_be_better[one] && !may_be_better[other],
-            Verdict::Undecided => true,
-        };
-        if is_final {
+        if verdict.stands([may_be_better[one], may_be_better[other]]) {
             verdict
         } else {
             Verdict::Undecided
         }
     };
-    let verdicts: Vec<((usize, usize), Verdict)> = score::pairs(candidates.len())
+    let verdicts: Vec<((usize, usize), Verdict)> = ranking::pairs(candidates.len())
         .into_iter()
         .zip(found)
         .map(|(pair, interval)| (pair, verdict(pair, interval)))
         .collect();
-    let loses = |candidate: usize| {
-        verdicts
-            .iter()
-            .any(|((one, other), verdict)| match verdict {
-                Verdict::Faster => *other == candidate,
-                Verdict::Slower => *one == candidate,
-                Verdict::Equivalent | Verdict::Undecided => false,
-            })
-    };
-    let leaders: Vec<usize> = (0..candidates.len()).filter(|it| !loses(*it)).collect();
+    let leaders = ranking::leaders(candidates.len(), &verdicts);
     let is_open = |((one, other), verdict): &((usize, usize), Verdict)| {
         leaders.contains(one) && leaders.contains(other) && *verdict != Verdict::Equivalent
     };
@@ -382,7 +367,7 @@ impl Question<'_, '_, '_> {
 
     /// How many times better the score of the best is than that of each of the others.
     fn against(&self, best: usize, found: &[Interval]) -> Vec<(usize, Interval)> {
-        let pairs = score::pairs(self.eligible.len()).into_iter().zip(found);
+        let pairs = ranking::pairs(self.eligible.len()).into_iter().zip(found);
         let of = |((one, other), interval): ((usize, usize), &Interval)| {
             if one == best {
                 Some((other, *interval))

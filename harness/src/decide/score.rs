@@ -9,7 +9,7 @@ use super::requirements::Weights;
 use crate::figure::Figure;
 use crate::record::RoundRecord;
 use crate::report::figures::Cell;
-use ranking::{Interval, Resampling, Rounds, STAGES, intervals};
+use ranking::{Interval, Resampling, Rounds, STAGES, intervals, pairs};
 
 /// What a figure weighs, where all weights together are 1.
 pub fn weight(figure: Figure, weights: Weights) -> f64 {
@@ -92,7 +92,7 @@ impl Scores {
         self.rounds
     }
 
-    /// Ratios of the score of each candidate to that of each later one, in the order of [`pairs`], which hold together but
+    /// Ratios of the score of each candidate to that of each later one, in the order of [`ranking::pairs`], which hold together but
     /// with the probability `error`.
     pub fn compare(&self, weights: Weights, error: f64) -> Vec<Interval> {
         let weights = Figure::ALL.map(|figure| weight(figure, weights));
@@ -123,13 +123,6 @@ impl Scores {
         }
         intervals(&rounds, pairs, error, self.how)
     }
-}
-
-/// Every two of so many candidates.
-pub fn pairs(candidates: usize) -> Vec<(usize, usize)> {
-    (0..candidates)
-        .flat_map(|one| (one + 1..candidates).map(move |other| (one, other)))
-        .collect()
 }
 
 fn weigh(figures: &[f64; 3], weights: [f64; 3]) -> f64 {

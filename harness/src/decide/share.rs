@@ -58,7 +58,7 @@ impl FlowSetups {
         if header.profile.eq_ignore_ascii_case("smoke") {
             return Err(Unfit::Smoke);
         }
-        if !matches!(header.environment.build.as_str(), "release" | "optimised") {
+        if !header.environment.is_optimised() {
             return Err(Unfit::NotOptimised);
         }
         Ok(Self(recorded))

@@ -187,7 +187,7 @@ impl Trials {
 
 /// Why nothing can be concluded from a run with such trials, if so.
 pub(crate) fn unfit(run: &Run, trials: Trials) -> Option<&'static str> {
-    if !is_optimised(run) {
+    if !run.environment.is_optimised() {
         Some("the program is not optimised")
     } else if is_smoke(run) {
         Some("smoke: too short for conclusions")
@@ -201,11 +201,6 @@ pub(crate) fn unfit(run: &Run, trials: Trials) -> Option<&'static str> {
 /// Whether `run` is too short for conclusions.
 pub(crate) fn is_smoke(run: &Run) -> bool {
     run.profile.eq_ignore_ascii_case("smoke")
-}
-
-/// Whether the program was built so that its figures mean something.
-pub(crate) fn is_optimised(run: &Run) -> bool {
-    matches!(run.environment.build.as_str(), "release" | "optimised")
 }
 
 impl<'a> Cell<'a> {

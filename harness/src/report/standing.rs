@@ -148,12 +148,12 @@ impl<'a> Standing<'a> {
 
     /// Those that are not slower than any other.
     pub(crate) fn leaders(&self) -> Vec<&'a str> {
-        let is_slower = |name: &&&str| {
-            let mut verdicts = self.against(name).map(|(_, pair)| pair.verdict);
-            verdicts.any(|verdict| verdict == Verdict::Slower)
-        };
-        let names = self.contestants.iter().filter(|name| !is_slower(name));
-        names.copied().collect()
+        let count = self.contestants.len();
+        // They stand in the order of all pairs.
+        let verdicts = self.pairs.iter().map(|pair| pair.verdict);
+        let verdicts: Vec<_> = ranking::pairs(count).into_iter().zip(verdicts).collect();
+        let leaders = ranking::leaders(count, &verdicts).into_iter();
+        leaders.map(|index| self.contestants[index]).collect()
     }
 }
 
@@ -183,19 +183,15 @@ fn doubt<'a>(verdict: Verdict, one: &Cell<'a>, other: &Cell<'a>) -> Option<Doubt
             return Some(Doubt::Untrusted(cell.datapath, mark));
         }
     }
-    // Who may be faster than its rate says has not lost yet, nor is it equivalent; it may have won.
     let may_be_faster = |cell: &Cell<'a>| cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
-    let not_final = match verdict {
-        Verdict::Faster => [None, Some(other)],
-        Verdict::Slower => [Some(one), None],
-        Verdict::Equivalent => [Some(one), Some(other)],
-        Verdict::Undecided => [None, None],
+    let floors = [one, other].map(may_be_faster);
+    let doubted = match verdict {
+        _ if verdict.stands(floors) => return None,
+        Verdict::Faster => other,
+        Verdict::Equivalent if !floors[0] => other,
+        _ => one,
     };
-    let mut doubted = not_final
-        .into_iter()
-        .flatten()
-        .filter(|it| may_be_faster(it));
-    doubted.next().map(|cell| Doubt::SetByTester(cell.datapath))
+    Some(Doubt::SetByTester(doubted.datapath))
 }
 
 /// The tournament that these had.

@@ -10,7 +10,7 @@ use crate::lines::Damage;
 use crate::record::{Environment, Purpose, Record};
 
 use super::RunFolder;
-use super::figures::{Figures, is_optimised, place};
+use super::figures::{Figures, place};
 use super::folder::TRIALS;
 use super::text;
 
@@ -60,7 +60,7 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
 /// What concerns the program, the profile and the ports.
 fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
     let environment = &figures.run.environment;
-    if !is_optimised(figures.run) {
+    if !environment.is_optimised() {
         out.push(format!(
             "The program was built as \"{}\", not optimised: every figure is worthless. Run it with cargo's --release or the repository's default profile.",
             environment.build

@@ -156,8 +156,7 @@ impl<'a> Session<'a> {
     /// the next ones astray.
     pub fn typical(&self) -> Option<f64> {
         let mut rates: Vec<f64> = self.found.iter().copied().chain(self.pdr()).collect();
-        rates.sort_unstable_by(f64::total_cmp);
-        rates.get(rates.len() / 2).copied()
+        ranking::median(&mut rates)
     }
 
     /// Takes note of what a round found.

@@ -2,7 +2,7 @@
 
 use crate::record::PortType;
 use crate::report::document::{Block, Column, Line, Span, Table, plain};
-use crate::report::figures::{Cell, Figures, Group, ScenarioFigures, is_optimised};
+use crate::report::figures::{Cell, Figures, Group, ScenarioFigures};
 use crate::report::lead::Lead;
 use crate::report::plots::GroupPictures;
 use crate::report::{text, units};
@@ -39,7 +39,7 @@ pub(super) fn add<'a>(
             Span::Text(". The figures show that everything works, not how fast it is.".to_owned()),
         ]));
     }
-    if !is_optimised(run) {
+    if !run.environment.is_optimised() {
         out.push(Block::Notice(vec![
             Span::Strong("not optimised: every figure is worthless".to_owned()),
             Span::Text(". See the first warning.".to_owned()),

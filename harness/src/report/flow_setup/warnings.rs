@@ -22,7 +22,7 @@ pub(super) fn of_run(header: &Header) -> Vec<String> {
 /// What is to be said of a run of this profile on this machine.
 pub(in crate::report) fn of_machine(environment: &Environment, profile: &str) -> Vec<String> {
     let mut out = Vec::new();
-    if environment.build != "optimised" && environment.build != "release" {
+    if !environment.is_optimised() {
         out.push("the program was built with runtime checks: no figure is worth anything; start it by `cargo run --bin bench`".to_owned());
     }
     if profile == "smoke" {
