@@ -1,5 +1,6 @@
 //! The harness: lab, tester, rate search, records and report. The program `bench` is its command line.
 
+mod at_once;
 pub mod cli;
 pub mod compare;
 pub mod decide;

@@ -15,8 +15,8 @@ use mizar_core::tables::Attachment;
 use mizar_core::verdict::{Agent, Changes, Encapsulate, Transit, Via};
 use mizar_core::{Tables, agent, apply, established, transit};
 use tables::{
-    AGENT_DECIDE, ATTACHMENTS, COUNTERS, Maps, Outcome, PORTS, PROGRAMS, TRANSIT, TRANSIT_DECIDE,
-    UPLINK,
+    AGENT_DECIDE, ATTACHMENTS, COUNTERS, DECISION, Maps, Outcome, PORTS, PROGRAMS, TRANSIT,
+    TRANSIT_DECIDE, UPLINK,
 };
 
 /// A frame leaves an endpoint. Packets of established flows go no further than this.
@@ -56,9 +56,14 @@ pub fn mizar_transit(ctx: XdpContext) -> u32 {
 /// The same for packets of all other flows.
 #[xdp]
 pub fn mizar_transit_decide(ctx: XdpContext) -> u32 {
-    let mut changes = Changes::default();
-    let verdict = transit::decide(&packet(&ctx), &mut Maps, &mut changes);
-    carry_out(&ctx, &verdict, &changes)
+    let Some(decision) = DECISION.get_ptr_mut(0) else {
+        return refuse(Reason::NoRoom);
+    };
+    // SAFETY: as in `count`.
+    let decision = unsafe { &mut *decision };
+    let changes = decision.changes.write(Changes::default());
+    let verdict = transit::decide(&packet(&ctx), &mut Maps, changes);
+    carry_out(&ctx, decision.verdict.write(verdict), changes)
 }
 
 #[inline(always)]
@@ -119,7 +124,7 @@ fn carry_out(ctx: &XdpContext, verdict: &Transit, changes: &Changes) -> u32 {
         }
         Transit::Deliver { port } => {
             if apply::deliver(&mut packet(ctx), changes).is_none()
-                || !adjust_head(ctx, changes.inner_at as i32)
+                || !adjust_head(ctx, changes.inner_start() as i32)
             {
                 return refuse(Reason::NoRoom);
             }

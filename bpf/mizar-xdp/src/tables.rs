@@ -5,6 +5,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray};
 use core::arch::asm;
+use core::mem::MaybeUninit;
 use mizar_core::Tables;
 use mizar_core::acl::{Acl, AclKey, RuleSet};
 use mizar_core::established::{ENTRIES, Established};
@@ -14,6 +15,7 @@ use mizar_core::tables::{
     Attachment, CidrKey, Endpoint, EndpointKey, Enforced, Extensions, Group, Host, LabelKey,
     PortKey,
 };
+use mizar_core::verdict::{Changes, Transit};
 use mizar_wire::geneve::FlowTarget;
 use mizar_wire::{Ipv4, Vni};
 
@@ -49,6 +51,21 @@ pub const TRANSIT_DECIDE: u32 = 1;
 pub const AGENT_DECIDE: u32 = 2;
 
 const CACHE: u32 = 50_000;
+
+/// What the droplet may ever do beyond what Mizar does. The loader writes it before the verifier reads it, which leaves out
+/// what is not reached then.
+#[unsafe(no_mangle)]
+static EXTENSIONS: Extensions = Extensions::ALL;
+
+/// What was decided about a packet. The verifier does not follow what is kept in a map: it follows what carries a decision out
+/// once, and not once for each way to come to it. That is half of its work, which the kernel limits to a million instructions.
+pub struct Decision {
+    pub verdict: MaybeUninit<Transit>,
+    pub changes: MaybeUninit<Changes>,
+}
+
+#[map]
+pub static DECISION: PerCpuArray<Decision> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
@@ -161,8 +178,10 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn extensions(&self) -> Extensions {
+        // SAFETY: read-only data of the object, of this type.
+        let possible = unsafe { core::ptr::read_volatile(&raw const EXTENSIONS) };
         self.config()
-            .map(|config| config.extensions)
+            .map(|config| config.extensions.within(possible))
             .unwrap_or_default()
     }
 

@@ -77,7 +77,7 @@ pub fn encapsulate<F: Frame>(frame: &mut F, droplet: &Host, plan: &Encapsulate) 
 #[inline(always)]
 pub fn forward<F: Frame>(frame: &mut F, next: &Host, changes: &Changes) -> Option<()> {
     match changes.layout {
-        Layout::Full => change_inner(frame, changes.inner_at, &changes.inner)?,
+        Layout::Full => change_inner(frame, changes.inner_start(), &changes.inner)?,
         // It is given back, and nothing inside is changed then.
         Layout::Short => short_header::put_back(frame)?,
     }
@@ -145,13 +145,13 @@ fn change_return_to_sender<F: Frame>(frame: &mut F, changes: &ReturnToSender) ->
 /// Changes the inner frame of an encapsulated one that is about to be stripped.
 #[inline(always)]
 pub fn deliver<F: Frame>(frame: &mut F, changes: &Changes) -> Option<()> {
-    change_inner(frame, changes.inner_at, &changes.inner)
+    change_inner(frame, changes.inner_start(), &changes.inner)
 }
 
 /// What the flow of the packet, as it is now, shall be rewritten to so that it reaches `backend`.
 #[inline(always)]
 fn modify_target<F: Frame>(frame: &F, changes: &Changes, backend: Ipv4) -> Option<FlowTarget> {
-    let at = changes.inner_at;
+    let at = changes.inner_start();
     let ip: &ipv4::Header = frame.get(at + ethernet::LEN)?;
     let (src, protocol) = (ip.src, ip.protocol);
     let transport_at = at + ethernet::LEN + ip.header_len();

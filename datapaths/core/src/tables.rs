@@ -368,6 +368,14 @@ impl Extensions {
     const INVALIDATION: u32 = 1;
     const UNHEALTHY: u32 = 2;
     const SHORT_HEADER: u32 = 4;
+    /// All of them.
+    pub const ALL: Self = Self(Self::INVALIDATION | Self::UNHEALTHY | Self::SHORT_HEADER);
+
+    /// Those of them that are in `possible` as well.
+    #[inline(always)]
+    pub const fn within(self, possible: Self) -> Self {
+        Self(self.0 & possible.0)
+    }
 
     /// The same with [`crate::invalidation`].
     pub const fn with_invalidation(self) -> Self {

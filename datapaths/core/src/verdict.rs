@@ -3,7 +3,7 @@
 use crate::reason::Reason;
 use crate::tables::Host;
 use mizar_wire::geneve::{self, FlowTarget, Layout};
-use mizar_wire::{Be16, Ipv4, Mac, Vni};
+use mizar_wire::{Be16, Ipv4, Mac, Vni, ethernet, ipv4, udp};
 
 /// The verdict on a frame that leaves an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,17 @@ pub struct Changes {
     pub inner: Inner,
 }
 
+/// Outer headers have no more bytes: Geneve counts words of options in six bits (RFC 8926 section 3.4).
+const MAX_INNER_AT: usize = ethernet::LEN + ipv4::LEN + udp::LEN + geneve::LEN + 63 * 4;
+
 impl Changes {
+    /// Where the inner frame starts, in bytes: [`Changes::inner_at`], of which the kernel's verifier sees that it is within a
+    /// frame, wherever it was kept meanwhile.
+    #[inline(always)]
+    pub const fn inner_start(&self) -> usize {
+        self.inner_at & (MAX_INNER_AT.next_power_of_two() - 1)
+    }
+
     /// Bytes that the datapath adds in front of a frame that is sent on.
     #[inline(always)]
     pub const fn growth(&self) -> usize {

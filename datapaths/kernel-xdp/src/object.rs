@@ -4,7 +4,9 @@ use aya::maps::{MapData, ProgramArray};
 use aya::{Ebpf, EbpfLoader};
 use bpf_load::{chain, load_program, program};
 use datapath_api::Error;
+use mizar_core::tables::Extensions;
 use mizar_tables::Entries;
+use zerocopy::IntoBytes;
 
 /// The object, if it could be built.
 pub fn bytes() -> Option<&'static [u8]> {
@@ -26,6 +28,12 @@ pub fn half_of_members(entries: &Entries) -> u32 {
     u32::try_from(entries.members.len() + MORE).unwrap_or(u32::MAX / 2)
 }
 
+/// What a droplet with these tables may ever do beyond what Mizar does: the kernel leaves the rest out of its programs. That a
+/// host is dead may turn out at any time.
+pub fn possible(entries: &Entries) -> Extensions {
+    entries.extensions.with_unhealthy()
+}
+
 /// Loads the programs, with room for these tables. Maps that only the loader fills have no more: an empty hash table for a
 /// million policies takes 16 MiB to set up.
 pub fn load(entries: &Entries) -> Result<Loaded, Error> {
@@ -39,7 +47,9 @@ pub fn load(entries: &Entries) -> Result<Loaded, Error> {
     let room =
         |entries: usize| u32::try_from(entries + MORE).map_err(|error| Error::failed(doing, error));
     let members = 2 * half_of_members(entries);
+    let possible = possible(entries);
     let mut ebpf = EbpfLoader::new()
+        .override_global("EXTENSIONS", possible.as_bytes(), true)
         .map_max_entries("MEMBERS", members)
         .map_max_entries("ENFORCED", room(entries.enforced.len())?)
         .map_max_entries("PORT_POLICIES", room(entries.ports.len())?)

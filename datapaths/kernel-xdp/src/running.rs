@@ -8,6 +8,7 @@ use bpf_load::{chain, program};
 use datapath_api::{Counters, Error, Outcome, Running, VethPorts, Why};
 use mizar_core::reason::Reason;
 use mizar_core::tables::Attachment;
+use mizar_core::tables::Extensions;
 use mizar_tables::Entries;
 use netdev::{Cpu, Interface, Tid, Urgency};
 use topologies::provision::{DirectPath, EndpointPort, Port, Provision};
@@ -24,6 +25,8 @@ pub struct Droplet {
     loaded: Loaded,
     entries: Entries,
     half_of_members: u32,
+    /// Extensions that its programs have code for.
+    possible: Extensions,
     /// Of endpoint ports, by number; none where it has no ports.
     devices: Vec<u32>,
     threads: Vec<Tid>,
@@ -48,6 +51,7 @@ impl Droplet {
             loaded,
             entries: entries.clone(),
             half_of_members: object::half_of_members(entries),
+            possible: object::possible(entries),
             devices: Vec::new(),
             threads: Vec::new(),
             attached: false,
@@ -76,6 +80,7 @@ impl Droplet {
             loaded,
             entries: entries.clone(),
             half_of_members: object::half_of_members(entries),
+            possible: object::possible(entries),
             devices: ports.endpoints.iter().map(Interface::index).collect(),
             threads,
             attached: true,
@@ -191,6 +196,12 @@ impl Running for Droplet {
             return Err(capacity(format!(
                 "{members} members of groups, with room for {room}"
             )));
+        }
+        if new.extensions.within(self.possible) != new.extensions {
+            return Err(capacity(
+                "an extension that the droplet did not have when it was installed; install it anew"
+                    .to_owned(),
+            ));
         }
         // Where those in use are not.
         let first = match self.entries.first_member {

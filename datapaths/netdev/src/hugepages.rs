@@ -25,10 +25,13 @@ const NOTES: &str = "/run/bench-hugepages";
 pub struct Hugepages {
     pages: u64,
     note: PathBuf,
+    /// Until they are taken. Free pages belong to nobody: two that had found enough of them free would find the same ones.
+    lock: Option<File>,
 }
 
 impl Hugepages {
     /// Adds as many pages as hold `mebibytes`. If the machine has no room for more but as many are free, those are used.
+    /// Nobody else can reserve any until [`Hugepages::are_taken`], or until it is dropped.
     ///
     /// # Errors
     /// Where there are too few, with how many are missing; or without the privilege.
@@ -47,12 +50,20 @@ impl Hugepages {
         let before = size()?;
         write("nr_hugepages", before + wanted)?;
         let pages = size()?.saturating_sub(before);
-        let reserved = Self { pages, note };
+        let reserved = Self {
+            pages,
+            note,
+            lock: Some(lock),
+        };
         // Noted before anything takes time, in which this process may be killed.
-        let is_ready = reserved.note_down().and_then(|()| await_free(wanted));
-        // Giving back takes it again.
-        drop(lock);
-        is_ready.map(|()| reserved)
+        reserved.note_down()?;
+        await_free(wanted)?;
+        Ok(reserved)
+    }
+
+    /// Lets others reserve: the program that they are for has them now.
+    pub fn are_taken(&mut self) {
+        self.lock = None;
     }
 
     fn note_down(&self) -> Result<(), Error> {
@@ -64,6 +75,8 @@ impl Hugepages {
 
 impl Drop for Hugepages {
     fn drop(&mut self) {
+        // Giving back takes it again.
+        self.lock = None;
         if let Err(error) = self.give_back() {
             tracing::warn!(%error, pages = self.pages, "hugepages stay reserved");
         }

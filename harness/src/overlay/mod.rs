@@ -14,6 +14,7 @@ mod underlay;
 pub use describe::describe;
 pub use underlay::{Ages, Crossed, Underlay};
 
+use crate::at_once::at_once;
 use crate::environment::Placement;
 use crate::lab::OverlayLab;
 use crate::record::Hop;
@@ -23,12 +24,8 @@ use datapath_api::{
     Counters, Datapath, Difference, Error as DatapathError, Outcome, PortType, Running,
 };
 use netdev::{CpuTime, Tid};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use topologies::provision::{DirectPath, Port, Provision};
 use topologies::topology::{Droplet, Topology};
-
-/// Droplets that are installed at once.
-const AT_ONCE: usize = 4;
 
 /// Why an overlay is not there.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +48,6 @@ pub enum Error {
         /// What there is.
         source: UnknownDatapath,
     },
-    /// A defect of this program.
-    #[error("a thread that installs droplets panicked")]
-    Panicked,
     /// The underlay.
     #[error("the underlay: {0}")]
     Underlay(#[from] tester::Error),
@@ -123,38 +117,10 @@ impl Overlay {
         let ends: Vec<_> = hosts.zip(lab.wire().iter().cloned()).collect();
         // First, since a device takes redirected frames only once its peer has a program.
         let underlay = Underlay::join(&ends, placement.sinks)?;
-        let count = topology.droplets().len();
-        let next = AtomicUsize::new(0);
-        // Much of what a droplet takes to start is waiting: for processes, and for the kernel.
-        let install_some = || {
-            let mut installed = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(droplet) = topology.droplets().get(number) else {
-                    return installed;
-                };
-                let part = Part::install(datapath, topology, (number, droplet), lab, placement);
-                if part.is_err() {
-                    // The others need not begin with more.
-                    next.store(count, Ordering::Relaxed);
-                }
-                installed.push((number, part));
-            }
-        };
-        let installed = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..AT_ONCE.min(count))
-                .map(|_| scope.spawn(install_some))
-                .collect();
-            let joined = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
-            joined.collect::<Result<Vec<_>, _>>()
+        let parts = at_once(topology.droplets(), |number, droplet| {
+            Part::install(datapath, topology, (number, droplet), lab, placement)
         });
-        let mut parts = installed
-            .map_err(|_| Error::Panicked)?
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>();
-        parts.sort_by_key(|(number, _)| *number);
-        let parts = parts.into_iter().map(|(_, part)| part);
+        let parts = parts.into_iter();
         Ok(Self {
             droplets: parts.collect::<Result<_, _>>()?,
             underlay,

@@ -2,6 +2,7 @@
 
 use super::Report;
 use super::compare::{self, Installed};
+use crate::at_once::at_once;
 use datapath_api::difference::{self, Difference};
 use datapath_api::{Datapath, Running};
 use topologies::vectors::Vector;
@@ -12,43 +13,56 @@ use topologies::vectors::Vector;
 /// A vector is one check. It ends at its first frame that differs: what the droplet knows from then on may
 /// differ as well.
 pub fn replay(datapath: &dyn Datapath, vectors: &[Vector]) -> Report {
+    let replayed = at_once(vectors, |_, vector| {
+        let report = replay_one(datapath, vector);
+        match report.broken {
+            // It would fail with every other one, each perhaps after a long wait.
+            Some(_) => Err(report),
+            None => Ok(report),
+        }
+    });
+    let mut report = Report::default();
+    for Ok(one) | Err(one) in replayed {
+        report.merge(one);
+    }
+    report
+}
+
+fn replay_one(datapath: &dyn Datapath, vector: &Vector) -> Report {
     let mut report = Report::default();
     let differences = datapath.declared_differences();
-    for vector in vectors {
-        let provision = &vector.provision;
-        let excuse = vector
-            .steps
-            .iter()
-            .find_map(|step| difference::excuse(differences, provision, step.ingress, &step.input));
-        if let Some(difference) = excuse {
-            report.excuse(difference);
-            continue;
+    let provision = &vector.provision;
+    let excuse = vector
+        .steps
+        .iter()
+        .find_map(|step| difference::excuse(differences, provision, step.ingress, &step.input));
+    if let Some(difference) = excuse {
+        report.excuse(difference);
+        return report;
+    }
+    let mut droplet = match compare::install(datapath, provision) {
+        Installed::Droplet(droplet) => droplet,
+        Installed::Skipped(why) => {
+            report.skipped.push((vector.name.clone(), why));
+            return report;
         }
-        let mut droplet = match compare::install(datapath, &vector.provision) {
-            Installed::Droplet(droplet) => droplet,
-            Installed::Skipped(why) => {
-                report.skipped.push((vector.name.clone(), why));
-                continue;
-            }
-            Installed::Failed(why) => {
-                // It would fail with every other one, each perhaps after a long wait.
-                let lines = vec![
-                    why.clone(),
-                    "vectors after this one were not tried".to_owned(),
-                ];
-                report.fail(&vector.name, None, lines);
-                report.broken = Some(why);
-                return report;
-            }
-        };
-        let replayed = steps(&mut *droplet, differences, vector);
-        let stopped = droplet
-            .stop()
-            .map_err(|error| (None, vec![error.to_string()]));
-        match replayed.and(stopped) {
-            Ok(()) => report.passed += 1,
-            Err((step, lines)) => report.fail(&vector.name, step, lines),
+        Installed::Failed(why) => {
+            let lines = vec![
+                why.clone(),
+                "vectors after this one were not tried".to_owned(),
+            ];
+            report.fail(&vector.name, None, lines);
+            report.broken = Some(why);
+            return report;
         }
+    };
+    let replayed = steps(&mut *droplet, differences, vector);
+    let stopped = droplet
+        .stop()
+        .map_err(|error| (None, vec![error.to_string()]));
+    match replayed.and(stopped) {
+        Ok(()) => report.passed += 1,
+        Err((step, lines)) => report.fail(&vector.name, step, lines),
     }
     report
 }

@@ -55,13 +55,14 @@ impl Switch {
         marker: Option<Action>,
     ) -> Result<Self, Error> {
         let (io, host) = (ports.io, plan.provision.host);
-        let memory = io.hugepages().map(Hugepages::reserve).transpose()?;
+        let mut memory = io.hugepages().map(Hugepages::reserve).transpose()?;
         let other_config = match io {
             Io::Internal => for_another(cpu),
             _ => other_config(cpu, io.hugepages()),
         };
         let instance = Instance::start(&plan.installation, &ports.namespace, cpu, &other_config)?;
         add_bridges(&instance, ports, host, program).map_err(|e| instance.with_log(e))?;
+        memory.iter_mut().for_each(Hugepages::are_taken);
         if io == Io::Internal {
             // Before the address, which is waited for: when the switch has noticed that, it has noticed these, and no
             // longer judges its flows anew for them while packets come.
