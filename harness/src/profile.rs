@@ -3,15 +3,17 @@
 use crate::search::{Goal, GoalError, Pps, SearchConfig};
 use crate::tester::FrameSize;
 use std::time::Duration;
+use topologies::catalogue;
 
 /// How thoroughly to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Profile {
     /// Some seconds a datapath: shows that everything works. No figure of it is worth quoting.
     Smoke,
-    /// Half a minute a datapath and topology.
+    /// Half a minute a datapath and topology; a datapath's host alone, where no topology is asked for.
     Quick,
-    /// Minutes a datapath and topology.
+    /// The least that a decision can rest on: frame sizes, numbers of flows and what droplets can be, within three quarters of
+    /// an hour for all datapaths on two processors.
     Standard,
     /// CSIT's goals, all frame sizes and numbers of flows: many hours.
     Full,
@@ -36,10 +38,19 @@ pub struct Effort {
     pub events: u32,
     /// and how long each is watched.
     pub event: Duration,
-    /// Frame sizes, where none are asked for.
-    pub frame_sizes: Vec<FrameSize>,
-    /// Numbers of flows, where none are asked for.
-    pub flows: Vec<u32>,
+    /// Frame sizes and numbers of flows, where none are asked for.
+    pub mixes: Vec<Mix>,
+    /// Topologies, where none is asked for, each with so many of the mixes.
+    pub topologies: Vec<(&'static str, usize)>,
+}
+
+/// What frames there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mix {
+    /// Size of inner frames.
+    pub size: FrameSize,
+    /// Number of distinct flows, of each direction.
+    pub flows: u32,
 }
 
 /// Rounds in which datapaths are measured against each other.
@@ -97,7 +108,14 @@ impl Profile {
     /// # Errors
     /// None in practice: the goals are tested.
     pub fn effort(self) -> Result<Effort, GoalError> {
-        let small = vec![FrameSize::Bytes(64)];
+        let small = vec![Mix {
+            size: FrameSize::Bytes(64),
+            flows: 1,
+        }];
+        let all = |mixes: usize| {
+            let names = catalogue::ENTRIES.iter().map(|entry| entry.name);
+            names.map(|name| (name, mixes)).collect()
+        };
         let (milliseconds, seconds) = (Duration::from_millis, Duration::from_secs);
         Ok(match self {
             Self::Smoke => Effort {
@@ -109,8 +127,8 @@ impl Profile {
                 latency: milliseconds(100),
                 events: 1,
                 event: milliseconds(1_000),
-                frame_sizes: small,
-                flows: vec![1],
+                mixes: small,
+                topologies: all(1),
             },
             Self::Quick => Effort {
                 goals: goals(200, 1_000, 0.02)?,
@@ -125,28 +143,41 @@ impl Profile {
                 latency: seconds(1),
                 events: 1,
                 event: seconds(2),
-                frame_sizes: small,
-                flows: vec![1],
+                mixes: small,
+                topologies: vec![("vtep", 1)],
             },
             Self::Standard => Effort {
-                goals: goals(1_000, 5_000, 0.01)?,
-                initial_trial: milliseconds(500),
-                search: seconds(60),
-                ceiling: seconds(8),
+                goals: goals(200, 1_000, 0.02)?,
+                initial_trial: milliseconds(100),
+                search: seconds(8),
+                ceiling: seconds(3),
                 comparison: Some(Rounds {
-                    trial: milliseconds(200),
+                    trial: milliseconds(150),
                     width: 0.02,
-                    time: seconds(24),
+                    time: seconds(8),
                 }),
-                latency: seconds(3),
+                latency: milliseconds(700),
                 events: 3,
                 event: seconds(4),
-                frame_sizes: vec![
-                    FrameSize::Bytes(64),
-                    FrameSize::Bytes(1518),
-                    FrameSize::Imix,
+                mixes: vec![
+                    Mix {
+                        size: FrameSize::Bytes(64),
+                        flows: 1,
+                    },
+                    Mix {
+                        size: FrameSize::Bytes(64),
+                        flows: 10_000,
+                    },
+                    Mix {
+                        size: FrameSize::Imix,
+                        flows: 10_000,
+                    },
+                    Mix {
+                        size: FrameSize::Bytes(1518),
+                        flows: 1,
+                    },
                 ],
-                flows: vec![1, 10_000],
+                topologies: vec![("vtep", 4), ("hop", 1), ("divide", 1)],
             },
             Self::Full => Effort {
                 goals: goals(1_000, 21_000, 0.005)?,
@@ -161,8 +192,11 @@ impl Profile {
                 latency: seconds(10),
                 events: 10,
                 event: seconds(4),
-                frame_sizes: FrameSize::ALL.to_vec(),
-                flows: vec![1, 1_000, 100_000, 1_000_000],
+                mixes: [1, 1_000, 100_000, 1_000_000]
+                    .into_iter()
+                    .flat_map(|flows| FrameSize::ALL.map(|size| Mix { size, flows }))
+                    .collect(),
+                topologies: all(usize::MAX),
             },
         })
     }
@@ -188,6 +222,51 @@ impl Effort {
         }
     }
 
+    /// Topologies with the frames that they are measured with: those that are asked for, or else those of the profile. Where
+    /// nothing is said of sizes or flows, the profile's are taken.
+    pub fn scenarios<'a>(
+        &self,
+        topologies: &[&'a str],
+        sizes: &[FrameSize],
+        flows: &[u32],
+    ) -> Vec<(&'a str, Vec<Mix>)> {
+        let mixes = self.mixes(sizes, flows);
+        if topologies.is_empty() {
+            let are_given = !sizes.is_empty() || !flows.is_empty();
+            let own = self.topologies.iter();
+            own.map(|(name, count)| {
+                let count = if are_given { usize::MAX } else { *count };
+                (*name, mixes.iter().copied().take(count).collect())
+            })
+            .collect()
+        } else {
+            let named = topologies.iter();
+            named.map(|name| (*name, mixes.clone())).collect()
+        }
+    }
+
+    fn mixes(&self, sizes: &[FrameSize], flows: &[u32]) -> Vec<Mix> {
+        let mut mixes = Vec::new();
+        for own in &self.mixes {
+            let (own_size, own_flows) = ([own.size], [own.flows]);
+            let sizes = if sizes.is_empty() { &own_size } else { sizes };
+            let flows = if flows.is_empty() { &own_flows } else { flows };
+            for (flows, size) in flows
+                .iter()
+                .flat_map(|it| sizes.iter().map(move |size| (it, size)))
+            {
+                let mix = Mix {
+                    size: *size,
+                    flows: *flows,
+                };
+                if !mixes.contains(&mix) {
+                    mixes.push(mix);
+                }
+            }
+        }
+        mixes
+    }
+
     /// Trial time of one datapath in one scenario at the most.
     pub fn time(&self) -> Duration {
         let rounds = self.comparison.map_or(Duration::ZERO, |it| it.time);
@@ -200,6 +279,70 @@ mod tests {
     use super::*;
     use crate::search::Search;
     use clap::ValueEnum;
+
+    fn ids(
+        effort: &Effort,
+        topologies: &[&str],
+        sizes: &[FrameSize],
+        flows: &[u32],
+    ) -> Vec<String> {
+        let scenarios = effort.scenarios(topologies, sizes, flows);
+        let one = |(name, mixes): (&str, Vec<Mix>)| {
+            let ids = mixes
+                .iter()
+                .map(|mix| format!("{name}/{}/{}", mix.size, mix.flows));
+            ids.collect::<Vec<_>>()
+        };
+        scenarios.into_iter().flat_map(one).collect()
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_the_profiles() {
+        let effort = Profile::Standard.effort().unwrap();
+        let own = [
+            "vtep/64/1",
+            "vtep/64/10000",
+            "vtep/IMIX/10000",
+            "vtep/1518/1",
+            "hop/64/1",
+            "divide/64/1",
+        ];
+        assert_eq!(ids(&effort, &[], &[], &[]), own);
+        let of_encap = ids(&effort, &["encap"], &[], &[]);
+        assert_eq!(
+            of_encap,
+            own[..4]
+                .iter()
+                .map(|it| it.replace("vtep", "encap"))
+                .collect::<Vec<_>>()
+        );
+        let large = [FrameSize::Bytes(512)];
+        assert_eq!(
+            ids(&effort, &["hop"], &large, &[]),
+            ["hop/512/1", "hop/512/10000"]
+        );
+        assert_eq!(
+            ids(&effort, &["hop"], &large, &[7, 9]),
+            ["hop/512/7", "hop/512/9"]
+        );
+        assert_eq!(
+            ids(&effort, &[], &large, &[7]),
+            ["vtep/512/7", "hop/512/7", "divide/512/7"]
+        );
+    }
+
+    #[test]
+    fn profiles_name_topologies_that_there_are() {
+        for profile in Profile::value_variants() {
+            for (name, mixes) in profile.effort().unwrap().topologies {
+                assert!(
+                    catalogue::ENTRIES.iter().any(|it| it.name == name),
+                    "{name}"
+                );
+                assert!(mixes > 0);
+            }
+        }
+    }
 
     #[test]
     fn every_profile_makes_a_valid_search() {

@@ -177,13 +177,7 @@ fn ends_by(signal: libc::c_int) -> Result<(), Failed> {
     let run = folder.path().join("run");
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
     command
-        .args([
-            "per-datapath",
-            "--profile",
-            "standard",
-            "--topology",
-            "encap",
-        ])
+        .args(["per-datapath", "--profile", "full", "--topology", "encap"])
         .args(["--datapath", "kernel-xdp", "--out"])
         .arg(&run)
         .stdout(Stdio::null());

@@ -25,21 +25,36 @@ const NOTES: &str = "/run/bench-hugepages";
 pub struct Hugepages {
     pages: u64,
     note: PathBuf,
-    /// Until they are taken. Free pages belong to nobody: two that had found enough of them free would find the same ones.
-    lock: Option<File>,
 }
 
 impl Hugepages {
     /// Adds as many pages as hold `mebibytes`. If the machine has no room for more but as many are free, those are used.
-    /// Nobody else can reserve any until [`Hugepages::are_taken`], or until it is dropped.
     ///
     /// # Errors
     /// Where there are too few, with how many are missing; or without the privilege.
     pub fn reserve(mebibytes: u32) -> Result<Self, Error> {
-        Self::noted_in(Path::new(NOTES), mebibytes)
+        // They belong to nobody yet: see below.
+        let (reserved, _) = Self::noted_in(Path::new(NOTES), mebibytes)?;
+        Ok(reserved)
     }
 
-    fn noted_in(folder: &Path, mebibytes: u32) -> Result<Self, Error> {
+    /// The same for a program that `start` starts, and waits for until it has them. Meanwhile nobody else can reserve any:
+    /// of two who found enough of them free, both might have found the same ones. So `start` may reserve none.
+    ///
+    /// # Errors
+    /// As [`Hugepages::reserve`], and those of `start`.
+    pub fn taken_by<T, E: From<Error>>(
+        mebibytes: u32,
+        start: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
+        let (reserved, lock) = Self::noted_in(Path::new(NOTES), mebibytes)?;
+        let started = start();
+        // Giving back takes it again.
+        drop(lock);
+        Ok((reserved, started?))
+    }
+
+    fn noted_in(folder: &Path, mebibytes: u32) -> Result<(Self, File), Error> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let wanted = u64::from(mebibytes.div_ceil(MEBIBYTES));
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -50,20 +65,16 @@ impl Hugepages {
         let before = size()?;
         write("nr_hugepages", before + wanted)?;
         let pages = size()?.saturating_sub(before);
-        let reserved = Self {
-            pages,
-            note,
-            lock: Some(lock),
-        };
+        let reserved = Self { pages, note };
         // Noted before anything takes time, in which this process may be killed.
-        reserved.note_down()?;
-        await_free(wanted)?;
-        Ok(reserved)
-    }
-
-    /// Lets others reserve: the program that they are for has them now.
-    pub fn are_taken(&mut self) {
-        self.lock = None;
+        match reserved.note_down().and_then(|()| await_free(wanted)) {
+            Ok(()) => Ok((reserved, lock)),
+            Err(error) => {
+                // Giving back takes it again.
+                drop(lock);
+                Err(error)
+            }
+        }
     }
 
     fn note_down(&self) -> Result<(), Error> {
@@ -75,8 +86,6 @@ impl Hugepages {
 
 impl Drop for Hugepages {
     fn drop(&mut self) {
-        // Giving back takes it again.
-        self.lock = None;
         if let Err(error) = self.give_back() {
             tracing::warn!(%error, pages = self.pages, "hugepages stay reserved");
         }

@@ -171,8 +171,8 @@ pub struct Decide {
 /// Which topologies.
 #[derive(Debug, Args)]
 pub struct Topologies {
-    /// Only in this topology, by name or file; may be given several times. All of the catalogue with one droplet under
-    /// test if not given.
+    /// Only in this topology, by name or file; may be given several times. If not given: the profile's where it has some,
+    /// else all of the catalogue with one droplet under test.
     #[arg(long = "topology", value_name = "NAME|FILE")]
     names: Vec<String>,
 }
@@ -183,10 +183,15 @@ impl Topologies {
         !self.names.is_empty()
     }
 
+    /// Names or files of those that are.
+    pub fn named(&self) -> Vec<&str> {
+        self.names.iter().map(String::as_str).collect()
+    }
+
     /// Names or files of those to take, for [`catalogue::find`].
     pub fn to_find(&self) -> Vec<&str> {
         if self.are_named() {
-            self.names.iter().map(String::as_str).collect()
+            self.named()
         } else {
             catalogue::ENTRIES.iter().map(|entry| entry.name).collect()
         }

@@ -5,6 +5,7 @@ use super::arguments::{DirectPathName, Format, Measure};
 use super::bar::Bar;
 use crate::environment::container;
 use crate::overlay::{self, Overlay};
+use crate::profile::Mix;
 use crate::record::Scenario;
 use crate::remote::{Meeting, PATIENCE};
 use crate::report::RUN;
@@ -185,23 +186,14 @@ pub fn announce(datapaths: &[Box<dyn Datapath>]) {
 
 fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
     let effort = arguments.profile.effort()?;
-    let or = |given: &[u32], default: &[u32]| {
-        if given.is_empty() {
-            default.to_vec()
-        } else {
-            given.to_vec()
-        }
-    };
-    let flows = or(&arguments.flows, &effort.flows);
-    let sizes = if arguments.frame_sizes.is_empty() {
-        effort.frame_sizes
-    } else {
-        arguments.frame_sizes.clone()
-    };
-    let first_flows = flows.first();
+    let (names, sizes, flows) = (
+        arguments.topologies.named(),
+        &arguments.frame_sizes,
+        &arguments.flows,
+    );
     let mut tasks = Vec::new();
-    for name in arguments.topologies.to_find() {
-        for flows in &flows {
+    for (name, mixes) in effort.scenarios(&names, sizes, flows) {
+        for (number, Mix { size, flows }) in mixes.iter().enumerate() {
             let parameters = Parameters::new(arguments.endpoints, *flows)?.with_droplets(
                 arguments.hosts,
                 arguments.bouncers,
@@ -213,24 +205,21 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
             for topology in in_states(topology, arguments.direct_path)? {
                 let is_overlay = topology.under_test().is_none();
                 let overlay = is_overlay.then(|| overlay::describe(&topology));
-                for size in &sizes {
-                    let mut topology = topology.clone();
-                    if let Some(transport) = arguments.transport {
-                        topology = topology.with_transport(transport.into());
-                    }
-                    let scenario = Scenario {
-                        overlay: overlay.clone(),
-                        ..describe(&topology, size, both)
-                    };
-                    // What they do to packets depends on neither size nor number of flows.
-                    let is_first = Some(size) == sizes.first() && Some(flows) == first_flows;
-                    tasks.push(Task {
-                        scenario,
-                        topology,
-                        size: *size,
-                        events: is_first && !arguments.no_events,
-                    });
+                let mut topology = topology.clone();
+                if let Some(transport) = arguments.transport {
+                    topology = topology.with_transport(transport.into());
                 }
+                let scenario = Scenario {
+                    overlay,
+                    ..describe(&topology, size, both)
+                };
+                tasks.push(Task {
+                    scenario,
+                    topology,
+                    size: *size,
+                    // What they do to packets depends on neither size nor number of flows.
+                    events: number == 0 && !arguments.no_events,
+                });
             }
         }
     }

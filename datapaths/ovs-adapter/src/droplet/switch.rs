@@ -55,14 +55,24 @@ impl Switch {
         marker: Option<Action>,
     ) -> Result<Self, Error> {
         let (io, host) = (ports.io, plan.provision.host);
-        let mut memory = io.hugepages().map(Hugepages::reserve).transpose()?;
         let other_config = match io {
             Io::Internal => for_another(cpu),
             _ => other_config(cpu, io.hugepages()),
         };
-        let instance = Instance::start(&plan.installation, &ports.namespace, cpu, &other_config)?;
-        add_bridges(&instance, ports, host, program).map_err(|e| instance.with_log(e))?;
-        memory.iter_mut().for_each(Hugepages::are_taken);
+        let start = || -> Result<Instance, Error> {
+            let (installation, namespace) = (&plan.installation, &ports.namespace);
+            let instance = Instance::start(installation, namespace, cpu, &other_config)?;
+            add_bridges(&instance, ports, host, program).map_err(|e| instance.with_log(e))?;
+            Ok(instance)
+        };
+        // It has what it asks for once it has devices.
+        let (memory, instance) = match io.hugepages() {
+            Some(mebibytes) => {
+                let (memory, instance) = Hugepages::taken_by(mebibytes, start)?;
+                (Some(memory), instance)
+            }
+            None => (None, start()?),
+        };
         if io == Io::Internal {
             // Before the address, which is waited for: when the switch has noticed that, it has noticed these, and no
             // longer judges its flows anew for them while packets come.
