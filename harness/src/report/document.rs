@@ -70,6 +70,8 @@ pub(super) struct Table {
     pub columns: Vec<Column>,
     /// Its rows.
     pub rows: Vec<Row>,
+    /// Rows below, which say something of the others.
+    pub summary: Vec<Row>,
 }
 
 impl Table {
@@ -83,12 +85,21 @@ impl Table {
             caption: caption.into(),
             columns: titles.iter().map(column).collect(),
             rows: Vec::new(),
+            summary: Vec::new(),
         }
     }
 
     /// Adds a row.
     pub(super) fn row(&mut self, cells: Vec<Line>) {
         self.rows.push(Row {
+            cells,
+            doubtful: false,
+        });
+    }
+
+    /// Adds a row that says something of the others, and stands below them.
+    pub(super) fn summary(&mut self, cells: Vec<Line>) {
+        self.summary.push(Row {
             cells,
             doubtful: false,
         });

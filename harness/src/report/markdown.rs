@@ -83,7 +83,7 @@ fn write_table(out: &mut String, table: &Table) -> fmt::Result {
         out.push_str(if column.numeric { "---:|" } else { "---|" });
     }
     out.push('\n');
-    for row in &table.rows {
+    for row in table.rows.iter().chain(&table.summary) {
         out.push('|');
         for cell in &row.cells {
             write!(out, " {} |", line_of(cell, true))?;

@@ -7,7 +7,7 @@ use crate::report::lead::Lead;
 use crate::report::plots::GroupPictures;
 use crate::report::{text, units};
 
-use super::{cells, pdr_allowance};
+use super::{brief, cells, pdr_allowance};
 
 /// Adds it.
 pub(super) fn add<'a>(
@@ -73,6 +73,7 @@ pub(super) fn add<'a>(
             "No datapath has a result: there is no answer. See warnings and failures below.",
         )));
     }
+    brief::add(out, figures);
     separation(out, figures);
     out.extend(native(figures).into_iter().map(Block::Table));
     for (group, pictures) in figures.groups.iter().zip(pictures) {
@@ -112,7 +113,7 @@ fn tables(figures: &Figures<'_>, group: &Group<'_>) -> Vec<Table> {
             }
             let leads = scenarios.iter().map(|scenario| lead(&scenario.lead));
             let title = vec![Span::Strong("Most in this run".to_owned())];
-            table.row([title].into_iter().chain(leads).collect());
+            table.summary([title].into_iter().chain(leads).collect());
             table
         })
         .collect()

@@ -2,6 +2,7 @@
 
 mod about;
 mod answer;
+mod brief;
 mod cells;
 pub(super) mod events;
 mod hops;

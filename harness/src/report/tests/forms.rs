@@ -1,7 +1,7 @@
 //! The forms of the report: what stands where.
 
 use super::fixture::{self, SCENARIOS};
-use super::{lines, written};
+use super::{lines, without_script, written};
 use crate::record::{Failure, Record};
 use crate::report::{RunFolder, summary_json, terminal_table};
 
@@ -22,26 +22,28 @@ fn the_answer_comes_first() {
         &html,
         &[
             "<html lang=\"en\">",
-            "<h1>Which datapath",
+            "<h1 id=\"which-datapath-forwards-the-most-overlay-frames\"><a href=\"#which-datapath-forwards-the-most-overlay-frames\">Which datapath",
+            "<li>On veth ports <strong>kernel-xdp</strong> carries most",
+            "What would change it",
             "<caption>",
             "PDR in Mpps",
             "scope=\"col\"",
             "scope=\"row\"",
             "<figure>",
             "role=\"img\" aria-label=\"Throughput",
-            "<h2>Warnings",
-            "<h2>Skipped",
-            "<h2>Failures: 1",
-            "<h3>encap/64B/1-flow",
+            "\">Warnings",
+            "\">Skipped",
+            "\">Failures: 1",
+            "\">encap/64B/1-flow",
             "throughput</span></caption>",
-            "<h3>vtep",
-            "<h2>Environment",
+            "\">vtep",
+            "\">Environment",
             "AMD EPYC",
-            "<h2>Method",
+            "\">Method",
             "<strong>NDR and PDR",
-            "<h2>Trials",
+            "\">Trials",
             "for latency",
-            "<h2>Repeat",
+            "\">Repeat",
             "seed is 42",
             "--profile quick --seed 42",
         ],
@@ -62,6 +64,8 @@ fn the_answer_comes_first() {
 #[test]
 fn the_page_needs_nothing_else() {
     let (html, _, plots) = written(&fixture::two_port_groups());
+    // But for the script that is known, and for links within the page.
+    let html = without_script(&html).replace("href=\"#", "");
     for outside in ["<script", "<link", "src=", "href=", "url(", "@import"] {
         assert!(!html.contains(outside), "{outside}");
     }
@@ -77,6 +81,32 @@ fn the_page_needs_nothing_else() {
     assert!(plots.iter().all(|svg| html.contains(svg)));
 }
 
+/// What each `before` of the page's is followed by, up to a quote.
+fn each<'a>(html: &'a str, before: &'a str) -> Vec<&'a str> {
+    let parts = html.split(before).skip(1);
+    parts.filter_map(|part| part.split('"').next()).collect()
+}
+
+#[test]
+fn links_lead_to_headings_that_there_are_once() {
+    let (html, _, _) = written(&fixture::two_port_groups());
+    let page = html.split("<svg").next().unwrap_or_default().to_owned()
+        + &html
+            .split("</svg>")
+            .skip(1)
+            .map(|it| it.split("<svg").next().unwrap_or_default())
+            .collect::<String>();
+    let (links, ids) = (each(&page, "href=\"#"), each(&page, " id=\""));
+    assert!(links.len() > 10 && ids.len() > 10, "{links:?}");
+    for link in &links {
+        assert_eq!(ids.iter().filter(|id| id == &link).count(), 1, "{link}");
+    }
+    // A scenario stands on ports of both kinds.
+    let has = |link: &str| assert!(links.contains(&link), "{links:?}");
+    has("encap-64b-1-flow-veth-ports");
+    has("encap-64b-1-flow-rings-ports");
+}
+
 #[test]
 fn port_groups_are_apart() {
     let folder = fixture::two_port_groups();
@@ -87,8 +117,8 @@ fn port_groups_are_apart() {
             "must not be compared directly",
             "veth ports: PDR",
             "rings ports: PDR",
-            "<h2>Measured on veth",
-            "<h2>Measured on rings",
+            "\">Measured on veth",
+            "\">Measured on rings",
         ],
     );
     let tables: Vec<_> = markdown
@@ -185,13 +215,13 @@ fn a_smoke_run_is_labelled_everywhere() {
     assert_order(
         &html,
         &[
-            "<h1>",
+            "<h1 ",
             label,
             "<table>",
             label,
             "<svg",
             label,
-            "<h2>Warnings",
+            "\">Warnings",
             label,
         ],
     );
@@ -324,7 +354,7 @@ fn a_run_of_failures_has_a_report() {
         }));
     }
     let [html, markdown, table] = without_figures(&folder);
-    assert!(html.contains("<h2>Failures: 2</h2>"));
+    assert!(html.contains("\">Failures: 2</a></h2>"));
     assert_eq!(
         lines(&markdown, &["| kernel-xdp | failed | not measured | not"]).len(),
         1

@@ -1,7 +1,7 @@
 //! Text from the run's files that tries to be more than text.
 
 use super::fixture::{self, SCENARIOS};
-use super::written;
+use super::{without_script, written};
 use crate::record::{Failure, Fastest, Missing, Record};
 use crate::report::{RunFolder, summary_json, terminal_table};
 
@@ -129,6 +129,7 @@ fn assert_well_formed(markup: &str, empty: &[&str]) {
 #[test]
 fn html_and_pictures_hold_it_as_text() {
     let (html, _, plots) = written(&run());
+    let html = without_script(&html);
     assert_well_formed(&html, &["meta"]);
     plots.iter().for_each(|svg| assert_well_formed(svg, &[]));
     for text in plots.iter().chain([&html]) {
@@ -249,6 +250,7 @@ fn absurd_numbers_do_no_harm() {
             }
         }
         let (html, ..) = written(&folder);
+        let html = without_script(&html);
         assert!(!html.contains("NaN") && !html.contains("inf,"), "{number}");
         terminal_table(&folder);
         summary_json(&folder);

@@ -32,6 +32,11 @@ fn written(folder: &RunFolder) -> (String, String, Vec<String>) {
     )
 }
 
+/// The page without the one script that it has.
+fn without_script(html: &str) -> String {
+    html.replace(&format!("<script>\n{}</script>", super::html::SORT), "")
+}
+
 /// The lines of `text` that contain all of `parts`.
 fn lines<'a>(text: &'a str, parts: &[&str]) -> Vec<&'a str> {
     let has_all = |line: &&str| parts.iter().all(|part| line.contains(part));

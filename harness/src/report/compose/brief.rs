@@ -1,0 +1,142 @@
+//! The answer in some sentences, for who has a minute: who leads, how sure that is, and what would change it.
+
+use crate::record::PortType;
+use crate::report::document::{Block, Line, Span};
+use crate::report::figures::{Figures, Group};
+use crate::report::lead::Lead;
+use crate::report::text;
+use std::collections::BTreeMap;
+
+/// Adds it.
+pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
+    // Rings are no ports that a host could use: they count where there is nothing else.
+    let is_port = |group: &&Group<'_>| group.ports != PortType::Rings;
+    let mut groups: Vec<&Group<'_>> = figures.groups.iter().filter(is_port).collect();
+    if groups.is_empty() {
+        groups.extend(&figures.groups);
+    }
+    let mut items: Vec<Line> = groups.iter().map(|group| answer(group)).collect();
+    items.extend(sure(&groups));
+    items.push(change(&groups));
+    out.push(Block::List(items));
+}
+
+/// Scenarios of a group by who leads there.
+fn by_leader<'a>(group: &Group<'a>) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut leaders = BTreeMap::<&str, Vec<&str>>::new();
+    for scenario in &group.scenarios {
+        if let Lead::Datapath { name, .. } = scenario.lead {
+            leaders.entry(name).or_default().push(scenario.id);
+        }
+    }
+    leaders
+}
+
+/// Who carries most on ports of a kind.
+fn answer(group: &Group<'_>) -> Line {
+    let mut line = vec![Span::Text(format!("On {} ports ", group.ports))];
+    if let [only] = group.datapaths.as_slice() {
+        line.push(Span::Text(format!(
+            "only {only} was measured, so that there is nothing to choose."
+        )));
+        return line;
+    }
+    let count = group.scenarios.len();
+    let scenarios = text::count(count as u64, "scenario", "scenarios");
+    let mut leaders: Vec<_> = by_leader(group).into_iter().collect();
+    leaders.sort_by_key(|(_, scenarios)| std::cmp::Reverse(scenarios.len()));
+    let Some(((first, led), others)) = leaders.split_first() else {
+        line.push(Span::Text("it is ".to_owned()));
+        line.push(Span::Strong("not decided".to_owned()));
+        line.push(Span::Text(match group.scenarios.as_slice() {
+            [only] => format!(" who carries most: {}.", undecided(&only.lead)),
+            _ => format!(" who carries most in any of {scenarios}; the table says why."),
+        }));
+        return line;
+    };
+    line.push(Span::Strong((*first).to_owned()));
+    let mut times = group.scenarios.iter().filter_map(|it| match it.lead {
+        Lead::Datapath {
+            name, times_next, ..
+        } if name == *first => Some(times_next),
+        _ => None,
+    });
+    let least = times.clone().fold(f64::INFINITY, f64::min);
+    let most = times.by_ref().fold(0.0, f64::max);
+    let times = if led.len() == 1 {
+        format!("{least:.2} × the next")
+    } else {
+        format!("{least:.2} to {most:.2} × the next")
+    };
+    line.push(Span::Text(match count {
+        1 => format!(" carries most, {times}"),
+        _ if led.len() == count => format!(" carries most in all {scenarios}, {times}"),
+        _ => format!(" carries most in {} of {scenarios}, {times}", led.len()),
+    }));
+    for (name, led) in others {
+        line.push(Span::Text(format!("; {name} in {}", text::list(led))));
+    }
+    let open = count - leaders.iter().map(|(_, led)| led.len()).sum::<usize>();
+    if open > 0 {
+        line.push(Span::Text(format!("; in {open} nobody leads alone")));
+    }
+    line.push(Span::Text(".".to_owned()));
+    line
+}
+
+/// Why nobody leads.
+fn undecided(lead: &Lead<'_>) -> String {
+    match lead {
+        Lead::Undecided(reason) => reason.clone(),
+        Lead::Equivalent(names) => format!("{} are equivalent", text::list(names)),
+        Lead::Datapath { .. } => lead.words(),
+    }
+}
+
+/// How sure it is, where datapaths were measured against each other.
+fn sure(groups: &[&Group<'_>]) -> Option<Line> {
+    let scenarios = groups.iter().flat_map(|group| &group.scenarios);
+    let standings: Vec<_> = scenarios.filter_map(|it| it.standing.as_ref()).collect();
+    let how = standings.first()?.how;
+    let pairs = standings.iter().flat_map(|standing| &standing.pairs);
+    let decided = pairs.clone().filter(|pair| pair.verdict.is_decided());
+    let decided = decided.count();
+    let confidence = (1.0 - how.error) * 100.0;
+    Some(vec![
+        Span::Strong("How sure:".to_owned()),
+        Span::Text(format!(
+            " {decided} of {} pairs are decided, by rounds that they were measured in one after the other. All verdicts \
+             of a scenario on one kind of ports hold together with a confidence of {confidence:.0} %; what differs by less than \
+             {:.0} % is called equivalent.",
+            pairs.count(),
+            how.tolerance.get() * 100.0
+        )),
+    ])
+}
+
+/// What would change the answer.
+fn change(groups: &[&Group<'_>]) -> Line {
+    let several = groups.iter().filter(|group| by_leader(group).len() > 1);
+    let several: Vec<String> = several.map(|group| group.ports.to_string()).collect();
+    let is_one_scenario = groups.iter().all(|group| group.scenarios.len() == 1);
+    let led = |group: &&&Group<'_>| by_leader(group).values().map(Vec::len).sum::<usize>() > 1;
+    let first = if !several.is_empty() {
+        let ports = text::list(&several);
+        format!("The scenario, on {ports} ports: see above. ")
+    } else if is_one_scenario {
+        "Other frame sizes, numbers of flows and roles of a droplet were not measured; the profile standard does. ".to_owned()
+    } else if groups.iter().any(|group| led(&group)) {
+        "No frame size, number of flows or role of a droplet in the scenarios that are decided. "
+            .to_owned()
+    } else {
+        String::new()
+    };
+    vec![
+        Span::Strong("What would change it:".to_owned()),
+        Span::Text(format!(
+            " {first}What hosts have and ask for may: kernel, hugepages, processors to spare, latency, cost of a frame. "
+        )),
+        Span::Code("bench decide REQUIREMENTS RUN".to_owned()),
+        Span::Text(" judges this run by that.".to_owned()),
+    ]
+}
