@@ -12,8 +12,7 @@ pub enum Profile {
     Smoke,
     /// Half a minute a datapath and topology; a datapath's host alone, where no topology is asked for.
     Quick,
-    /// The least that a decision can rest on: frame sizes, numbers of flows and what droplets can be, within three quarters of
-    /// an hour for all datapaths on two processors.
+    /// The least that a decision can rest on: frame sizes, numbers of flows, and what droplets can be.
     Standard,
     /// CSIT's goals, all frame sizes and numbers of flows: many hours.
     Full,

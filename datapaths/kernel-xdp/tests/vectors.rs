@@ -4,8 +4,10 @@ use aya::programs::loaded_programs;
 use datapath_api::{Datapath, DropletPorts};
 use datapath_kernel_xdp::KernelXdp;
 use libtest_mimic::{Arguments, Failed, Trial};
+use mizar_wire::Mac;
 use netdev::Cpu;
-use topologies::provision::{Extensions, Provision};
+use std::net::Ipv4Addr;
+use topologies::provision::{Extensions, Host, Provision};
 use topologies::vectors::{self, Vector, VectorsError};
 
 fn main() -> Result<(), VectorsError> {
@@ -16,9 +18,12 @@ fn main() -> Result<(), VectorsError> {
     let replays = vectors::parse(vectors::BUILT_IN)?
         .into_iter()
         .map(|vector| Trial::test(vector.name.clone(), move || replay(&vector)));
-    let effort = Trial::test("the_verifier_has_room", the_verifier_has_room);
+    let others = [
+        Trial::test("the_verifier_has_room", the_verifier_has_room),
+        Trial::test("extensions_are_not_added", extensions_are_not_added),
+    ];
     let trials = replays
-        .chain([effort])
+        .chain(others)
         .map(|trial| trial.with_ignored_flag(!missing.is_empty()))
         .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -43,17 +48,43 @@ fn replay(vector: &Vector) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A droplet without neighbours that has all extensions.
+fn extended() -> Provision {
+    let host = Host {
+        ip: Ipv4Addr::new(172, 16, 0, 1).into(),
+        mac: Mac::default(),
+    };
+    Provision {
+        extensions: Extensions::ALL,
+        ..Provision::new(host)
+    }
+}
+
+/// The programs of a droplet have no code for those that it was installed without: that is said, and nothing done by halves.
+fn extensions_are_not_added() -> Result<(), Failed> {
+    let stock = Provision {
+        extensions: Extensions::default(),
+        ..extended()
+    };
+    let datapath = KernelXdp::default();
+    let mut droplet = datapath.install(DropletPorts::Detached, &stock, Cpu(0))?;
+    if droplet.update(&extended()).is_ok() {
+        return Err("a stock droplet took extensions".into());
+    }
+    droplet.update(&stock)?;
+    droplet.stop()?;
+    let mut droplet = datapath.install(DropletPorts::Detached, &extended(), Cpu(0))?;
+    droplet.update(&stock)?;
+    droplet.update(&extended())?;
+    droplet.stop()?;
+    Ok(())
+}
+
 /// Other versions of the kernel look at more of the same program, and this one at more after the next change of the core.
 fn the_verifier_has_room() -> Result<(), Failed> {
     /// `BPF_COMPLEXITY_LIMIT_INSNS` of include/linux/bpf_verifier.h.
     const LIMIT: u32 = 1_000_000;
-    let host = topologies::provision::Host {
-        ip: std::net::Ipv4Addr::new(172, 16, 0, 1).into(),
-        mac: mizar_wire::Mac::default(),
-    };
-    let mut provision = Provision::new(host);
-    provision.extensions = Extensions::ALL;
-    let droplet = KernelXdp::default().install(DropletPorts::Detached, &provision, Cpu(0))?;
+    let droplet = KernelXdp::default().install(DropletPorts::Detached, &extended(), Cpu(0))?;
     let mut found = Vec::new();
     for program in loaded_programs() {
         let program = program?;

@@ -120,9 +120,8 @@ impl Overlay {
         let parts = at_once(topology.droplets(), |number, droplet| {
             Part::install(datapath, topology, (number, droplet), lab, placement)
         });
-        let parts = parts.into_iter();
         Ok(Self {
-            droplets: parts.collect::<Result<_, _>>()?,
+            droplets: parts.into_iter().collect::<Result<_, _>>()?,
             underlay,
         })
     }

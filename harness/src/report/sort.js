@@ -1,4 +1,4 @@
-// Lets a table be sorted by a column: by the number that a cell begins with, or else by its text.
+// Lets a table be sorted by a column: by the first number of a cell, as in "at least 3.1", or by its text.
 "use strict";
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
@@ -6,7 +6,8 @@ for (const table of document.querySelectorAll("table")) {
   const original = Array.from(body.rows);
   const key = (row, column) => {
     const text = row.cells[column].textContent.trim();
-    const number = parseFloat(text.replace(/,(?=\d{3})/g, ""));
+    const first = text.replace(/,(?=\d{3})/g, "").match(/-?\d+(\.\d+)?(e[+-]?\d+)?/);
+    const number = first ? Number(first[0]) : NaN;
     return { number, text };
   };
   table.querySelectorAll("thead th").forEach((head, column) => {

@@ -49,7 +49,7 @@ fn replay_one(datapath: &dyn Datapath, vector: &Vector) -> Report {
         Installed::Failed(why) => {
             let lines = vec![
                 why.clone(),
-                "vectors after this one were not tried".to_owned(),
+                "vectors that had not begun were not tried".to_owned(),
             ];
             report.fail(&vector.name, None, lines);
             report.broken = Some(why);

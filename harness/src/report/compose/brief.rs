@@ -4,7 +4,7 @@ use crate::record::PortType;
 use crate::report::document::{Block, Line, Span};
 use crate::report::figures::{Figures, Group};
 use crate::report::lead::Lead;
-use crate::report::text;
+use crate::report::{text, units};
 use std::collections::BTreeMap;
 
 /// Adds it.
@@ -16,8 +16,13 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
         groups.extend(&figures.groups);
     }
     let mut items: Vec<Line> = groups.iter().map(|group| answer(group)).collect();
-    items.extend(sure(&groups));
-    items.push(change(&groups));
+    // Where the run is unfit nothing is sure, whatever its rounds say.
+    if figures.unfit().is_none() {
+        items.extend(sure(&groups));
+    }
+    if groups.iter().any(|group| group.datapaths.len() > 1) {
+        items.push(change(&groups));
+    }
     out.push(Block::List(items));
 }
 
@@ -55,26 +60,21 @@ fn answer(group: &Group<'_>) -> Line {
         return line;
     };
     line.push(Span::Strong((*first).to_owned()));
-    let mut times = group.scenarios.iter().filter_map(|it| match it.lead {
-        Lead::Datapath {
-            name, times_next, ..
-        } if name == *first => Some(times_next),
-        _ => None,
-    });
-    let least = times.clone().fold(f64::INFINITY, f64::min);
-    let most = times.by_ref().fold(0.0, f64::max);
-    let times = if led.len() == 1 {
-        format!("{least:.2} × the next")
-    } else {
-        format!("{least:.2} to {most:.2} × the next")
-    };
-    line.push(Span::Text(match count {
-        1 => format!(" carries most, {times}"),
-        _ if led.len() == count => format!(" carries most in all {scenarios}, {times}"),
-        _ => format!(" carries most in {} of {scenarios}, {times}", led.len()),
-    }));
+    line.push(Span::Text(format!(
+        " carries most in {}{}",
+        match led.len() {
+            _ if count == 1 => led[0].to_owned(),
+            all if all == count => format!("all {scenarios}"),
+            some => format!("{some} of {scenarios}"),
+        },
+        by_the_least(group, first)
+    )));
     for (name, led) in others {
-        line.push(Span::Text(format!("; {name} in {}", text::list(led))));
+        let led = text::list(led);
+        line.push(Span::Text(format!(
+            "; {name} in {led}{}",
+            by_the_least(group, name)
+        )));
     }
     let open = count - leaders.iter().map(|(_, led)| led.len()).sum::<usize>();
     if open > 0 {
@@ -82,6 +82,27 @@ fn answer(group: &Group<'_>) -> Line {
     }
     line.push(Span::Text(".".to_owned()));
     line
+}
+
+/// Where a datapath leads by the least, and by how much: one figure with all that belongs to it, and not a range of bare ones.
+/// The table has the others.
+fn by_the_least(group: &Group<'_>, leader: &str) -> String {
+    let led = group.scenarios.iter().filter_map(|it| match it.lead {
+        Lead::Datapath {
+            name, times_next, ..
+        } if name == leader => Some((it, times_next)),
+        _ => None,
+    });
+    let count = led.clone().count();
+    let least = led.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    least.map_or_else(String::new, |(scenario, _)| match count {
+        1 => format!(", {}", scenario.lead.margin()),
+        _ => format!(
+            ", by the least in {}: {}",
+            scenario.id,
+            scenario.lead.margin()
+        ),
+    })
 }
 
 /// Why nobody leads.
@@ -101,15 +122,15 @@ fn sure(groups: &[&Group<'_>]) -> Option<Line> {
     let pairs = standings.iter().flat_map(|standing| &standing.pairs);
     let decided = pairs.clone().filter(|pair| pair.verdict.is_decided());
     let decided = decided.count();
-    let confidence = (1.0 - how.error) * 100.0;
     Some(vec![
         Span::Strong("How sure:".to_owned()),
         Span::Text(format!(
             " {decided} of {} pairs are decided, by rounds that they were measured in one after the other. All verdicts \
-             of a scenario on one kind of ports hold together with a confidence of {confidence:.0} %; what differs by less than \
-             {:.0} % is called equivalent.",
+             of a scenario on one kind of ports hold together with a confidence of {}; what differs by less than \
+             {} is called equivalent.",
             pairs.count(),
-            how.tolerance.get() * 100.0
+            units::percent(1.0 - how.error),
+            units::percent(how.tolerance.get())
         )),
     ])
 }

@@ -41,6 +41,27 @@ fn who_differs_by_less_than_the_tolerance_is_equivalent() {
 }
 
 #[test]
+fn the_first_sentences_give_a_lead_with_its_interval_and_say_how_sure_it_is() {
+    let mut folder = run(&[("kernel-xdp", 0.5e6), ("openflow", 0.6e6)], STAGES[0]);
+    let (_, markdown, _) = written(&folder);
+    let first = |markdown: &str| markdown.split("\n|").next().unwrap_or_default().to_owned();
+    let brief = first(&markdown);
+    assert!(brief.contains("openflow"), "{brief}");
+    assert!(brief.contains("1.20 × the next \\[1.1"), "{brief}");
+    assert!(brief.contains("1 of 1 pairs are decided"), "{brief}");
+    assert!(brief.contains("a confidence of 95 %"), "{brief}");
+    // What an unfit run's rounds say is nothing.
+    folder.run.profile = "smoke".to_owned();
+    let (_, markdown, _) = written(&folder);
+    let brief = first(&markdown);
+    assert!(brief.contains("not decided"), "{brief}");
+    assert!(
+        !brief.contains("How sure") && !brief.contains("1.20"),
+        "{brief}"
+    );
+}
+
+#[test]
 fn too_few_rounds_decide_nothing() {
     let folder = run(&[("kernel-xdp", 2e6), ("openflow", 1e6)], STAGES[0] - 1);
     assert_eq!(
