@@ -105,6 +105,7 @@ pub struct OverlayLab {
     /// Where the droplets are elsewhere, as many.
     places: Vec<Arc<Place>>,
     wire: Vec<Interface>,
+    health_endpoints: Vec<Interface>,
     tester: TesterEnds,
 }
 
@@ -142,10 +143,12 @@ impl OverlayLab {
             droplets: Vec::new(),
             places: Vec::new(),
             wire: Vec::new(),
+            health_endpoints: Vec::new(),
             tester: TesterEnds::new()?,
         };
         let mut numbers = 0..;
-        for (droplet, ports) in topology.droplets().iter().zip(endpoint_ports) {
+        let droplets = topology.droplets().iter().enumerate();
+        for ((at, droplet), ports) in droplets.zip(endpoint_ports) {
             let namespace = match meeting {
                 Some(meeting) => {
                     let place = meeting.place(&droplet.name)?;
@@ -161,7 +164,12 @@ impl OverlayLab {
                 let port = Port::Endpoint(EndpointPort(number));
                 lab.tester.pair(port, &namespace)
             });
-            let endpoints = ports.collect::<Result<_, _>>()?;
+            let mut endpoints: Vec<_> = ports.collect::<Result<_, _>>()?;
+            if topology.health_endpoint(at).is_some() {
+                let [port, end] = pair([&namespace, &lab.tester.namespace])?;
+                endpoints.push(port);
+                lab.health_endpoints.push(end);
+            }
             lab.droplets.push(VethPorts {
                 namespace,
                 uplink,
@@ -200,6 +208,11 @@ impl OverlayLab {
     /// The other ends of the droplets' uplinks, in the same order.
     pub fn wire(&self) -> &[Interface] {
         &self.wire
+    }
+
+    /// The other ends of the droplets' health endpoints, in the same order; none where the topology has none.
+    pub fn health_endpoints(&self) -> &[Interface] {
+        &self.health_endpoints
     }
 
     /// The tester's ends, which are numbered through all droplets.

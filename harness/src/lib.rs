@@ -7,6 +7,7 @@ pub mod decide;
 pub mod environment;
 pub mod figure;
 pub mod flow_setup;
+pub mod health;
 pub mod lab;
 pub mod lines;
 pub mod overlay;

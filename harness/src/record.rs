@@ -403,12 +403,30 @@ pub struct LearningRecord {
 /// Something that is done in an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventStep {
+    /// What sort of step.
+    #[serde(default)]
+    pub kind: StepKind,
     /// What.
     pub what: String,
     /// When it began, in milliseconds since the first frame was due.
     pub at_ms: f64,
     /// How long it took.
     pub took_ms: f64,
+}
+
+/// A sort of step of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    /// The control plane gave a droplet new tables.
+    #[default]
+    Told,
+    /// A host died.
+    Died,
+    /// A droplet found out that a host is dead, and keeps away from it,
+    FoundDead,
+    /// or that it is alive again.
+    FoundAlive,
 }
 
 /// Latency of one trial.

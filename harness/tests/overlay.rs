@@ -4,7 +4,7 @@ use datapath_api::{Datapath, Running};
 use harness::environment::Placement;
 use harness::lab::OverlayLab;
 use harness::overlay::Overlay;
-use harness::record::EventKind;
+use harness::record::{EventKind, StepKind};
 use harness::registry;
 use harness::run::event::{self, Watched};
 use harness::run::learning;
@@ -30,7 +30,8 @@ const SHORTCUT: &str = include_str!("../../topologies/testdata/shortcut.toml");
 
 /// What every datapath is tried in beside carrying overlays.
 type PerDatapath = (&'static str, fn(&str) -> Result<(), Failed>);
-const PER_DATAPATH: [PerDatapath; 3] = [
+const PER_DATAPATH: [PerDatapath; 4] = [
+    ("dead_hosts_are_found", dead_hosts),
     ("stale_paths_heal", stale_paths_heal),
     ("short_header", short_header),
     ("short_header_goes_to_who_reads_it", lengths),
@@ -156,7 +157,11 @@ fn events() -> Result<(), Failed> {
                 topology: &topology,
                 event,
                 workload: &workload,
-                duration: Duration::from_millis(600),
+                duration: Duration::from_millis(match event.kind {
+                    // Until it is found dead by probes.
+                    EventKind::Failure if is_extended => 2_000,
+                    _ => 600,
+                }),
                 carries: None,
                 meeting: None,
             };
@@ -169,21 +174,59 @@ fn events() -> Result<(), Failed> {
             if (arrived_after > 0) != arrives || record.corrupted + record.foreign > 0 {
                 return Err(told.into());
             }
-            let names: Vec<_> = record.steps.iter().map(|step| step.what.as_str()).collect();
+            let of_kind = |kinds: &[StepKind]| -> Vec<_> {
+                let steps = record.steps.iter();
+                let steps = steps.filter(|step| kinds.contains(&step.kind));
+                steps.map(|step| step.what.as_str()).collect()
+            };
             let (bouncer, right) = ("bouncer has its new tables", "right has its new tables");
-            let left = "left has its new tables";
             let expected: &[&str] = match event.kind {
-                EventKind::Migration => &[bouncer, right],
-                EventKind::Deletion => &[bouncer, right],
-                // Who may have a direct path there is told.
-                EventKind::Failure if is_extended => &["right goes dead", bouncer, left],
+                EventKind::Migration | EventKind::Deletion => &[bouncer, right],
                 EventKind::Failure => &["right goes dead", bouncer],
             };
+            // Who has a direct path there finds out by itself, and nobody else looks.
+            let found = of_kind(&[StepKind::FoundDead]);
+            let finds = is_extended
+                && event.kind == EventKind::Failure
+                && topology.direct_path() == DirectPathState::Warm;
+            let is_found = found.contains(&"left finds right dead") == finds;
+            let done = of_kind(&[StepKind::Died, StepKind::Told]);
             let lost_while_dead = record.lost_after() > 0;
-            if names != expected || event.kind == EventKind::Failure && !lost_while_dead {
+            if done != expected || !is_found || event.kind == EventKind::Failure && !lost_while_dead
+            {
                 return Err(told.into());
             }
         }
+    }
+    Ok(())
+}
+
+/// Where a host dies, the others find out by probes that its datapath and theirs carry, and frames arrive at the host that
+/// takes its place.
+fn dead_hosts(name: &str) -> Result<(), Failed> {
+    let topology = catalogue::find("bounce", Parameters::default())?;
+    let topology = topology
+        .in_state(DirectPathState::Warm)
+        .with_extensions(Extensions::ALL);
+    let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
+    let mut events = topology.events().iter();
+    let failure = events.find(|event| event.kind == EventKind::Failure);
+    let watched = Watched {
+        topology: &topology,
+        event: failure.ok_or("nothing fails")?,
+        workload: &workload,
+        duration: Duration::from_secs(3),
+        carries: None,
+        meeting: None,
+    };
+    let record = watched.of(datapath(name)?.as_ref(), "bounce", Placement::choose()?)?;
+    let steps = record.steps.iter();
+    let mut found = steps.filter(|step| step.kind == StepKind::FoundDead);
+    let is_found = found.any(|step| step.what == "left finds right dead");
+    let from = (record.done_ms / record.round_ms) as usize + 1;
+    let arrived_after: u32 = record.received.iter().skip(from).sum();
+    if !is_found || arrived_after == 0 || record.corrupted + record.foreign > 0 {
+        return Err(format!("{record:?}").into());
     }
     Ok(())
 }

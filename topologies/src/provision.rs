@@ -313,7 +313,8 @@ impl Rules {
 pub struct Extensions {
     /// Packets that find nobody at the end of a direct path go back, and who sent them forgets it.
     pub invalidation: bool,
-    /// Droplets are told of hosts that a health check found dead: [`Provision::unhealthy`].
+    /// Hosts check the health of those to which direct paths lead, and droplets keep away from the dead:
+    /// [`Provision::unhealthy`].
     pub health_check: bool,
     /// Agents leave return-to-sender out of what they send by a direct path to a host that reads such packets:
     /// [`Provision::short_header_hosts`]. Without invalidation it means nothing.

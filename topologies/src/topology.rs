@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod expand;
 mod file;
+mod health;
 mod load;
 mod names;
 mod path;
@@ -23,6 +24,7 @@ use std::path::Path;
 
 pub use error::{Place, Problem, TopologyError};
 pub use event::{Event, EventKind};
+pub use health::HealthEndpoint;
 pub use path::{Hosts, OuterPath};
 
 /// Capacities that Mizar declares; a topology beyond them could not be deployed.
@@ -318,6 +320,8 @@ pub struct Topology {
     extensions: Extensions,
     /// Droplets that a health check found dead.
     dead: Vec<Index>,
+    /// The VPC of health endpoints, where droplets have some.
+    health: Option<Vni>,
     /// Endpoint ports of each droplet.
     ports: Vec<u16>,
 }

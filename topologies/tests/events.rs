@@ -1,10 +1,11 @@
 //! Events: what is wrong in one is said, and what a topology is after one.
 
 use topologies::catalogue;
-use topologies::frame::FrameLen;
-use topologies::oracle::{End, OverlayOracle};
+use topologies::frame::{FrameLen, inner_with_payload};
+use topologies::oracle::{End, Oracle, Outcome, OverlayOracle};
 use topologies::provision::{EndpointPort, Extensions, Port};
-use topologies::topology::{DirectPathState, EventKind, Parameters, Topology};
+use topologies::topology::{DirectPathState, EventKind, Parameters, Topology, Transport};
+use topologies::traffic::Flow;
 
 /// The built-in topology `bounce` with one place changed.
 fn changed(from: &str, to: &str) -> Result<Topology, String> {
@@ -235,5 +236,67 @@ fn a_stale_direct_path_leads_nowhere() {
         let journey = oracle.inject(ingress, &direction.frame(0, FrameLen::MIN));
         assert!(!matches!(journey.end, End::Delivered { .. }), "{journey:?}");
         assert!(journey.way.len() >= hops, "{name}: {:?}", journey.way);
+    }
+}
+
+/// Probes get from each health endpoint to each other, in both states of the direct path, for droplets with and without
+/// extensions, and those to a host that was found dead go there as well: so it can be found alive.
+#[test]
+fn health_endpoints_reach_each_other() {
+    for (name, state) in [
+        ("bounce", DirectPathState::Cold),
+        ("bounce", DirectPathState::Warm),
+        ("inter-network", DirectPathState::Warm),
+        ("fan", DirectPathState::Cold),
+    ] {
+        for extensions in [Extensions::default(), Extensions::ALL] {
+            let topology = catalogue::find(name, Parameters::default()).unwrap();
+            let topology = topology.in_state(state).with_extensions(extensions);
+            assert_eq!(topology.health_endpoint(0), None);
+            let topology = topology.with_health_endpoints();
+            let droplets = topology.droplets();
+            let mut oracles: Vec<_> = droplets
+                .iter()
+                .map(|droplet| Oracle::new(&topology.provision(droplet)))
+                .collect();
+            for found_dead in [false, true] {
+                for (from, to) in (0..droplets.len())
+                    .flat_map(|from| (0..droplets.len()).map(move |to| (from, to)))
+                    .filter(|(from, to)| from != to)
+                {
+                    let [near, far] = [from, to].map(|at| topology.health_endpoint(at).unwrap());
+                    if found_dead {
+                        let mut tables = topology.provision(&droplets[from]);
+                        tables.unhealthy.push(far.host.ip);
+                        oracles[from].update(&tables);
+                    }
+                    let flow = Flow {
+                        transport: Transport::Udp,
+                        src_ip: near.host.ip,
+                        src_mac: near.host.mac,
+                        dst_ip: far.host.ip,
+                        dst_mac: far.host.mac,
+                        src_port: 49_784,
+                        dst_port: 7_784,
+                    };
+                    let probe = inner_with_payload(&flow, b"are you alive?");
+                    let sent = oracles[from].inject(Port::Endpoint(near.port), &probe);
+                    let Outcome::Forward {
+                        port: Port::Uplink,
+                        frame: packet,
+                    } = sent
+                    else {
+                        panic!("{name}, {from} to {to}: {sent:?}");
+                    };
+                    assert_eq!(packet[..6], far.host.mac.octets());
+                    let arrived = oracles[to].inject(Port::Uplink, &packet);
+                    let delivered = Outcome::Forward {
+                        port: Port::Endpoint(far.port),
+                        frame: probe,
+                    };
+                    assert_eq!(arrived, delivered, "{name}, {from} to {to}");
+                }
+            }
+        }
     }
 }

@@ -23,7 +23,9 @@ use crate::tester;
 use datapath_api::{
     Counters, Datapath, Difference, Error as DatapathError, Outcome, PortType, Running,
 };
+use mizar_wire::Ipv4;
 use netdev::{CpuTime, Tid};
+use std::collections::HashSet;
 use topologies::provision::{DirectPath, Port, Provision};
 use topologies::topology::{Droplet, Topology};
 
@@ -170,10 +172,16 @@ impl Overlay {
         droplet: usize,
         provision: &Provision,
     ) -> Result<(), DatapathError> {
-        let there_is_none = || DatapathError::failed("updating tables", "there is no such droplet");
-        let part = self.droplets.get_mut(droplet).ok_or_else(there_is_none)?;
-        let updated = part.running.update(provision);
-        updated.map_err(|error| DatapathError::failed(&part.name, error))
+        self.of_one(droplet, |running| running.update(provision))
+    }
+
+    /// Underlay addresses to which the direct paths of a droplet lead, by its position in the topology.
+    ///
+    /// # Errors
+    /// See [`Running::direct_paths`].
+    pub fn hosts_by_direct_path(&mut self, droplet: usize) -> Result<HashSet<Ipv4>, DatapathError> {
+        let paths = self.of_one(droplet, |running| running.direct_paths())?;
+        Ok(paths.iter().map(|path| path.host.ip).collect())
     }
 
     /// Cuts all ways to and from a droplet, by its position in the topology.
@@ -191,6 +199,16 @@ impl Overlay {
     /// The underlay.
     pub fn underlay(&mut self) -> &mut Underlay {
         &mut self.underlay
+    }
+
+    fn of_one<T>(
+        &mut self,
+        droplet: usize,
+        ask: impl FnOnce(&mut dyn Running) -> Result<T, DatapathError>,
+    ) -> Result<T, DatapathError> {
+        let there_is_none = || DatapathError::failed("asking a droplet", "there is none");
+        let part = self.droplets.get_mut(droplet).ok_or_else(there_is_none)?;
+        ask(&mut *part.running).map_err(|error| DatapathError::failed(&part.name, error))
     }
 
     fn of_all<T>(

@@ -1,6 +1,6 @@
 //! What packets suffered while something happened to an overlay.
 
-use crate::record::{EventKind, EventRecord};
+use crate::record::{EventKind, EventRecord, StepKind};
 
 use super::figures::Cell;
 use topologies::provision::Extensions;
@@ -118,6 +118,16 @@ impl EventRecord {
             let end = (self.round(self.at_ms) + last + 1) as f64 * self.round_ms;
             (end - self.at_ms).max(0.0)
         }))
+    }
+
+    /// After how many milliseconds the last of the droplets that found out by themselves kept away from a dead host; `None` if
+    /// none did.
+    pub(super) fn found_dead_after_ms(&self) -> Option<f64> {
+        let steps = self.steps.iter();
+        let found =
+            steps.filter(|step| step.kind == StepKind::FoundDead && step.at_ms >= self.at_ms);
+        let after = found.map(|step| step.at_ms + step.took_ms - self.at_ms);
+        after.max_by(f64::total_cmp)
     }
 
     /// Milliseconds that were watched from the beginning of the event on.

@@ -181,6 +181,7 @@ fn event(event: &EventFigure<'_>) -> Value {
             "lost_after": record.lost_after(),
             "healed_after_ms": record.healed_after_ms(),
             "watched_ms": record.watched_ms(),
+            "found_dead_after_ms": record.found_dead_after_ms(),
             "arrived_late": record.arrived_late(),
             "underlay_packets_per_frame": record.packets_a_frame(),
             "steps": record.steps,

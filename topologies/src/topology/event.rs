@@ -157,7 +157,8 @@ impl Topology {
                 for vpc in &mut after.vpcs {
                     replace(&mut vpc.dividers, droplet, by);
                 }
-                if self.extensions.health_check {
+                // Who can find out is not told.
+                if self.extensions.health_check && self.health.is_none() {
                     after.dead.push(droplet);
                 }
             }

@@ -55,6 +55,7 @@ impl Loader<'_> {
             direct_path_states,
             extensions: self.extensions()?,
             dead: Vec::new(),
+            health: None,
             droplets: self.droplets()?,
             under_test,
             vpcs: self.vpcs()?,

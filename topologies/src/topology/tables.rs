@@ -50,6 +50,7 @@ impl Topology {
         if self.direct_path == DirectPathState::Warm {
             to.direct_paths = self.direct_paths(at, &to.endpoints);
         }
+        self.add_health_endpoints(at, &mut to);
         to
     }
 

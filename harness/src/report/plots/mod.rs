@@ -444,7 +444,7 @@ fn of_events<'a>(
             file,
             title,
             description: told,
-            caption: "A strip for each datapath and sort of droplets: pale where all frames were delivered, dark red where none was. Solid line: the event; dotted line: the control plane has done all it does. Of several trials the first.".to_owned(),
+            caption: "A strip for each datapath and sort of droplets: pale where all frames were delivered, dark red where none was. Solid line: the event; dotted line: all droplets have their new tables. Of several trials the first.".to_owned(),
             svg,
         })
     };

@@ -2,7 +2,7 @@
 
 use super::fixture::{self, SCENARIOS};
 use super::written;
-use crate::record::{EventKind, EventRecord, EventStep, LearningRecord, Record};
+use crate::record::{EventKind, EventRecord, EventStep, LearningRecord, Record, StepKind};
 use crate::report::{RunFolder, summary_json, terminal_table};
 use topologies::provision::Extensions;
 
@@ -26,6 +26,7 @@ fn record(kind: EventKind, lost: &[(std::ops::Range<usize>, u32)]) -> EventRecor
         at_ms: 100.5,
         done_ms: 120.5,
         steps: vec![EventStep {
+            kind: StepKind::Told,
             what: "right has its new tables".to_owned(),
             at_ms: 100.5,
             took_ms: 20.0,
@@ -68,6 +69,27 @@ fn loss_counts_by_when_frames_were_due() {
     let deleted = record(EventKind::Deletion, &[(125..400, 10)]);
     // Rounds 121 to 124 were due after it was over.
     assert_eq!(deleted.arrived_late(), 40);
+}
+
+#[test]
+fn when_droplets_found_a_host_dead_is_the_last_of_them_after_it_died() {
+    let found = |at_ms| EventStep {
+        kind: StepKind::FoundDead,
+        what: "left finds right dead".to_owned(),
+        at_ms,
+        took_ms: 1.5,
+    };
+    let mut failure = record(EventKind::Failure, &[(110..300, 10)]);
+    assert_eq!(failure.found_dead_after_ms(), None);
+    // The first was a false alarm.
+    failure.steps.extend([50.0, 260.5, 280.5].map(found));
+    assert_eq!(failure.found_dead_after_ms(), Some(181.5));
+    failure.extensions = Extensions::ALL;
+    let (_, markdown, _) = written(&with(vec![failure]));
+    assert!(
+        markdown.contains("| not in 280 | 1,900 | 0 | 182 |"),
+        "{markdown}"
+    );
 }
 
 /// Five droplets that poll on one processor lose some frames whatever happens: that they do after an event is not the event's.

@@ -3,20 +3,26 @@
 //! One trial at a constant load lasts through the event. Every frame that arrives is counted for the millisecond in which
 //! it was due, so that the loss is known millisecond by millisecond, whenever what came late came. The event itself is what
 //! a control plane does: droplets get their new tables one after the other, the new host first and the old one last. Where
-//! a host fails, its uplink goes dead, and the control plane notices 200 ms later.
+//! a host fails, its uplink goes dead, and the control plane notices 200 ms later. Where droplets have the extension for it, it
+//! tells them nothing about that host: they find out, see [`crate::health`].
+
+mod scene;
 
 use super::deploy::Error;
 use super::session::Session;
 use super::{Error as RunError, Runner};
 use crate::environment::Placement;
+use crate::health::HealthChecks;
 use crate::lab::OverlayLab;
 use crate::overlay::Overlay;
 use crate::record::{EventRecord, EventStep, Record};
 use crate::remote::Meeting;
 use crate::search::Pps;
 use crate::tester::{Offer, Tester, VethTester, Watch, Workload};
-use datapath_api::{Datapath, Running};
+use datapath_api::{Datapath, Running as _};
 use polling_tester::now;
+use scene::{Scene, Step};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use topologies::provision::{Extensions, Provision};
@@ -72,12 +78,18 @@ impl Watched<'_> {
         scenario: &str,
         placement: Placement,
     ) -> Result<EventRecord, Error> {
-        let after = self.topology.after(self.event);
+        // Who checks the health of hosts finds out by itself that one is dead.
+        let checks_health = self.event.fails.is_some() && self.topology.extensions().health_check;
+        let topology = match checks_health {
+            true => self.topology.clone().with_health_endpoints(),
+            false => self.topology.clone(),
+        };
+        let after = topology.after(self.event);
         let mut workload = self.workload.clone();
         workload.also_arrives(&after.traffic());
-        let lab = OverlayLab::with(self.topology, self.meeting)?;
+        let lab = OverlayLab::with(&topology, self.meeting)?;
         let mut tester = VethTester::new(lab.tester(), &workload, false, placement.tester_cpus())?;
-        let mut overlay = Overlay::install(datapath, self.topology, &lab, placement)?;
+        let mut overlay = Overlay::install(datapath, &topology, &lab, placement)?;
         let load = load(self.carries);
         let rate =
             Pps::new(load).map_err(|error| crate::tester::Error::Workload(error.to_string()))?;
@@ -88,33 +100,39 @@ impl Watched<'_> {
             watch: Watch::Counts,
         };
         tester.offer(&offer)?;
-        let crossed_at_first = overlay.crossed()?.total();
+        let health = checks_health.then(|| HealthChecks::begin(&topology, &lab, now()));
+        let scene = Scene::new(&topology, &mut overlay, health.transpose()?);
+        let crossed_at_first = scene.crossed()?;
         offer.duration = self.duration.min(LONGEST);
         let per_round = (load / 1_000.0) as u32;
         offer.watch = Watch::Series { round: per_round };
         let lead = offer.duration / 4;
         let (tell, start) = channel();
         tester.tell_start(tell);
+        let over = AtomicBool::new(false);
+        let changes = self.changes(&topology, &after);
         let (happened, report) = std::thread::scope(|scope| {
-            let overlay = &mut overlay;
+            let over = &over;
             let happens = scope.spawn(move || {
                 let late =
                     |_| datapath_api::Error::failed("waiting for a trial", "it did not begin");
                 let start = start.recv_timeout(PATIENCE).map_err(late)?;
                 let due = start + lead.as_nanos() as u64;
-                std::thread::sleep(Duration::from_nanos(due.saturating_sub(now())));
-                self.happens(overlay, &after)
+                self.happens(scene, changes, due, over)
             });
-            let report = tester.offer(&offer);
+            let report = {
+                let _ends = Ends(over);
+                tester.offer(&offer)
+            };
             (happens.join(), report)
         });
         let panicked = || datapath_api::Error::failed("carrying out an event", "it panicked");
         let happened = happened.map_err(|_| panicked())??;
         let report = report?;
-        let crossed_at_last = overlay.crossed()?.total();
         overlay.check()?;
         let milliseconds = |at: u64| at.saturating_sub(report.began) as f64 / 1e6;
         let step = |step: Step| EventStep {
+            kind: step.kind,
             what: step.what,
             at_ms: milliseconds(step.began),
             took_ms: step.ended.saturating_sub(step.began) as f64 / 1e6,
@@ -141,56 +159,51 @@ impl Watched<'_> {
             duplicates: report.arrived.duplicates,
             corrupted: report.arrived.corrupted,
             foreign: report.arrived.foreign,
-            crossed_before: happened.crossed.saturating_sub(crossed_at_first),
-            crossed_after: crossed_at_last.saturating_sub(happened.crossed),
+            crossed_before: happened.crossed_at_event.saturating_sub(crossed_at_first),
+            crossed_after: happened.crossed.saturating_sub(happened.crossed_at_event),
         })
     }
 
-    /// Makes it happen.
-    fn happens(&self, overlay: &mut Overlay, after: &Topology) -> Result<Happened, Error> {
-        let changes = self.changes(after);
-        let crossed = overlay.crossed()?.total();
+    /// Makes it happen at the time `due`, and watches hosts until the trial is over.
+    fn happens(
+        &self,
+        mut scene: Scene<'_>,
+        changes: Vec<(usize, Provision)>,
+        due: u64,
+        over: &AtomicBool,
+    ) -> Result<Happened, Error> {
+        scene.wait_until(due)?;
+        let crossed_at_event = scene.crossed()?;
         let began = now();
-        let mut steps = Vec::new();
         if let Some(dead) = self.event.fails {
-            overlay.cut_off(dead)?;
-            steps.push(Step {
-                what: format!("{} goes dead", self.topology.droplets()[dead].name),
-                began,
-                ended: now(),
-            });
-            std::thread::sleep(NOTICE);
+            scene.cut_off(dead)?;
+            scene.wait_until(now() + NOTICE.as_nanos() as u64)?;
         }
         for (droplet, provision) in changes {
-            let began = now();
-            overlay.update_droplet(droplet, &provision)?;
-            steps.push(Step {
-                what: format!(
-                    "{} has its new tables",
-                    self.topology.droplets()[droplet].name
-                ),
-                began,
-                ended: now(),
-            });
+            scene.tell(droplet, provision)?;
         }
+        scene.wait_for(over)?;
+        let crossed = scene.crossed()?;
+        let steps = scene.into_steps();
         Ok(Happened {
             began,
-            ended: now(),
+            ended: steps.iter().map(|step| step.ended).max().unwrap_or(began),
             steps,
+            crossed_at_event,
             crossed,
         })
     }
 
     /// New tables of droplets that get some: those that host more first, those that host less last, and one that is dead
     /// none.
-    fn changes(&self, after: &Topology) -> Vec<(usize, Provision)> {
+    fn changes(&self, topology: &Topology, after: &Topology) -> Vec<(usize, Provision)> {
         let hosted = |tables: &Provision| {
             let endpoints = tables.endpoints.iter();
             endpoints.filter(|endpoint| endpoint.port.is_some()).count() as i64
         };
-        let droplets = self.topology.droplets().iter().enumerate();
+        let droplets = topology.droplets().iter().enumerate();
         let changes = droplets.filter_map(|(number, droplet)| {
-            let (old, new) = (self.topology.provision(droplet), after.provision(droplet));
+            let (old, new) = (topology.provision(droplet), after.provision(droplet));
             let gains = hosted(&new) - hosted(&old);
             let is_other = old
                 != Provision {
@@ -293,16 +306,21 @@ pub fn with_and_without_extensions(topology: &Topology) -> Vec<Topology> {
     }
 }
 
-struct Step {
-    what: String,
-    began: u64,
-    ended: u64,
+/// Says that a trial is over, however it ended.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 struct Happened {
     began: u64,
     ended: u64,
     steps: Vec<Step>,
-    /// Packets that had crossed the underlay when it began.
+    /// Packets that had crossed the underlay when it began,
+    crossed_at_event: u64,
+    /// and when the trial was over.
     crossed: u64,
 }

@@ -1,0 +1,71 @@
+//! Health endpoints: one on each droplet, by which hosts find out whether the others are alive.
+//!
+//! They are endpoints like any other, in a VPC of their own where each droplet is its own bouncer. So a packet to one goes to its
+//! host in every state of the direct path, also after the direct paths to a dead host were forgotten, and it is the datapaths of
+//! both hosts that carry it.
+
+use super::{Index, Topology};
+use crate::provision::{
+    Attachment, Class, Endpoint, EndpointKind, EndpointPort, Host, Priority, Provision, Vpc,
+};
+use mizar_wire::Vni;
+
+/// A droplet's health endpoint. Its addresses in its VPC are those that its host has on the underlay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthEndpoint {
+    /// The port of its droplet: behind all of [`Topology::endpoint_ports`].
+    pub port: EndpointPort,
+    /// Its addresses.
+    pub host: Host,
+}
+
+impl Topology {
+    /// The same topology with a health endpoint on each droplet. No traffic flows to them, and droplets are told of no dead
+    /// hosts any more: they are to find out.
+    #[must_use]
+    pub fn with_health_endpoints(mut self) -> Self {
+        let is_free = |vni: &Vni| self.vpcs.iter().all(|vpc| vpc.vni != *vni);
+        self.health = (1..=Vni::MAX).filter_map(Vni::new).find(is_free);
+        self
+    }
+
+    /// The health endpoint of the droplet at this position, if it has one.
+    pub fn health_endpoint(&self, droplet: usize) -> Option<HealthEndpoint> {
+        self.health?;
+        Some(HealthEndpoint {
+            port: EndpointPort(*self.ports.get(droplet)?),
+            host: self.droplets.get(droplet)?.host,
+        })
+    }
+
+    /// Adds what droplet `at` must know of health endpoints.
+    pub(super) fn add_health_endpoints(&self, at: Index, to: &mut Provision) {
+        let (Some(vni), Some(own)) = (self.health, self.health_endpoint(at)) else {
+            return;
+        };
+        to.ports = own.port.0.saturating_add(1);
+        to.attachments.push(Attachment {
+            port: own.port,
+            vni,
+            ip: own.host.ip,
+            mac: own.host.mac,
+            bouncers: vec![own.host.ip],
+            pod_label: 0,
+            namespace_label: 0,
+            class: (Class::Premium, Priority::High),
+        });
+        let endpoints = self.droplets.iter().map(|droplet| Endpoint {
+            vni,
+            ip: droplet.host.ip,
+            mac: droplet.host.mac,
+            kind: EndpointKind::Simple,
+            port: (droplet.host == own.host).then_some(own.port),
+            hosts: vec![droplet.host.ip],
+        });
+        to.endpoints.extend(endpoints);
+        to.vpcs.push(Vpc {
+            vni,
+            dividers: Vec::new(),
+        });
+    }
+}
