@@ -114,6 +114,11 @@ fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {
     if let Err(error) = setup::docker() {
         eprintln!("xtask: WITHOUT DOCKER, and so without the test of containers: {error:#}");
     }
+    if let Err(error) = setup::browser() {
+        eprintln!(
+            "xtask: WITHOUT A BROWSER, and so without the tests that look at reports: {error:#}"
+        );
+    }
     // The runner's closing lines are the last that is printed.
     Step::cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
         .args(arguments)

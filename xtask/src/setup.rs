@@ -49,6 +49,14 @@ pub fn docker() -> anyhow::Result<()> {
     packages(&["docker.io", "docker-compose", "iptables", "debootstrap"])
 }
 
+/// A browser that tests look at reports with.
+pub fn browser() -> anyhow::Result<()> {
+    if Step::new("chromium").args(["--version"]).output().is_some() {
+        return Ok(());
+    }
+    packages(&["chromium"])
+}
+
 /// A C compiler, which links Rust programs.
 fn compiler() -> anyhow::Result<()> {
     if Step::new("cc").args(["--version"]).output().is_some() {
