@@ -153,7 +153,7 @@ impl Profile {
                 comparison: Some(Rounds {
                     trial: milliseconds(150),
                     width: 0.02,
-                    time: seconds(8),
+                    time: seconds(7),
                 }),
                 latency: milliseconds(700),
                 events: 3,

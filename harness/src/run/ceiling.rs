@@ -45,6 +45,7 @@ impl Runner<'_> {
                 load,
                 duration,
                 latency: false,
+                asks_datapath: true,
                 purpose: Purpose::Ceiling,
             };
             match self.trial(&mut deployed, datapath.name(), &meter)? {

@@ -186,7 +186,8 @@ impl Runner<'_> {
             };
         }
         let half = Pps::new((typical / 2.0).max(MIN_LOAD))?;
-        if let Err(reason) = self.step(session, &meter(rounds, round, half, true), left)? {
+        let latency = meter(session, rounds, round, half, true);
+        if let Err(reason) = self.step(session, &latency, left)? {
             return Ok(Err(reason));
         }
         let latency = session
@@ -222,7 +223,7 @@ impl Runner<'_> {
     ) -> Result<Result<Found, String>, Error> {
         let mut search = Search::new(config(rounds, least, most)?)?;
         while let Step::Measure { load, .. } = search.next() {
-            let meter = meter(rounds, round, load, false);
+            let meter = meter(session, rounds, round, load, false);
             let trial = match self.step(session, &meter, left)? {
                 Ok(trial) => trial,
                 Err(reason) => return Ok(Err(reason)),
@@ -273,11 +274,13 @@ enum Found {
     Below,
 }
 
-fn meter(rounds: Rounds, round: u32, load: Pps, latency: bool) -> Meter {
+fn meter(session: &Session<'_>, rounds: Rounds, round: u32, load: Pps, latency: bool) -> Meter {
     Meter {
         load,
         duration: rounds.trial,
         latency,
+        // Of the others nothing that they count is in a figure of a round.
+        asks_datapath: session.datapath.ports().needs_only_the_poller(),
         purpose: Purpose::Comparison { round },
     }
 }

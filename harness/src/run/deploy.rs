@@ -53,6 +53,8 @@ pub struct Meter {
     pub load: Pps,
     pub duration: Duration,
     pub latency: bool,
+    /// Whether the datapath is asked what it counted, which takes some of them longer than a short trial.
+    pub asks_datapath: bool,
     pub purpose: Purpose,
 }
 
@@ -129,6 +131,8 @@ pub struct Deployed {
     pub last: TrialRecord,
     /// Why the last trial failed, if it did.
     pub last_error: String,
+    /// What the datapath had counted when the last trial was over, if it was asked and no frame came since.
+    counted: Option<Counted>,
 }
 
 impl Deployed {
@@ -173,6 +177,7 @@ impl Deployed {
             placement,
             last: empty(),
             last_error: String::new(),
+            counted: None,
         })
     }
 
@@ -248,6 +253,7 @@ impl Deployed {
             placement,
             last: empty(),
             last_error: String::new(),
+            counted: None,
         })
     }
 
@@ -268,6 +274,7 @@ impl Deployed {
 
     /// The datapath.
     pub fn running(&mut self) -> &mut dyn Running {
+        self.counted = None;
         self.device.running_mut()
     }
 
@@ -309,7 +316,10 @@ impl Deployed {
     ) -> Option<TrialRecord> {
         let at_seconds = run_began.elapsed().as_secs_f64();
         // Outside of what is timed: reading them may take a while.
-        let counters_before = self.device.running_mut().counters().ok();
+        let counters_before = match self.counted.take() {
+            None if meter.asks_datapath => self.device.running_mut().counters().ok(),
+            counted => counted,
+        };
         let offer = Offer {
             load: meter.load,
             duration: meter.duration,
@@ -336,8 +346,19 @@ impl Deployed {
         };
         // One that died may still forward, and say what it knew, while nobody answers for what is new.
         let running = self.device.running_mut();
-        let counters = match running.check().and_then(|()| running.counters()) {
-            Ok(counters) => counters_before.map(|before| since(&counters, &before)),
+        let asked = running.check().and_then(|()| match meter.asks_datapath {
+            true => running.counters().map(Some),
+            false => Ok(None),
+        });
+        let counters = match asked {
+            Ok(counters) => {
+                let both = counters.as_ref().zip(counters_before.as_ref());
+                let counted = both.map(|(counters, before)| since(counters, before));
+                // What polls counts time as well, which goes on between trials.
+                let has_no_time = |it: &Counted| it.polling.is_none() && it.switch.is_none();
+                self.counted = counters.filter(has_no_time);
+                counted
+            }
             Err(error) => {
                 self.last_error = format!("the datapath no longer answers: {error}");
                 return None;

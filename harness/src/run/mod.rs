@@ -33,7 +33,7 @@ use rand::seq::SliceRandom;
 use session::{Ceiling, Session};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use topologies::topology::Topology;
 
 /// The lowest load offered: one frame a millisecond.
@@ -458,17 +458,21 @@ impl Runner<'_> {
             return Ok(Err(reason));
         }
         session.watch_idle();
-        for _ in 0..Session::TRIALS_A_TURN {
+        let (mut trials, mut measured) = (0, Duration::ZERO);
+        while trials < Session::TRIALS_A_TURN || measured < Session::TURN {
             let Step::Measure { load, duration } = session.search.next() else {
                 break;
             };
             if self.is_interrupted() {
                 break;
             }
+            trials += 1;
+            measured += duration;
             let meter = Meter {
                 load,
                 duration,
                 latency: false,
+                asks_datapath: true,
                 purpose: Purpose::Search,
             };
             let Some(deployed) = &mut session.deployed else {
@@ -527,6 +531,7 @@ impl Runner<'_> {
                 load,
                 duration: self.effort.latency,
                 latency: true,
+                asks_datapath: true,
                 purpose,
             };
             let Some(deployed) = &mut session.deployed else {

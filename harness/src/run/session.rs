@@ -6,6 +6,7 @@ use crate::profile::PARTIAL_DROP;
 use crate::record::{Fastest, Rate, ResultRecord, TrialRecord};
 use crate::search::{Irregular, Pps, Search, Status, Step};
 use datapath_api::{Datapath, PortType};
+use std::time::Duration;
 
 /// The loss within which a trial counts for the cost of a frame: PDR's.
 const LOSS: f64 = PARTIAL_DROP;
@@ -69,8 +70,10 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Trials of one datapath before the next has its turn.
-    pub const TRIALS_A_TURN: usize = 8;
+    /// Trials of one datapath before the next has its turn,
+    pub const TRIALS_A_TURN: u32 = 8;
+    /// and how long they last together at the least: to start some datapaths takes longer than a second.
+    pub const TURN: Duration = Duration::from_secs(2);
     /// How often a disturbed trial is made at the most.
     pub const ATTEMPTS: u32 = 3;
 

@@ -240,7 +240,7 @@ fn differences(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
 fn refused(scenario: &ScenarioFigures<'_>) -> Option<Table> {
     let mut table = Table::new(
         format!(
-            "{}: frames refused, over all trials that count",
+            "{}: frames refused, over all trials that count and after which the datapath was asked",
             scenario.id
         ),
         &["Datapath", "Reason", "#Frames", "#Of frames sent"],
