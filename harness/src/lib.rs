@@ -19,5 +19,6 @@ pub mod report;
 pub mod run;
 pub mod search;
 pub mod sockets;
+pub mod stages;
 pub mod tester;
 pub mod verify;

@@ -20,6 +20,14 @@ const TARGET: &str = "bpfel-unknown-none";
 /// # Panics
 /// If the program cannot be built and `MIZAR_BPF` is `required`; a build script has no other way out.
 pub fn build(program: &str) {
+    build_all(&[(program, "BPF_OBJECT")]);
+}
+
+/// Builds several programs, each with the environment variable that is to hold its path; `bpf` is set if all could be built.
+///
+/// # Panics
+/// As [`build`].
+pub fn build_all(programs: &[(&str, &str)]) {
     println!("cargo::rustc-check-cfg=cfg(bpf)");
     println!("cargo::rerun-if-env-changed=MIZAR_BPF");
     for directory in [
@@ -39,17 +47,18 @@ pub fn build(program: &str) {
         "cargo::rerun-if-changed={}",
         toolchain::cargo_bin().display()
     );
-    match try_build(program) {
-        Ok(object) => {
-            println!("cargo::rustc-cfg=bpf");
-            println!("cargo::rustc-env=BPF_OBJECT={}", object.display());
-        }
-        Err(why) => {
-            let required = std::env::var("MIZAR_BPF").is_ok_and(|value| value == "required");
-            assert!(!required, "cannot build the BPF program {program}: {why}");
-            println!("cargo::warning=built without the BPF program {program}: {why}");
+    for (program, variable) in programs {
+        match try_build(program) {
+            Ok(object) => println!("cargo::rustc-env={variable}={}", object.display()),
+            Err(why) => {
+                let required = std::env::var("MIZAR_BPF").is_ok_and(|value| value == "required");
+                assert!(!required, "cannot build the BPF program {program}: {why}");
+                println!("cargo::warning=built without the BPF program {program}: {why}");
+                return;
+            }
         }
     }
+    println!("cargo::rustc-cfg=bpf");
 }
 
 fn root() -> PathBuf {

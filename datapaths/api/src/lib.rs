@@ -13,6 +13,7 @@ mod outcome;
 mod polling;
 mod ports;
 pub mod ring;
+mod stages;
 mod switch;
 
 pub use difference::Difference;
@@ -23,6 +24,7 @@ pub use needs::{KernelRelease, Needs, NoRelease};
 pub use outcome::only_outcome;
 pub use polling::{Cycles, Polling};
 pub use ports::{DropletPorts, PORT_MTU, PortType, TESTER_MEBIBYTES, VethPorts, VhostUserPorts};
+pub use stages::{Decision, Stage, Stages};
 pub use switch::SwitchCounters;
 
 use netdev::{Cpu, Tid};
@@ -79,6 +81,21 @@ pub trait Datapath: Send + Sync {
         provision: &Provision,
         cpu: Cpu,
     ) -> Result<Box<dyn Running>, Error>;
+
+    /// A droplet without ports whose work on a frame can be cut short, on `cpu`; what it sends is taken on `sink`. `None` if the
+    /// datapath does not carry the core, or carries it as another one does.
+    ///
+    /// # Errors
+    /// As [`Self::install`].
+    fn stages(
+        &self,
+        provision: &Provision,
+        cpu: Cpu,
+        sink: Cpu,
+    ) -> Result<Option<Box<dyn Stages>>, Error> {
+        let _ = (provision, cpu, sink);
+        Ok(None)
+    }
 }
 
 /// A droplet that forwards. Dropping it stops it, and leaves nothing behind.

@@ -22,6 +22,7 @@ pub mod policy;
 pub mod reason;
 mod scaled;
 pub mod short_header;
+pub mod stages;
 pub mod tables;
 pub mod transit;
 pub mod verdict;

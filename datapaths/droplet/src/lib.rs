@@ -1,6 +1,8 @@
 //! A droplet in user space: tables, counters, and a frame's way through the core, for every datapath that carries the
 //! core natively.
 
+mod stages;
+
 use datapath_api::ring;
 use datapath_api::{Counters, Outcome, Why};
 use mizar_core::frame::Slice;
@@ -13,6 +15,7 @@ use mizar_wire::Vni;
 use topologies::provision::{DirectPath, Host};
 
 pub use mizar_core::reason::Reason;
+pub use stages::NativeStages;
 
 /// A frame in memory, with room in front.
 pub trait Buffer {

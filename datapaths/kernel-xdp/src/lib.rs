@@ -6,9 +6,10 @@
 mod maps;
 mod object;
 mod running;
+mod stages;
 
 use datapath_api::{
-    Datapath, DropletPorts, Error, KernelRelease, Missing, Needs, PortType, Running,
+    Datapath, DropletPorts, Error, KernelRelease, Missing, Needs, PortType, Running, Stages,
 };
 use mizar_tables::Entries;
 use netdev::Cpu;
@@ -99,5 +100,19 @@ impl Datapath for KernelXdp {
             }
         };
         Ok(Box::new(droplet))
+    }
+
+    fn stages(
+        &self,
+        provision: &Provision,
+        cpu: Cpu,
+        sink: Cpu,
+    ) -> Result<Option<Box<dyn Stages>>, Error> {
+        // Generic mode is the same programs.
+        if self.mode == Mode::Generic {
+            return Ok(None);
+        }
+        let entries = Entries::encode(provision).map_err(|e| Error::Capacity(e.to_string()))?;
+        Ok(Some(Box::new(stages::XdpStages::new(&entries, cpu, sink)?)))
     }
 }

@@ -20,6 +20,18 @@ pub fn bytes() -> Option<&'static [u8]> {
     }
 }
 
+/// The object of stages.
+pub fn stages() -> Option<&'static [u8]> {
+    #[cfg(bpf)]
+    {
+        Some(aya::include_bytes_aligned!(env!("BPF_STAGES")))
+    }
+    #[cfg(not(bpf))]
+    {
+        None
+    }
+}
+
 /// More entries than there are at first for which there is room: tables may change.
 const MORE: usize = 1_024;
 
@@ -34,11 +46,33 @@ pub fn possible(entries: &Entries) -> Extensions {
     entries.extensions.with_unhealthy()
 }
 
-/// Loads the programs, with room for these tables. Maps that only the loader fills have no more: an empty hash table for a
-/// million policies takes 16 MiB to set up.
+/// Loads the programs of a droplet, with room for these tables.
 pub fn load(entries: &Entries) -> Result<Loaded, Error> {
+    let programs = [
+        "mizar_agent",
+        "mizar_agent_decide",
+        "mizar_transit",
+        "mizar_transit_decide",
+    ];
+    // In the order of the constants beside PROGRAMS in bpf/mizar-xdp/src/tables.rs.
+    let next = [
+        (0, "mizar_transit"),
+        (1, "mizar_transit_decide"),
+        (2, "mizar_agent_decide"),
+    ];
+    load_object(bytes(), &programs, &next, entries)
+}
+
+/// Loads programs of an object, and has some of them go on with these. Maps that only the loader fills have no more room than
+/// these tables need: an empty hash table for a million policies takes 16 MiB to set up.
+pub fn load_object(
+    object: Option<&[u8]>,
+    programs: &[&str],
+    next: &[(u32, &str)],
+    entries: &Entries,
+) -> Result<Loaded, Error> {
     let doing = "loading the BPF programs";
-    let object = bytes().ok_or_else(|| {
+    let object = object.ok_or_else(|| {
         Error::failed(
             doing,
             "this program was built without a BPF toolchain; cargo xtask bench",
@@ -58,29 +92,19 @@ pub fn load(entries: &Entries) -> Result<Loaded, Error> {
         .map_max_entries("ACL_RULES", room(entries.acl_rules.len())?)
         .load(object)
         .map_err(|e| Error::failed(doing, chain(&e)))?;
-    for name in [
-        "mizar_agent",
-        "mizar_agent_decide",
-        "mizar_transit",
-        "mizar_transit_decide",
-    ] {
+    for name in programs {
         load_program(&mut ebpf, name).map_err(from_load)?;
     }
-    // In the order of the constants beside PROGRAMS in bpf/mizar-xdp/src/tables.rs.
     let doing = || "linking the programs";
     let map = ebpf
         .take_map("PROGRAMS")
         .ok_or_else(|| Error::failed(doing(), "there is no map"))?;
     let mut programs = ProgramArray::try_from(map).map_err(|e| Error::failed(doing(), e))?;
-    for (index, name) in [
-        (0, "mizar_transit"),
-        (1, "mizar_transit_decide"),
-        (2, "mizar_agent_decide"),
-    ] {
+    for (index, name) in next {
         let next = program(&mut ebpf, name).map_err(from_load)?;
         let next = next.fd().map_err(|e| Error::failed(doing(), e))?;
         programs
-            .set(index, next, 0)
+            .set(*index, next, 0)
             .map_err(|e| Error::failed(doing(), chain(&e)))?;
     }
     Ok(Loaded {

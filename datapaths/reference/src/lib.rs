@@ -6,8 +6,10 @@
 mod injection;
 mod worker;
 
-use datapath_api::{Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running};
-use mizar_droplet::Droplet;
+use datapath_api::{
+    Counters, Datapath, DropletPorts, Error, Missing, Outcome, PortType, Running, Stages,
+};
+use mizar_droplet::{Droplet, NativeStages};
 use mizar_tables::{Entries, Native};
 use netdev::{Cpu, Tid};
 use topologies::provision::{DirectPath, Port, Provision};
@@ -68,6 +70,16 @@ impl Datapath for Reference {
                 given: other.port_type(),
             }),
         }
+    }
+
+    fn stages(
+        &self,
+        provision: &Provision,
+        _: Cpu,
+        _: Cpu,
+    ) -> Result<Option<Box<dyn Stages>>, Error> {
+        let tables = Native::new(&encode(provision)?);
+        Ok(Some(Box::new(NativeStages::new(tables))))
     }
 }
 

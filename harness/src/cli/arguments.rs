@@ -43,6 +43,8 @@ pub enum Command {
     FlowSetup(FlowSetup),
     /// Measure what sockets at the endpoints of an overlay get: TCP streams, requests and responses, connections.
     Sockets(Sockets),
+    /// Measure what a frame costs in each stage of a datapath that carries the core, natively and as XDP programs.
+    Stages(Stages),
     /// Check that datapaths forward as they must, without measuring.
     Verify(Verify),
     /// Send frames of a topology through a datapath, and print the flows that it has then, as ovs-dpctl does.
@@ -251,6 +253,22 @@ pub struct Sockets {
     /// Fail if this datapath cannot run here; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub require: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Stages {
+    /// Measure this datapath; may be given several times. All that carry the core by themselves if not given.
+    #[arg(long = "datapath", value_name = "NAME")]
+    pub datapaths: Vec<String>,
+    /// The droplet of this topology, by name or file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "vtep")]
+    pub topology: String,
+    /// How often everything is measured: 6 to 1,000, since fewer leave no interval.
+    #[arg(long, value_name = "COUNT", default_value_t = 21, value_parser = clap::value_parser!(u32).range(6..=1_000))]
+    pub rounds: u32,
+    /// Folder of the run; results/<time> if not given.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod list;
 mod measure;
 mod report;
 mod sockets;
+mod stages;
 mod verify;
 
 use crate::run::Summary;
@@ -75,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::PerDatapath(_)
             | Command::FlowSetup(_)
             | Command::Sockets(_)
+            | Command::Stages(_)
             | Command::DumpFlows(_)
             | Command::Droplet(_)
     ) {
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::PerDatapath(arguments) => measure::run(&arguments, format),
         Command::FlowSetup(arguments) => flow_setup::run(&arguments, format),
         Command::Sockets(arguments) => sockets::run(&arguments, format),
+        Command::Stages(arguments) => stages::run(&arguments, format),
         Command::Verify(arguments) => verify::run(&arguments, format),
         Command::DumpFlows(arguments) => dump_flows::run(&arguments, format),
         Command::Compose { topology } => compose::run(&topology),

@@ -4,7 +4,7 @@ use super::arguments::Format;
 use super::measure::RESULTS;
 use super::{Outcome, print_json};
 use crate::report::{self, RunFolder, Written};
-use crate::{flow_setup, sockets};
+use crate::{flow_setup, sockets, stages};
 use anyhow::{Context, bail};
 use std::fs;
 use std::path::Path;
@@ -21,13 +21,22 @@ pub fn run(folder: &Path, format: Format) -> anyhow::Result<Outcome> {
         print_sockets(folder, format)?;
         return Ok(Outcome::Good);
     }
+    if folder.join(stages::record::FILE).is_file() {
+        print_stages(folder, format)?;
+        return Ok(Outcome::Good);
+    }
     let written = report::write(folder).with_context(|| format!("reading {}", folder.display()))?;
     print(folder, &written, format)?;
     Ok(Outcome::Good)
 }
 
 /// One of these is in the folder of a run.
-const FILES: [&str; 3] = [report::RUN, flow_setup::record::FILE, sockets::record::FILE];
+const FILES: [&str; 4] = [
+    report::RUN,
+    flow_setup::record::FILE,
+    sockets::record::FILE,
+    stages::record::FILE,
+];
 
 /// Runs named in an advice at the most.
 const NAMED: usize = 5;
@@ -79,6 +88,19 @@ pub fn print_sockets(folder: &Path, format: Format) -> anyhow::Result<()> {
         Format::Json => print_json(&report::sockets::summary_json(folder)?),
         Format::Text => {
             println!("{}", report::sockets::terminal_table(folder)?);
+            println!("Report: {}", written.html.display());
+            Ok(())
+        }
+    }
+}
+
+/// Writes the report of a run of stages and prints its figures.
+pub fn print_stages(folder: &Path, format: Format) -> anyhow::Result<()> {
+    let written = report::stages::write(folder).context("writing the report")?;
+    match format {
+        Format::Json => print_json(&report::stages::summary_json(folder)?),
+        Format::Text => {
+            println!("{}", report::stages::terminal_table(folder)?);
             println!("Report: {}", written.html.display());
             Ok(())
         }

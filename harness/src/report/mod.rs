@@ -24,6 +24,7 @@ mod markdown;
 mod plots;
 mod saved;
 pub mod sockets;
+pub mod stages;
 mod standing;
 mod telling;
 pub(crate) mod terminal;

@@ -9,9 +9,13 @@ const CALIBRATION: Duration = Duration::from_millis(50);
 
 /// How long as many cycles take, in nanoseconds; `None` on processors on which it is not known here what datapaths count.
 pub fn nanoseconds(cycles: u64) -> Option<f64> {
+    per_nanosecond().map(|rate| cycles as f64 / rate)
+}
+
+/// How many there are in a nanosecond.
+pub fn per_nanosecond() -> Option<f64> {
     static CYCLES_PER_NANOSECOND: OnceLock<Option<f64>> = OnceLock::new();
-    let rate = CYCLES_PER_NANOSECOND.get_or_init(calibrate);
-    rate.map(|rate| cycles as f64 / rate)
+    *CYCLES_PER_NANOSECOND.get_or_init(calibrate)
 }
 
 fn calibrate() -> Option<f64> {

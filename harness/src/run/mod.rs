@@ -2,7 +2,7 @@
 
 mod ceiling;
 mod comparison;
-mod cycles;
+pub(crate) mod cycles;
 pub(crate) mod deploy;
 pub mod event;
 pub mod learning;
