@@ -148,14 +148,14 @@ impl Profile {
             Self::Standard => Effort {
                 goals: goals(200, 1_000, 0.02)?,
                 initial_trial: milliseconds(100),
-                search: seconds(8),
+                search: seconds(6),
                 ceiling: seconds(3),
                 comparison: Some(Rounds {
                     trial: milliseconds(150),
                     width: 0.02,
                     time: seconds(7),
                 }),
-                latency: milliseconds(700),
+                latency: milliseconds(500),
                 events: 3,
                 event: seconds(4),
                 mixes: vec![

@@ -7,14 +7,17 @@ use anyhow::{Context, ensure};
 use capsule_ffi as ffi;
 use dpdk_protocol::Device;
 use std::ffi::{CStr, CString};
+use std::path::Path;
 use std::ptr::{NonNull, null, null_mut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Frames that a burst holds.
 pub const BURST: usize = 32;
 
 /// How often is looked whether the other sides of ports are there.
 const LOOK: Duration = Duration::from_millis(2);
+/// How long it is waited for a socket; behind it the driver tries again by itself.
+const SOCKET: Duration = Duration::from_secs(1);
 
 /// Memory for frames.
 #[derive(Clone, Copy)]
@@ -139,6 +142,7 @@ pub struct Port {
 impl Port {
     /// Sets a device up and starts it.
     fn open(device: &Device, pool: Pool) -> anyhow::Result<Self> {
+        await_socket(device);
         let name = &device.name;
         let doing = |what: &str| format!("{what} {name}");
         let check = |what: &str, result: i32| {
@@ -253,6 +257,19 @@ fn is_up(number: u16) -> bool {
     // SAFETY: a place for the result.
     let result = unsafe { ffi::rte_eth_link_get_nowait(number, &raw mut link) };
     result >= 0 && u32::from(link.link_status()) == ffi::RTE_ETH_LINK_UP
+}
+
+/// Waits a while for the socket of a vhost-user port. A driver that connects before its other side listens tries again only after
+/// a second (`vhost_user_client_reconnect` of lib/vhost/socket.c), which what comes and goes with each measurement would
+/// lose each time. The other side makes one socket after the other, each when the one before is connected.
+pub fn await_socket(device: &Device) {
+    let Some(socket) = device.vhost_socket().map(Path::new) else {
+        return;
+    };
+    let began = Instant::now();
+    while !socket.exists() && began.elapsed() < SOCKET {
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// Sets all of these devices up and starts them, in their order.

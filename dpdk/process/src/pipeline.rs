@@ -4,7 +4,7 @@
 //! engine costs. What a full port does not take it drops without a word. Of a frame that is longer than a buffer it shows
 //! the first part alone; none is that fits an underlay here.
 
-use crate::device::all_up;
+use crate::device::{all_up, await_socket};
 use crate::eal;
 use crate::orders::{Inbox, Next};
 use crate::work::{Forwarder, Place, Tally};
@@ -70,6 +70,8 @@ fn with<R>(act: impl FnOnce(&mut Shared) -> R) -> Option<R> {
 /// Forwards until the other side ends.
 pub fn run(start: &Start, inbox: Inbox) -> anyhow::Result<()> {
     let forwarder = Forwarder::new(start)?;
+    // The runtime opens all at once, so that the others have to be tried again.
+    start.devices.iter().take(1).for_each(await_socket);
     let failed = |error: anyhow::Error| anyhow!("capsule's runtime: {error:#}");
     let mut runtime = Runtime::build(configuration(start)?).map_err(failed)?;
     // Pipelines of the core that the runtime starts on run on its first thread, this one.

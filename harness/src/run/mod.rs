@@ -466,15 +466,16 @@ impl Runner<'_> {
             if self.is_interrupted() {
                 break;
             }
-            trials += 1;
-            measured += duration;
             let meter = Meter {
                 load,
                 duration,
                 latency: false,
-                asks_datapath: true,
+                // Who polls tells at once; others are asked now and then.
+                asks_datapath: trials == 0 || session.datapath.polls_busily(),
                 purpose: Purpose::Search,
             };
+            trials += 1;
+            measured += duration;
             let Some(deployed) = &mut session.deployed else {
                 break;
             };
