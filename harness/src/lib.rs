@@ -12,6 +12,7 @@ pub mod lab;
 pub mod lines;
 pub mod overlay;
 pub mod profile;
+pub mod questions;
 pub mod record;
 pub mod registry;
 pub mod remote;

@@ -406,6 +406,9 @@ pub struct EventStep {
     /// What sort of step.
     #[serde(default)]
     pub kind: StepKind,
+    /// The droplet that it is about.
+    #[serde(default)]
+    pub about: String,
     /// What.
     pub what: String,
     /// When it began, in milliseconds since the first frame was due.

@@ -2,6 +2,7 @@
 
 use datapath_api::{Datapath, Running};
 use harness::environment::Placement;
+use harness::health::{Finding, HealthChecks};
 use harness::lab::OverlayLab;
 use harness::overlay::Overlay;
 use harness::record::{EventKind, StepKind};
@@ -69,6 +70,10 @@ fn main() {
     add("a_cut_way_loses_packets_until_it_is_mended", cut);
     add("what_goes_wrong_is_said_with_the_droplets_name", wrong);
     add("events_do_to_packets_what_they_must", events);
+    add(
+        "who_was_found_dead_is_found_alive_once_it_answers",
+        alive_again,
+    );
     add("frames_grow_older_from_droplet_to_droplet", ages);
     add("flows_that_go_both_ways_find_their_direct_path", learning);
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -184,7 +189,7 @@ fn events() -> Result<(), Failed> {
                 EventKind::Migration | EventKind::Deletion => &[bouncer, right],
                 EventKind::Failure => &["right goes dead", bouncer],
             };
-            // Who has a direct path there finds out by itself, and nobody else looks.
+            // Who has a direct path there finds out by itself, and who has none does not ask.
             let found = of_kind(&[StepKind::FoundDead]);
             let finds = is_extended
                 && event.kind == EventKind::Failure
@@ -228,6 +233,54 @@ fn dead_hosts(name: &str) -> Result<(), Failed> {
     if !is_found || arrived_after == 0 || record.corrupted + record.foreign > 0 {
         return Err(format!("{record:?}").into());
     }
+    Ok(())
+}
+
+/// A host whose ways are cut is found dead by who has a direct path there, and alive once they are mended.
+fn alive_again() -> Result<(), Failed> {
+    let topology = catalogue::find("bounce", Parameters::default())?;
+    let topology = topology
+        .in_state(DirectPathState::Warm)
+        .with_extensions(Extensions::ALL)
+        .with_health_endpoints();
+    let (left, right) = (0, 1);
+    let lab = OverlayLab::of(&topology)?;
+    let began = Instant::now();
+    let clock = || began.elapsed().as_nanos() as u64;
+    let mut checks = HealthChecks::begin(&topology, &lab, clock())?;
+    let datapath = datapath("kernel-xdp")?;
+    let mut overlay = Overlay::install(datapath.as_ref(), &topology, &lab, Placement::choose()?)?;
+    for is_dead in [true, false] {
+        for other in 0..topology.droplets().len() {
+            overlay.underlay().cut(right, other, is_dead)?;
+            overlay.underlay().cut(other, right, is_dead)?;
+        }
+        let expected = Finding {
+            by: left,
+            host: right,
+            is_dead,
+        };
+        let since = Instant::now();
+        while !checks
+            .step(clock, |droplet| overlay.hosts_by_direct_path(droplet))?
+            .contains(&expected)
+        {
+            if since.elapsed() > PATIENCE {
+                return Err(format!("no {expected:?}").into());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let dead = checks.dead(left);
+        let told = if is_dead {
+            vec![topology.droplets()[right].host.ip]
+        } else {
+            Vec::new()
+        };
+        if dead != told {
+            return Err(format!("{is_dead}: {dead:?}").into());
+        }
+    }
+    Box::new(overlay).stop()?;
     Ok(())
 }
 

@@ -300,3 +300,24 @@ fn health_endpoints_reach_each_other() {
         }
     }
 }
+
+/// A bouncer that knows as many endpoints as Mizar has room for gets no more; who fails is told by the control plane then.
+#[test]
+fn where_there_is_no_room_for_health_endpoints_there_are_none() {
+    let parameters = Parameters::new(65_536, 1).unwrap();
+    let topology = catalogue::find("bounce", parameters).unwrap();
+    let topology = topology
+        .with_extensions(Extensions::ALL)
+        .with_health_endpoints();
+    assert_eq!(topology.health_endpoint(0), None);
+    let failure = topology
+        .events()
+        .iter()
+        .find(|event| event.kind == EventKind::Failure);
+    let after = topology.after(failure.unwrap());
+    let told = after.provision(&after.droplets()[0]).unhealthy;
+    assert_eq!(
+        told,
+        [topology.droplets()[failure.unwrap().fails.unwrap()].host.ip]
+    );
+}

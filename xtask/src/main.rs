@@ -3,12 +3,14 @@
 //! Written with few dependencies, so that it starts soon on a fresh machine.
 
 mod command;
+mod gallery;
 mod performance;
 mod setup;
 mod workflows;
 
 use anyhow::bail;
 use command::{Step, root};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -23,6 +25,8 @@ cargo xtask COMMAND
   perf-report BASE [ARGS]
                  measure the commit BASE and what is here in turns, and say what became slower (ARGS go to
                  `bench per-datapath`)
+  gallery [NAMES]
+                 make the runs in results/ anew, all or those of these names, and QUESTIONS.md from them
   check          formatting, dependencies, lints and documentation, without warnings
   build          set up and build everything
 ";
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         "test" => test(&rest),
         "docker-test" => docker_test(&rest),
         "perf-report" => performance::report(&rest),
+        "gallery" => refresh_gallery(&rest),
         "check" => check(),
         "build" => build(),
         "" | "help" | "--help" | "-h" => {
@@ -66,6 +71,25 @@ fn build_dpdk_process() -> anyhow::Result<()> {
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let program = match built_bench()? {
+        Ok(program) => program,
+        Err(failed) => return Ok(failed),
+    };
+    // Another command of the program comes first if it is named.
+    let is_named = arguments.first().is_some_and(|word| !word.starts_with('-'));
+    let command = if is_named { None } else { Some("per-datapath") };
+    Step::as_root(&program).args(command).args(arguments).run()
+}
+
+fn refresh_gallery(names: &[String]) -> anyhow::Result<ExitCode> {
+    match built_bench()? {
+        Ok(program) => gallery::refresh(names, &program),
+        Err(failed) => Ok(failed),
+    }
+}
+
+/// Sets up what measuring needs and builds `bench`; where it is, or how its build failed.
+fn built_bench() -> anyhow::Result<Result<PathBuf, ExitCode>> {
     Step::check_root()?;
     setup::for_bench()?;
     if let Err(error) = setup::dpdk().and_then(|()| build_dpdk_process()) {
@@ -77,16 +101,13 @@ fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
         .required_bpf()
         .run()?;
     if built != ExitCode::SUCCESS {
-        return Ok(built);
+        return Ok(Err(built));
     }
     let program = command::target_dir()?.join("debug/bench");
     if !program.is_file() {
         bail!("{} is not there after building it", program.display());
     }
-    // Another command of the program comes first if it is named.
-    let is_named = arguments.first().is_some_and(|word| !word.starts_with('-'));
-    let command = if is_named { None } else { Some("per-datapath") };
-    Step::as_root(&program).args(command).args(arguments).run()
+    Ok(Ok(program))
 }
 
 fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {

@@ -54,8 +54,8 @@ impl Buffer for Place {
 
 /// A droplet for one frame at a time.
 pub struct NativeStages {
-    /// With a cache of established flows, and without.
-    tables: [Native; 2],
+    /// With a cache of established flows, in which a full decision is entered as well.
+    tables: Native,
     place: Place,
 }
 
@@ -63,20 +63,12 @@ impl NativeStages {
     /// A droplet with these tables.
     pub fn new(tables: Native) -> Self {
         Self {
-            tables: [tables.clone().with_established(), tables],
+            tables: tables.with_established(),
             place: Place {
                 memory: Box::new(Memory([0; CAPACITY])),
                 start: HEADROOM,
                 end: HEADROOM,
             },
-        }
-    }
-
-    fn tables(&mut self, decision: Decision) -> (&mut Native, &mut Place) {
-        let [cached, plain] = &mut self.tables;
-        match decision {
-            Decision::Established => (cached, &mut self.place),
-            Decision::Full => (plain, &mut self.place),
         }
     }
 
@@ -94,6 +86,7 @@ impl NativeStages {
 #[inline(always)]
 fn leaving<const STAGE: usize>(
     tables: &mut Native,
+    decision: Decision,
     attachment: &Attachment,
     place: &mut Place,
 ) -> Result<(), Reason> {
@@ -110,7 +103,11 @@ fn leaving<const STAGE: usize>(
         black_box(&parsed);
         return Ok(());
     }
-    let plan = match agent::agent(&frame, attachment, tables) {
+    let verdict = match decision {
+        Decision::Established => agent::agent(&frame, attachment, tables),
+        Decision::Full => agent::decide(&frame, attachment, tables),
+    };
+    let plan = match verdict {
         Agent::Refuse(reason) => return Err(reason),
         Agent::Encapsulate(plan) => plan,
     };
@@ -128,7 +125,11 @@ fn leaving<const STAGE: usize>(
 
 /// Takes a frame that arrives at the uplink as far as `STAGE`.
 #[inline(always)]
-fn arriving<const STAGE: usize>(tables: &mut Native, place: &mut Place) -> Result<(), Reason> {
+fn arriving<const STAGE: usize>(
+    tables: &mut Native,
+    decision: Decision,
+    place: &mut Place,
+) -> Result<(), Reason> {
     let mut frame = Slice::new(place.frame_mut()).map_err(|_| Reason::NoRoom)?;
     if STAGE == Stage::Hook as usize {
         black_box(&frame);
@@ -143,7 +144,10 @@ fn arriving<const STAGE: usize>(tables: &mut Native, place: &mut Place) -> Resul
         return Ok(());
     }
     let mut changes = Changes::default();
-    let verdict = transit::transit(&frame, tables, &mut changes);
+    let verdict = match decision {
+        Decision::Established => transit::transit(&frame, tables, &mut changes),
+        Decision::Full => transit::decide(&frame, tables, &mut changes),
+    };
     if STAGE == Stage::Lookup as usize {
         black_box((&verdict, &changes));
         return match verdict {
@@ -191,13 +195,15 @@ impl NativeStages {
         decision: Decision,
         times: u32,
     ) -> Result<Duration, Reason> {
-        let (tables, place) = self.tables(decision);
+        let Self { tables, place } = self;
         match port {
-            Port::Uplink => repeat(place, times, |place| arriving::<STAGE>(tables, place)),
+            Port::Uplink => repeat(place, times, |place| {
+                arriving::<STAGE>(tables, decision, place)
+            }),
             Port::Endpoint(EndpointPort(port)) => {
                 let attachment = tables.attachment(port.into());
                 repeat(place, times, |place| {
-                    leaving::<STAGE>(tables, black_box(&attachment), place)
+                    leaving::<STAGE>(tables, decision, black_box(&attachment), place)
                 })
             }
         }
@@ -229,7 +235,7 @@ impl Stages for NativeStages {
         self.put(frame)?;
         self.repeated::<{ Stage::Lookup as usize }>(port, Decision::Established, 2)
             .map_err(refused)?;
-        let (tables, place) = self.tables(Decision::Established);
+        let Self { tables, place } = self;
         let too_long = |_| Error::failed("running a stage", "the frame is too long");
         let frame = Slice::new(place.frame_mut()).map_err(too_long)?;
         Ok(match port {

@@ -74,6 +74,11 @@ pub enum Command {
     },
     /// Choose a datapath: which one keeps to what is asked, and is best by what counts, as a run shows.
     Decide(Decide),
+    /// Answer the questions that people ask about these datapaths, with the figures of a gallery of runs, in Markdown.
+    Questions {
+        /// The gallery's folder, such as results.
+        gallery: PathBuf,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

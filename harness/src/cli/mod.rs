@@ -18,9 +18,12 @@ mod sockets;
 mod stages;
 mod verify;
 
+use crate::questions::Gallery;
 use crate::run::Summary;
+use anyhow::Context;
 use arguments::{Arguments, Command, Droplet};
 use clap::{CommandFactory, Parser};
+use std::path::Path;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments, format),
         Command::Trend { runs } => compare::series(&runs, format),
         Command::Decide(arguments) => decide::run(&arguments, format),
+        Command::Questions { gallery } => questions(&gallery),
         Command::Report { run } => report::run(&run, format),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
@@ -111,6 +115,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// `bench questions`.
+fn questions(folder: &Path) -> anyhow::Result<Outcome> {
+    let gallery = Gallery::read(folder).context("reading the gallery")?;
+    print!("{}", crate::questions::page(&gallery));
+    Ok(Outcome::Good)
 }
 
 /// `bench droplet`, which goes on until it is killed.

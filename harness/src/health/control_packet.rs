@@ -1,4 +1,5 @@
-//! What a host asks another, and what that answers: control packets of seamless BFD (RFC 7880), over UDP (RFC 7881).
+//! What a host asks another, and what that answers: in the form of control packets of seamless BFD (RFC 7880), over UDP (RFC
+//! 7881), between fixed ports.
 
 use mizar_wire::{Ipv4, ethernet, ipv4, udp};
 use topologies::frame::{inner_with_payload, payload_offset};
@@ -8,7 +9,7 @@ use topologies::traffic::Flow;
 
 /// Where reflectors listen: RFC 7881 section 2.
 const REFLECTOR: u16 = 7_784;
-/// Where initiators do: any port but that one.
+/// Where all initiators do here: any port but that one.
 const INITIATOR: u16 = 49_784;
 /// Bytes of a control packet without authentication: RFC 5880 section 4.1.
 const LEN: usize = 24;
@@ -28,7 +29,7 @@ const DEMAND: u8 = 1 << 1;
 pub enum Message {
     /// Are you alive?
     Question {
-        /// Whether who asks heard an answer to its last question.
+        /// Whether who asks takes the other one for alive.
         is_up: bool,
     },
     /// I am.

@@ -97,14 +97,14 @@ impl HealthChecks {
         check.map(HealthCheck::dead).unwrap_or_default()
     }
 
-    /// Has all hosts do what is due at the time `now`; `paths` says to which hosts a droplet's direct paths lead. To be called
-    /// every few milliseconds.
+    /// Has all hosts do what is due by `clock`; `paths` says to which hosts a droplet's direct paths lead. To be called every few
+    /// milliseconds.
     ///
     /// # Errors
     /// Where a datapath does not tell its paths, or a device is gone.
     pub fn step(
         &mut self,
-        now: u64,
+        clock: impl Fn() -> u64,
         mut paths: impl FnMut(usize) -> Result<HashSet<Ipv4>, Error>,
     ) -> Result<Vec<Finding>, Error> {
         let failed = |error| Error::failed("checking the health of hosts", error);
@@ -122,7 +122,7 @@ impl HealthChecks {
                         self.sent += agent.say(Message::Answer, to).map_err(failed)?;
                     }
                     (Message::Answer, Some(check)) => {
-                        if check.heard(now, from) {
+                        if check.heard(from) {
                             findings.push(Finding {
                                 by: agent.droplet,
                                 host,
@@ -136,13 +136,14 @@ impl HealthChecks {
             let Some(check) = &mut agent.check else {
                 continue;
             };
-            if now >= agent.paths_due {
+            if clock() >= agent.paths_due {
                 let mut hosts = paths(agent.droplet)?;
                 hosts.remove(&agent.own.ip);
-                check.watch(now, &hosts);
-                agent.paths_due = now + PATHS;
+                check.watch(&hosts);
+                // From now on: some datapaths take long to tell.
+                agent.paths_due = clock() + PATHS;
             }
-            let look = check.look(now);
+            let look = check.look(clock());
             let dead = check.dead();
             for host in look.ask {
                 let is_up = !dead.contains(&host);

@@ -1,6 +1,6 @@
 //! What packets suffered while something happened to an overlay.
 
-use crate::record::{EventKind, EventRecord, StepKind};
+use crate::record::{EventKind, EventRecord, EventStep, StepKind};
 
 use super::figures::Cell;
 use topologies::provision::Extensions;
@@ -120,14 +120,27 @@ impl EventRecord {
         }))
     }
 
-    /// After how many milliseconds the last of the droplets that found out by themselves kept away from a dead host; `None` if
-    /// none did.
+    /// After how many milliseconds the last of the droplets that found out by themselves kept away from the host that died;
+    /// `None` if none did.
     pub(super) fn found_dead_after_ms(&self) -> Option<f64> {
-        let steps = self.steps.iter();
-        let found =
-            steps.filter(|step| step.kind == StepKind::FoundDead && step.at_ms >= self.at_ms);
+        let found = self.steps.iter().filter(|step| self.is_true_alarm(step));
         let after = found.map(|step| step.at_ms + step.took_ms - self.at_ms);
         after.max_by(f64::total_cmp)
+    }
+
+    /// How often a host was found dead that was not.
+    pub(super) fn false_alarms(&self) -> usize {
+        let alarms = self.steps.iter();
+        let alarms = alarms.filter(|step| step.kind == StepKind::FoundDead);
+        alarms.filter(|step| !self.is_true_alarm(step)).count()
+    }
+
+    /// Whether a droplet found a host dead after it died.
+    fn is_true_alarm(&self, step: &EventStep) -> bool {
+        let mut died = self.steps.iter();
+        let died = died.find(|step| step.kind == StepKind::Died);
+        step.kind == StepKind::FoundDead
+            && died.is_some_and(|died| died.about == step.about && died.at_ms <= step.at_ms)
     }
 
     /// Milliseconds that were watched from the beginning of the event on.

@@ -222,7 +222,7 @@ pub(super) fn slug(text: &str) -> String {
 }
 
 /// `one` or `several`, with the count before it: `1 trial`, `1,234 trials`.
-pub(super) fn count(number: u64, one: &str, several: &str) -> String {
+pub(crate) fn count(number: u64, one: &str, several: &str) -> String {
     let noun = if number == 1 { one } else { several };
     format!("{} {noun}", super::units::integer(number))
 }

@@ -470,8 +470,7 @@ impl Runner<'_> {
                 load,
                 duration,
                 latency: false,
-                // Who polls tells at once; others are asked now and then.
-                asks_datapath: trials == 0 || session.datapath.polls_busily(),
+                asks_datapath: true,
                 purpose: Purpose::Search,
             };
             trials += 1;

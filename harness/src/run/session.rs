@@ -73,7 +73,7 @@ impl<'a> Session<'a> {
     /// Trials of one datapath before the next has its turn,
     pub const TRIALS_A_TURN: u32 = 8;
     /// and how long they last together at the least: to start some datapaths takes longer than a second.
-    pub const TURN: Duration = Duration::from_secs(2);
+    pub const TURN: Duration = Duration::from_secs(3);
     /// How often a disturbed trial is made at the most.
     pub const ATTEMPTS: u32 = 3;
 

@@ -190,7 +190,7 @@ pub fn run(
             progress.advance(RUN.as_secs_f64());
         }
         for measured in &mut measured {
-            if !interrupted.load(Ordering::Relaxed) {
+            if !measured.failed && !interrupted.load(Ordering::Relaxed) {
                 runner.live(measured, round)?;
             }
         }
@@ -224,12 +224,12 @@ impl Runner<'_> {
     fn turns(&mut self, all: &mut [Measured<'_>]) -> Result<Vec<Turn>, LogError> {
         let mut turns = Vec::new();
         for (number, measured) in all.iter_mut().enumerate() {
-            for (path, (port, frame)) in self.frames.iter().enumerate() {
+            'datapath: for (path, (port, frame)) in self.frames.iter().enumerate() {
                 let is_established = match measured.stages.is_established(*port, frame) {
                     Ok(is_established) => is_established,
                     Err(error) => {
                         self.fail(measured, error.to_string())?;
-                        break;
+                        break 'datapath;
                     }
                 };
                 for (decision, stage) in Decision::ALL
@@ -251,7 +251,7 @@ impl Runner<'_> {
                         }),
                         Err(error) => {
                             self.fail(measured, error.to_string())?;
-                            break;
+                            break 'datapath;
                         }
                     }
                 }
@@ -305,7 +305,9 @@ impl Runner<'_> {
                 Ok(observation) => observed.push(Live {
                     round,
                     datapath: (place == 1).then(|| name.clone()),
+                    intended: observation.report.intended,
                     frames: observation.report.arrived.received,
+                    disturbed: observation.disturbed,
                     cpu_ns: observation.used.running.as_nanos() as u64,
                 }),
                 Err(error) => {

@@ -104,8 +104,12 @@ pub struct Live {
     pub round: u32,
     /// The datapath; `None` for a null forward, which redirects frames and does nothing else.
     pub datapath: Option<String>,
+    /// Frames that were to be sent.
+    pub intended: u64,
     /// Frames that came back.
     pub frames: u64,
+    /// What disturbed it.
+    pub disturbed: Option<String>,
     /// Processor time of the receiving threads, in nanoseconds.
     pub cpu_ns: u64,
 }

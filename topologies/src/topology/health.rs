@@ -4,7 +4,7 @@
 //! host in every state of the direct path, also after the direct paths to a dead host were forgotten, and it is the datapaths of
 //! both hosts that carry it.
 
-use super::{Index, Topology};
+use super::{Index, Topology, capacity};
 use crate::provision::{
     Attachment, Class, Endpoint, EndpointKind, EndpointPort, Host, Priority, Provision, Vpc,
 };
@@ -21,11 +21,18 @@ pub struct HealthEndpoint {
 
 impl Topology {
     /// The same topology with a health endpoint on each droplet. No traffic flows to them, and droplets are told of no dead
-    /// hosts any more: they are to find out.
+    /// hosts any more: they are to find out. Where a droplet has no room for them, all is as before.
     #[must_use]
     pub fn with_health_endpoints(mut self) -> Self {
         let is_free = |vni: &Vni| self.vpcs.iter().all(|vpc| vpc.vni != *vni);
-        self.health = (1..=Vni::MAX).filter_map(Vni::new).find(is_free);
+        let known = |droplet| self.provision(droplet).endpoints.len() + self.droplets.len();
+        if self
+            .droplets
+            .iter()
+            .all(|droplet| known(droplet) <= capacity::ENDPOINTS)
+        {
+            self.health = (1..=Vni::MAX).filter_map(Vni::new).find(is_free);
+        }
         self
     }
 

@@ -1,6 +1,6 @@
 //! Tables of events: what packets suffered when endpoints moved, were deleted, or lost their host.
 
-use crate::record::{EventKind, EventRecord};
+use crate::record::{EventKind, EventRecord, StepKind};
 use crate::report::document::{Block, Row, Table, plain};
 use crate::report::events::{self, EventFigure, Spread};
 use crate::report::figures::{Cell, ScenarioFigures};
@@ -78,11 +78,7 @@ fn row(cell: &Cell<'_>, event: &EventFigure<'_>) -> Row {
             figure(outcome),
             figure(whole(EventRecord::lost_after)),
             figure(whole(EventRecord::lost_before)),
-            figure(text(
-                event.spread(EventRecord::found_dead_after_ms),
-                event.records.len(),
-                0,
-            )),
+            figure(found_dead(event)),
             figure(decimal(&new_tables, 1)),
             figure(decimal(&|record| record.packets_a_frame()[0], 2)),
             figure(decimal(&|record| record.packets_a_frame()[1], 2)),
@@ -116,7 +112,27 @@ pub(in crate::report) fn healed(event: &EventFigure<'_>) -> String {
 
 /// Milliseconds that the droplets took to take their new tables.
 fn new_tables(record: &EventRecord) -> f64 {
-    record.steps.iter().map(|step| step.took_ms).sum()
+    let taken = record
+        .steps
+        .iter()
+        .filter(|step| step.kind != StepKind::Died);
+    taken.map(|step| step.took_ms).sum()
+}
+
+/// After how long droplets kept away from a dead host that they found out about, and how often they were wrong.
+fn found_dead(event: &EventFigure<'_>) -> String {
+    let found = event.spread(EventRecord::found_dead_after_ms);
+    let found = text(found, event.records.len(), 0);
+    match event
+        .records
+        .iter()
+        .map(|record| record.false_alarms())
+        .sum::<usize>()
+    {
+        0 => found,
+        1 => format!("{found} (and 1 false alarm)"),
+        alarms => format!("{found} (and {alarms} false alarms)"),
+    }
 }
 
 pub(super) fn text(spread: Option<Spread>, trials: usize, decimals: usize) -> String {

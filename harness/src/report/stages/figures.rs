@@ -62,6 +62,8 @@ pub(super) struct Figures<'a> {
     pub recorded: &'a Recorded,
     pub columns: Vec<Column<'a>>,
     pub live: Vec<LiveColumn<'a>>,
+    /// Live trials that were disturbed, or lost more than a frame of a thousand: their rounds are in no figure.
+    pub left_out: usize,
     /// Who failed, and why.
     pub failed: Vec<(&'a str, &'a str)>,
 }
@@ -93,6 +95,7 @@ impl<'a> Figures<'a> {
         Self {
             recorded,
             columns: columns.collect(),
+            left_out: live.iter().filter(|it| !is_sound(it)).count(),
             live: live_columns(&live),
             failed,
         }
@@ -148,6 +151,11 @@ impl<'a> Column<'a> {
     }
 }
 
+/// Whether a live trial says what frames cost.
+fn is_sound(live: &Live) -> bool {
+    live.disturbed.is_none() && live.intended.saturating_sub(live.frames) <= live.intended / 1_000
+}
+
 fn live_columns<'a>(live: &[&'a Live]) -> Vec<LiveColumn<'a>> {
     let each = |it: &Live| it.cpu_ns as f64 / it.frames.max(1) as f64;
     let mut columns = Vec::<LiveColumn<'a>>::new();
@@ -156,8 +164,10 @@ fn live_columns<'a>(live: &[&'a Live]) -> Vec<LiveColumn<'a>> {
     let mut null = None;
     for sample in live {
         match (&sample.datapath, null) {
-            (None, _) => null = Some((sample.round, each(sample))),
-            (Some(datapath), Some((round, before))) if round == sample.round => {
+            (None, _) => null = is_sound(sample).then(|| (sample.round, each(sample))),
+            (Some(datapath), Some((round, before)))
+                if round == sample.round && is_sound(sample) =>
+            {
                 let of_datapath = pairs.entry(datapath.as_str()).or_default();
                 of_datapath.push((before, each(sample)));
                 null = None;

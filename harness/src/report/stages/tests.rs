@@ -50,7 +50,9 @@ fn recorded(rounds: u32) -> TempDir {
             log.append(&Record::Live(Live {
                 round,
                 datapath,
+                intended: 10,
                 frames: 10,
+                disturbed: (round == 3).then(|| "a stall".to_owned()),
                 cpu_ns: 10 * (ns + u64::from(round % 2)),
             }))
             .unwrap();
@@ -76,9 +78,10 @@ fn a_stage_costs_what_it_adds() {
     }
     // The null forward of the same round is what it is set against.
     assert!(
-        markdown.contains("| 501 [500, 501] | 531 [530, 531] | 30 [30, 30] |"),
+        markdown.contains("| 500 [500, 501] | 530 [530, 531] | 30 [30, 30] |"),
         "{markdown}"
     );
+    assert!(markdown.contains("2 live trials disturbed"), "{markdown}");
     let terminal = terminal_table(folder.path()).unwrap();
     assert!(terminal.contains("lookup 30.0 [30.0, 30.0]"), "{terminal}");
     let json = summary_json(folder.path()).unwrap();

@@ -27,6 +27,7 @@ fn record(kind: EventKind, lost: &[(std::ops::Range<usize>, u32)]) -> EventRecor
         done_ms: 120.5,
         steps: vec![EventStep {
             kind: StepKind::Told,
+            about: "right".to_owned(),
             what: "right has its new tables".to_owned(),
             at_ms: 100.5,
             took_ms: 20.0,
@@ -73,21 +74,31 @@ fn loss_counts_by_when_frames_were_due() {
 
 #[test]
 fn when_droplets_found_a_host_dead_is_the_last_of_them_after_it_died() {
-    let found = |at_ms| EventStep {
-        kind: StepKind::FoundDead,
-        what: "left finds right dead".to_owned(),
+    let step = |kind, about: &str, at_ms| EventStep {
+        kind,
+        about: about.to_owned(),
+        what: format!("{kind:?} {about}"),
         at_ms,
         took_ms: 1.5,
     };
     let mut failure = record(EventKind::Failure, &[(110..300, 10)]);
+    failure.steps.push(step(StepKind::Died, "right", 100.5));
     assert_eq!(failure.found_dead_after_ms(), None);
-    // The first was a false alarm.
-    failure.steps.extend([50.0, 260.5, 280.5].map(found));
+    // The first one was wrong, and so is the last one.
+    for (about, at_ms) in [
+        ("right", 50.0),
+        ("right", 260.5),
+        ("right", 280.5),
+        ("left", 300.0),
+    ] {
+        failure.steps.push(step(StepKind::FoundDead, about, at_ms));
+    }
     assert_eq!(failure.found_dead_after_ms(), Some(181.5));
+    assert_eq!(failure.false_alarms(), 2);
     failure.extensions = Extensions::ALL;
     let (_, markdown, _) = written(&with(vec![failure]));
     assert!(
-        markdown.contains("| not in 280 | 1,900 | 0 | 182 |"),
+        markdown.contains("| not in 280 | 1,900 | 0 | 182 (and 2 false alarms) |"),
         "{markdown}"
     );
 }

@@ -100,6 +100,7 @@ impl Watched<'_> {
             watch: Watch::Counts,
         };
         tester.offer(&offer)?;
+        let checks_health = !lab.health_endpoints().is_empty();
         let health = checks_health.then(|| HealthChecks::begin(&topology, &lab, now()));
         let scene = Scene::new(&topology, &mut overlay, health.transpose()?);
         let crossed_at_first = scene.crossed()?;
@@ -133,6 +134,7 @@ impl Watched<'_> {
         let milliseconds = |at: u64| at.saturating_sub(report.began) as f64 / 1e6;
         let step = |step: Step| EventStep {
             kind: step.kind,
+            about: step.about,
             what: step.what,
             at_ms: milliseconds(step.began),
             took_ms: step.ended.saturating_sub(step.began) as f64 / 1e6,

@@ -17,6 +17,8 @@ const PACE: Duration = Duration::from_millis(2);
 /// Something that was done; times are nanoseconds of CLOCK_MONOTONIC.
 pub(super) struct Step {
     pub kind: StepKind,
+    /// The droplet that it is about.
+    pub about: String,
     pub what: String,
     pub began: u64,
     pub ended: u64,
@@ -65,7 +67,7 @@ impl<'a> Scene<'a> {
             health.stop(droplet);
         }
         let what = format!("{} goes dead", self.name(droplet));
-        self.did(StepKind::Died, what, began);
+        self.did(StepKind::Died, droplet, what, began);
         Ok(())
     }
 
@@ -77,7 +79,7 @@ impl<'a> Scene<'a> {
         }
         self.update(droplet)?;
         let what = format!("{} has its new tables", self.name(droplet));
-        self.did(StepKind::Told, what, began);
+        self.did(StepKind::Told, droplet, what, began);
         Ok(())
     }
 
@@ -117,7 +119,7 @@ impl<'a> Scene<'a> {
             return Ok(());
         };
         let overlay = &mut *self.overlay;
-        let findings = health.step(now(), |droplet| overlay.hosts_by_direct_path(droplet))?;
+        let findings = health.step(now, |droplet| overlay.hosts_by_direct_path(droplet))?;
         for Finding { by, host, is_dead } in findings {
             let began = now();
             self.update(by)?;
@@ -126,7 +128,7 @@ impl<'a> Scene<'a> {
                 false => (StepKind::FoundAlive, "alive again"),
             };
             let what = format!("{} finds {} {state}", self.name(by), self.name(host));
-            self.did(kind, what, began);
+            self.did(kind, host, what, began);
         }
         Ok(())
     }
@@ -148,9 +150,10 @@ impl<'a> Scene<'a> {
             .map_or("?", |droplet| droplet.name.as_str())
     }
 
-    fn did(&mut self, kind: StepKind, what: String, began: u64) {
+    fn did(&mut self, kind: StepKind, about: usize, what: String, began: u64) {
         self.steps.push(Step {
             kind,
+            about: self.name(about).to_owned(),
             what,
             began,
             ended: now(),

@@ -1,0 +1,176 @@
+//! What a run says of datapaths, in the words of an answer.
+
+use crate::record::PortType;
+use crate::report::RunFolder;
+use crate::report::figures::{Cell, Figures, ScenarioFigures};
+use crate::report::{text, units};
+use ranking::Verdict;
+
+/// What stands where there is no figure.
+pub(super) const NONE: &str = "–";
+
+/// The figures of a run.
+pub(super) struct Facts<'a> {
+    figures: Figures<'a>,
+}
+
+impl<'a> Facts<'a> {
+    pub fn of(folder: &'a RunFolder) -> Self {
+        Self {
+            figures: Figures::of(folder),
+        }
+    }
+
+    /// Scenarios on ports of this kind.
+    pub fn scenarios(&self, ports: PortType) -> Vec<&ScenarioFigures<'a>> {
+        let groups = self.figures.groups.iter();
+        let groups = groups.filter(|group| group.ports == ports);
+        groups.flat_map(|group| &group.scenarios).collect()
+    }
+
+    /// Why nothing follows from the run, if so.
+    pub fn unfit(&self) -> Option<&'static str> {
+        self.figures.unfit()
+    }
+
+    /// What a datapath is made of here.
+    pub fn version(&self, datapath: &str) -> Option<&str> {
+        let mut datapaths = self.figures.run.datapaths.iter();
+        let info = datapaths.find(|info| info.name == datapath && info.missing.is_empty());
+        info.map(|info| info.version.as_str())
+    }
+
+    /// Those of `names` that were measured.
+    pub fn measured<'n>(&self, names: &[&'n str]) -> Vec<&'n str> {
+        let is_there = |name: &&&str| {
+            let mut cells = self.figures.cells();
+            cells.any(|(_, cell)| cell.datapath == **name && cell.result.is_some())
+        };
+        names.iter().filter(is_there).copied().collect()
+    }
+
+    /// The first cell of a datapath in a scenario of this name.
+    pub fn cell(&self, scenario: &str, datapath: &str) -> Option<&Cell<'a>> {
+        let mut cells = self.figures.cells();
+        cells
+            .find(|(of, cell)| of.id == scenario && cell.datapath == datapath)
+            .map(|(_, cell)| cell)
+    }
+}
+
+/// A datapath in a scenario.
+pub(super) fn of<'s, 'a>(
+    scenario: &'s ScenarioFigures<'a>,
+    datapath: &str,
+) -> Option<&'s Cell<'a>> {
+    scenario.cells.iter().find(|cell| cell.datapath == datapath)
+}
+
+/// PDR in Mpps.
+pub(super) fn pdr(cell: Option<&Cell<'_>>) -> String {
+    let Some(cell) = cell else {
+        return NONE.to_owned();
+    };
+    if let Some(mark) = cell.doubt() {
+        return mark.to_owned();
+    }
+    let rate = cell.pdr().and_then(|rate| rate.throughput);
+    let bound = if cell.is_tester_bound() { "≥ " } else { "" };
+    rate.map_or_else(
+        || NONE.to_owned(),
+        |rate| format!("{bound}{}", units::mpps(rate)),
+    )
+}
+
+/// Processor time of a frame in nanoseconds.
+pub(super) fn nanoseconds(cell: Option<&Cell<'_>>) -> String {
+    let fastest = cell.and_then(Cell::fastest);
+    fastest.map_or_else(
+        || NONE.to_owned(),
+        |fastest| units::fixed(fastest.cpu_ns_per_frame, 0),
+    )
+}
+
+/// The 99th percentile of latency at half of PDR, in microseconds.
+pub(super) fn p99(cell: Option<&Cell<'_>>) -> String {
+    let latency = cell.and_then(|cell| cell.latencies.iter().find(|it| it.percent_of_pdr == 50));
+    latency.map_or_else(|| NONE.to_owned(), |latency| units::micros(latency.p99.ns))
+}
+
+/// Share of a processor that is taken while there is nothing to do.
+pub(super) fn idle(cell: Option<&Cell<'_>>) -> String {
+    let idle = cell.and_then(|cell| cell.result?.idle);
+    idle.map_or_else(|| NONE.to_owned(), |idle| format!("{:.0} %", idle * 100.0))
+}
+
+/// How many times as much one carries as another.
+pub(super) fn ratio(scenario: &ScenarioFigures<'_>, one: &str, other: &str) -> String {
+    let standing = scenario.standing.as_ref();
+    let Some(pair) = standing.and_then(|standing| standing.pair(one, other)) else {
+        return NONE.to_owned();
+    };
+    let interval = pair.interval.map_or_else(String::new, |it| {
+        format!("{:.2} [{:.2}, {:.2}]", it.ratio, it.lower, it.upper)
+    });
+    match (pair.verdict, pair.doubt) {
+        (_, Some(doubt)) => format!("not decided: {}", doubt.words()),
+        (Verdict::Undecided, _) if interval.is_empty() => "not decided".to_owned(),
+        (Verdict::Undecided, _) => format!("{interval}, not decided"),
+        (Verdict::Equivalent, _) => format!("{interval}, equivalent"),
+        (Verdict::Faster | Verdict::Slower, _) => interval,
+    }
+}
+
+/// In how many scenarios one carries more than another, the two are equivalent, and so on: a sentence.
+pub(super) fn verdicts(scenarios: &[&ScenarioFigures<'_>], one: &str, other: &str) -> String {
+    let standings = scenarios
+        .iter()
+        .filter_map(|scenario| scenario.standing.as_ref());
+    let pairs: Vec<_> = standings
+        .filter_map(|standing| standing.pair(one, other))
+        .collect();
+    if pairs.is_empty() {
+        return format!("{one} and {other} were not measured against each other.");
+    }
+    let count = |verdict: Verdict| pairs.iter().filter(|pair| pair.verdict == verdict).count();
+    let all = pairs.len();
+    let mut parts = Vec::new();
+    for (verdict, words) in [
+        (Verdict::Faster, "carries more than"),
+        (Verdict::Slower, "carries less than"),
+        (Verdict::Equivalent, "is equivalent to"),
+        (Verdict::Undecided, "is not told from"),
+    ] {
+        match count(verdict) {
+            0 => {}
+            some => parts.push(format!("{words} {other} in {some} of {all}")),
+        }
+    }
+    let decided = pairs.iter().filter(|pair| {
+        matches!(pair.verdict, Verdict::Faster | Verdict::Slower) && pair.interval.is_some()
+    });
+    let mut ratios: Vec<f64> = decided
+        .filter_map(|pair| Some(pair.interval?.ratio))
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let how_much = match ratios.as_slice() {
+        [] => String::new(),
+        [only] => format!(": {only:.2} times as much"),
+        [least, .., most] => format!(": {least:.2} to {most:.2} times as much"),
+    };
+    format!("{one} {} scenarios{how_much}.", text::list(&parts))
+}
+
+/// A table in Markdown; the first column holds words, the others figures.
+pub(super) fn table(titles: &[String], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let mut out = line(titles);
+    out.push_str("|---|");
+    out.push_str(&"---:|".repeat(titles.len().saturating_sub(1)));
+    out.push('\n');
+    for row in rows {
+        out.push_str(&line(row));
+    }
+    out.push('\n');
+    out
+}

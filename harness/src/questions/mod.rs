@@ -1,0 +1,295 @@
+//! The questions that people ask about datapaths for this overlay, answered with the figures of the gallery.
+//!
+//! The words are written here, and every figure and every comparison comes from a run: where one was not made, or does not
+//! decide, the answer says so.
+
+mod facts;
+mod gallery;
+
+pub use gallery::{Error, Gallery};
+
+use crate::decide::{self, BUILT_IN, Requirements};
+use crate::record::PortType;
+use crate::report::RunFolder;
+use crate::report::text;
+use facts::{Facts, NONE, idle, nanoseconds, of, p99, pdr, ratio, table, verdicts};
+use std::path::Path;
+
+/// The page, in Markdown.
+#[must_use]
+pub fn page(gallery: &Gallery) -> String {
+    let mut out = String::from(
+        "# Questions, and what was measured\n\n\
+         This page is written by `bench questions results` from the runs in [results](results/README.md), and a test holds it \
+         against them. All figures are from one machine with two processors and veth or vhost-user ports: they compare \
+         datapaths there, and say nothing absolute about another machine. `cargo xtask gallery` makes the runs and this page \
+         anew, on yours.\n\n",
+    );
+    if let Some(run) = &gallery.standard {
+        let environment = &run.run.environment;
+        out.push_str(&format!(
+            "Measured on {}, {}, kernel {}, {}.\n\n",
+            environment.cpu_model,
+            text::count(environment.cpus as u64, "processor", "processors"),
+            environment.kernel,
+            run.run.started
+        ));
+        if let Some(reason) = Facts::of(run).unfit() {
+            out.push_str(&format!("**Nothing follows from that run: {reason}.**\n\n"));
+        }
+    }
+    out.push_str(&adapter(gallery));
+    out.push_str(&which(gallery));
+    out.push_str(&direct_path(gallery));
+    out.push_str(&divider(gallery));
+    out.push_str(&openflow(gallery));
+    out.push_str(&hook(gallery));
+    out
+}
+
+/// What stands in place of an answer.
+fn not_measured(command: &str) -> String {
+    format!("Not in the gallery. `{command}` measures it.\n\n")
+}
+
+const STANDARD: &str = "cargo xtask bench --profile standard";
+const OVERLAYS: &str =
+    "cargo xtask bench --topology bounce --topology inter-network --profile quick";
+const FLOW_SETUP: &str = "cargo xtask bench flow-setup";
+const STAGES: &str = "cargo xtask bench stages";
+
+/// PDR of these datapaths in all scenarios on ports of a kind, and the ratio of the first two.
+fn rates(facts: &Facts<'_>, ports: PortType, names: &[&str]) -> String {
+    let names = facts.measured(names);
+    let mut titles = vec!["Scenario".to_owned()];
+    titles.extend(names.iter().map(|name| format!("{name}, Mpps")));
+    if let [one, other, ..] = names.as_slice() {
+        titles.push(format!("{one} / {other}"));
+    }
+    let rows = facts.scenarios(ports).into_iter().map(|scenario| {
+        let mut row = vec![scenario.id.to_owned()];
+        row.extend(names.iter().map(|name| pdr(of(scenario, name))));
+        if let [one, other, ..] = names.as_slice() {
+            row.push(ratio(scenario, one, other));
+        }
+        row
+    });
+    table(&titles, &rows.collect::<Vec<_>>())
+}
+
+/// What datapaths cost in a scenario.
+fn costs(facts: &Facts<'_>, scenario: &str, names: &[&str]) -> String {
+    let titles = [
+        "Datapath",
+        "PDR, Mpps",
+        "processor time of a frame, ns",
+        "p99 at half of PDR, µs",
+        "processor while idle",
+    ];
+    let rows = facts.measured(names).into_iter().map(|name| {
+        let cell = facts.cell(scenario, name);
+        vec![
+            name.to_owned(),
+            pdr(cell),
+            nanoseconds(cell),
+            p99(cell),
+            idle(cell),
+        ]
+    });
+    table(&titles.map(str::to_owned), &rows.collect::<Vec<_>>())
+}
+
+fn adapter(gallery: &Gallery) -> String {
+    let mut out = String::from(
+        "## What does a Mizar datapath of its own give over Open vSwitch on DPDK, and how large is the difference?\n\n",
+    );
+    let Some(run) = &gallery.standard else {
+        return out + &not_measured(STANDARD);
+    };
+    let facts = Facts::of(run);
+    let ports = PortType::VhostUser;
+    let scenarios = facts.scenarios(ports);
+    out.push_str(&format!(
+        "On vhost-user ports, as virtual machines have them: {} {}\n\n",
+        verdicts(&scenarios, "mizar-dpdk", "ovs-dpdk"),
+        verdicts(&scenarios, "mizar-capsule", "ovs-dpdk")
+    ));
+    out.push_str(&rates(
+        &facts,
+        ports,
+        &["mizar-dpdk", "ovs-dpdk", "mizar-capsule"],
+    ));
+    out.push_str("Frames of 64 bytes of one flow, on a host:\n\n");
+    let names = ["mizar-dpdk", "mizar-capsule", "ovs-dpdk"];
+    out.push_str(&costs(&facts, "vtep/64B/1-flow", &names));
+    out.push_str(
+        "The Mizar core decides about a frame in one lookup of an established flow; the switch looks for a megaflow, and \
+         takes a frame through two bridges and a tunnel. What the switch gives for that is OpenFlow, OVSDB and all that is \
+         built on them.\n\n",
+    );
+    out
+}
+
+fn which(gallery: &Gallery) -> String {
+    let mut out = String::from(
+        "## ovs-ebpf, ovs-dpdk, ovs-xdp or OpenFlow rules on a stock switch: which, when, and at what cost?\n\n",
+    );
+    let Some(run) = &gallery.standard else {
+        return out + &not_measured(STANDARD);
+    };
+    let facts = Facts::of(run);
+    out.push_str(
+        "By the requirements of four groups of users (`bench decide NAME results/standard`):\n\n",
+    );
+    let rows = BUILT_IN
+        .iter()
+        .map(|(name, _)| vec![(*name).to_owned(), chosen(run, name, gallery)]);
+    let titles = ["Who", "Answer"].map(str::to_owned);
+    out.push_str(&table(&titles, &rows.collect::<Vec<_>>()).replace("---:", "---"));
+    out.push_str("On veth ports, as containers have them (`ovs-dpdk-veth` is `ovs-dpdk` there, by AF_XDP):\n\n");
+    let names = [
+        "ovs-ebpf",
+        "openflow",
+        "ovs-ebpf-xdp",
+        "ovs-ebpf-core",
+        "openflow-reactive",
+        "ovs-xdp",
+        "ovs-dpdk-veth",
+        "kernel-xdp",
+    ];
+    out.push_str(&rates(&facts, PortType::Veth, &names));
+    out.push_str("Frames of 64 bytes of one flow, on a host:\n\n");
+    out.push_str(&costs(&facts, "vtep/64B/1-flow", &names));
+    out.push_str(
+        "Beside figures: `openflow` runs on any kernel and takes nothing while idle; `ovs-xdp` and `ovs-dpdk-veth` take a whole \
+         processor all the time, and DPDK needs hugepages; `ovs-ebpf` needs a kernel with BPF links at tc or XDP, and keeps the \
+         switch's flows and control plane; `kernel-xdp` needs no switch and offers no OpenFlow.\n\n",
+    );
+    out
+}
+
+/// What `bench decide` answers, in a sentence.
+fn chosen(run: &RunFolder, name: &str, gallery: &Gallery) -> String {
+    let requirements = match Requirements::find(Path::new(name)) {
+        Ok(requirements) => requirements,
+        Err(error) => return error.to_string(),
+    };
+    let decision = decide::decide(run, &requirements, gallery.flow_setup.as_ref());
+    let words = decide::words(&decision);
+    let first = words.lines().next().unwrap_or(NONE);
+    let answer = first.split_once(": ").map_or(first, |(_, answer)| answer);
+    answer.to_owned()
+}
+
+fn direct_path(gallery: &Gallery) -> String {
+    let mut out = String::from("## What is the direct path worth against the way by bouncers?\n\n");
+    let Some(run) = &gallery.overlays else {
+        return out + &not_measured(OVERLAYS);
+    };
+    out.push_str(&states(&Facts::of(run), "bounce"));
+    out.push_str(
+        "Without the direct path each packet goes by a bouncer, a droplet more. With it, it goes straight to its host, and \
+         outer headers are as long; droplets with the short header ([INVALIDATION.md](INVALIDATION.md)) send 98 bytes of them \
+         instead of 114.\n\n",
+    );
+    out
+}
+
+fn divider(gallery: &Gallery) -> String {
+    let mut out = String::from(
+        "## Why does traffic between networks keep crossing the divider, and what does that cost?\n\n\
+         Because access control between networks is evaluated there: a list of rules stands at the divider, which every packet \
+         between networks passes, also by the direct path; each host of the network judges once more, since there are ways past a \
+         divider. A direct path from host to host would leave only those.\n\n",
+    );
+    let Some(run) = &gallery.overlays else {
+        return out + &not_measured(OVERLAYS);
+    };
+    out.push_str(&states(&Facts::of(run), "inter-network"));
+    out
+}
+
+/// A topology without and with the direct path, for each datapath.
+fn states(facts: &Facts<'_>, topology: &str) -> String {
+    let scenarios = facts.scenarios(PortType::Veth);
+    let in_state = |state: &str| {
+        scenarios.iter().find(|scenario| {
+            scenario.info.is_some_and(|info| info.topology == topology)
+                && scenario.id.contains(state)
+        })
+    };
+    let (Some(off), Some(on)) = (in_state("cold"), in_state("warm")) else {
+        return not_measured(OVERLAYS);
+    };
+    let titles = [
+        "Datapath",
+        "PDR without, Mpps",
+        "with the direct path",
+        "p99 without, µs",
+        "with",
+    ];
+    let rows = off.cells.iter().map(|cell| {
+        let warm = of(on, cell.datapath);
+        vec![
+            cell.datapath.to_owned(),
+            pdr(Some(cell)),
+            pdr(warm),
+            p99(Some(cell)),
+            p99(warm),
+        ]
+    });
+    table(&titles.map(str::to_owned), &rows.collect::<Vec<_>>())
+}
+
+fn openflow(gallery: &Gallery) -> String {
+    let mut out = String::from(
+        "## Which Open vSwitch and which OpenFlow, and does OpenFlow cost performance?\n\n",
+    );
+    let Some(run) = &gallery.standard else {
+        return out + &not_measured(STANDARD);
+    };
+    let facts = Facts::of(run);
+    let version = facts.version("openflow").unwrap_or(NONE);
+    out.push_str(&format!(
+        "Measured with {version}, unchanged; any from 3.1 on will do (README: which version, and why).\n\n\
+         For a flow that the switch knows it costs nothing: the packet is carried by a megaflow, whichever rules it was made \
+         from. `ovs-ebpf` has the switch behind the same programs that `ovs-ebpf-core` has without one: {}\n\n",
+        verdicts(&facts.scenarios(PortType::Veth), "ovs-ebpf", "ovs-ebpf-core")
+    ));
+    out.push_str("For a flow that it does not know it costs an upcall, in which the packet goes through the rules. New flows a second, on a host:\n\n");
+    match &gallery.flow_setup {
+        None => out.push_str(&not_measured(FLOW_SETUP)),
+        Some(setups) => {
+            let names = [
+                "openflow",
+                "openflow-reactive",
+                "ovs-xdp",
+                "ovs-ebpf",
+                "ovs-ebpf-core",
+                "ovs-dpdk",
+                "kernel-xdp",
+                "mizar-dpdk",
+            ];
+            let rows = names.iter().filter_map(|name| {
+                let rate = setups.of(name)?.throughput;
+                Some(vec![
+                    (*name).to_owned(),
+                    crate::report::units::fixed(rate, 0),
+                ])
+            });
+            let titles = ["Datapath", "new flows a second"].map(str::to_owned);
+            out.push_str(&table(&titles, &rows.collect::<Vec<_>>()));
+        }
+    }
+    out
+}
+
+fn hook(gallery: &Gallery) -> String {
+    let mut out = String::from("## What does a frame cost in the core, and what in the hook?\n\n");
+    let Some(stages) = &gallery.stages else {
+        return out + &not_measured(STAGES);
+    };
+    out.push_str(&crate::report::stages::summary(stages));
+    out.push_str("[Stage by stage](results/stages/stages.md).\n");
+    out
+}

@@ -1,0 +1,83 @@
+//! The gallery of results, and what is written from it: `cargo xtask gallery [NAME]...`.
+
+use crate::command::{Step, root};
+use anyhow::{Context, bail};
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The runs: the name of each folder below `results/`, and the command of `bench` that makes it.
+const RUNS: [(&str, &[&str]); 6] = [
+    (
+        "smoke",
+        &["per-datapath", "--profile", "smoke", "--topology", "vtep"],
+    ),
+    ("quick", &["per-datapath", "--profile", "quick"]),
+    ("standard", &["per-datapath", "--profile", "standard"]),
+    (
+        "overlays",
+        &[
+            "per-datapath",
+            "--profile",
+            "quick",
+            "--topology",
+            "bounce",
+            "--topology",
+            "inter-network",
+        ],
+    ),
+    ("flow-setup", &["flow-setup", "--profile", "quick"]),
+    ("stages", &["stages"]),
+];
+/// The page that answers questions by it.
+const QUESTIONS: &str = "QUESTIONS.md";
+
+/// Makes the runs of these names anew, or all, and the page from all that are there.
+pub fn refresh(names: &[String], bench: &Path) -> anyhow::Result<ExitCode> {
+    let known = RUNS.map(|(name, _)| name).join(", ");
+    if let Some(unknown) = names
+        .iter()
+        .find(|it| RUNS.iter().all(|(name, _)| name != it))
+    {
+        bail!("there is no run `{unknown}` in the gallery; expected some of {known}");
+    }
+    let results = root().join("results");
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|it| it == name);
+    for (name, arguments) in RUNS.iter().filter(|(name, _)| wanted(name)) {
+        let (place, new) = (results.join(name), results.join(format!("{name}.new")));
+        remove(&new)?;
+        eprintln!("xtask: making results/{name}");
+        Step::as_root(bench)
+            .args(*arguments)
+            .args(["--out"])
+            .args([&new])
+            .expect("measuring")
+            .with_context(|| {
+                format!(
+                    "results/{name} stays as it was; what was measured is in {}",
+                    new.display()
+                )
+            })?;
+        remove(&place)?;
+        fs::rename(&new, &place).with_context(|| format!("renaming {}", new.display()))?;
+    }
+    let page = Step::new(bench)
+        .args(["questions"])
+        .args([&results])
+        .output();
+    let page = page
+        .context("the page of questions could not be written; bench questions results says why")?;
+    fs::write(root().join(QUESTIONS), page).context("writing the page of questions")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs are root's.
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    Step::as_root("rm")
+        .args(["-rf"])
+        .args([folder])
+        .expect("removing an earlier run")
+}
