@@ -12,7 +12,7 @@ pub enum Profile {
     Smoke,
     /// Half a minute a datapath and topology; a datapath's host alone, where no topology is asked for.
     Quick,
-    /// The least that a decision can rest on: frame sizes, numbers of flows, and what droplets can be.
+    /// The least that a decision can rest on: frame sizes, numbers of flows, a host and a bouncer.
     Standard,
     /// CSIT's goals, all frame sizes and numbers of flows: many hours.
     Full,
@@ -176,7 +176,7 @@ impl Profile {
                         flows: 1,
                     },
                 ],
-                topologies: vec![("vtep", 4), ("hop", 1), ("divide", 1)],
+                topologies: vec![("vtep", 4), ("hop", 1)],
             },
             Self::Full => Effort {
                 goals: goals(1_000, 21_000, 0.005)?,
@@ -304,7 +304,6 @@ mod tests {
             "vtep/IMIX/10000",
             "vtep/1518/1",
             "hop/64/1",
-            "divide/64/1",
         ];
         assert_eq!(ids(&effort, &[], &[], &[]), own);
         let of_encap = ids(&effort, &["encap"], &[], &[]);
@@ -324,10 +323,7 @@ mod tests {
             ids(&effort, &["hop"], &large, &[7, 9]),
             ["hop/512/7", "hop/512/9"]
         );
-        assert_eq!(
-            ids(&effort, &[], &large, &[7]),
-            ["vtep/512/7", "hop/512/7", "divide/512/7"]
-        );
+        assert_eq!(ids(&effort, &[], &large, &[7]), ["vtep/512/7", "hop/512/7"]);
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn main() {
     };
     add("a_cut_way_loses_packets_until_it_is_mended", cut);
     add("what_goes_wrong_is_said_with_the_droplets_name", wrong);
+    add("a_parted_underlay_is_said", parted);
     add("events_do_to_packets_what_they_must", events);
     add(
         "who_was_found_dead_is_found_alive_once_it_answers",
@@ -233,6 +234,25 @@ fn dead_hosts(name: &str) -> Result<(), Failed> {
     if !is_found || arrived_after == 0 || record.corrupted + record.foreign > 0 {
         return Err(format!("{record:?}").into());
     }
+    Ok(())
+}
+
+/// Once the link of an uplink is down, a trial is no figure of the datapath: who looks is told where.
+fn parted() -> Result<(), Failed> {
+    let topology = catalogue::find("bounce", Parameters::default())?;
+    let lab = OverlayLab::of(&topology)?;
+    let datapath = datapath("kernel-xdp")?;
+    let overlay = Overlay::install(datapath.as_ref(), &topology, &lab, Placement::choose()?)?;
+    overlay.check()?;
+    let right = lab.wire().get(1).ok_or("no uplink")?;
+    netdev::set_down(right)?;
+    let said = overlay.check().err().ok_or("nothing was said")?.to_string();
+    if !said.contains("the underlay") || !said.contains("no way to right") {
+        return Err(said.into());
+    }
+    netdev::set_up(right)?;
+    overlay.check()?;
+    Box::new(overlay).stop()?;
     Ok(())
 }
 

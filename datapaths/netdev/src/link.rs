@@ -120,6 +120,19 @@ pub fn set_up(interface: &Interface) -> Result<(), Error> {
     })?
 }
 
+/// Sets a device down, so that its other end has no link.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn set_down(interface: &Interface) -> Result<(), Error> {
+    interface.namespace.run(|| {
+        on_netlink(async |handle| {
+            let down = LinkUnspec::new_with_index(interface.index).down().build();
+            change(&handle, down, || format!("setting {} down", interface.name)).await
+        })
+    })?
+}
+
 /// Sets a device of `namespace` up and gives it an IPv4 address with a prefix of `length` bits.
 ///
 /// # Errors

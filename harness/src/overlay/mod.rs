@@ -261,11 +261,24 @@ impl Running for Overlay {
         Err(DatapathError::failed("injecting a frame", reason))
     }
 
+    /// Of all droplets, and whether the underlay leads to each of them.
     fn check(&self) -> Result<(), DatapathError> {
         self.droplets.iter().try_for_each(|part| {
             let checked = part.running.check();
             checked.map_err(|error| DatapathError::failed(&part.name, error))
-        })
+        })?;
+        let doing = "asking the underlay";
+        let parted = self.underlay.parted();
+        match parted.map_err(|error| DatapathError::failed(doing, error))? {
+            None => Ok(()),
+            Some(number) => {
+                let droplet = self.droplets.get(number).map_or("?", |part| &part.name);
+                let reason = format!(
+                    "it is parted: there is no way to {droplet}, whose uplink has no link; see what took it down"
+                );
+                Err(DatapathError::failed("the underlay", reason))
+            }
+        }
     }
 
     fn threads(&self) -> Vec<Tid> {

@@ -6,7 +6,7 @@ use aya::Ebpf;
 use aya::maps::PerCpuArray;
 use aya::programs::XdpMode;
 use bpf_load::{fill, load_program, program};
-use netdev::{Cpu, Interface, Urgency};
+use netdev::{Cpu, Interface, PacketSocket, Urgency};
 use topologies::provision::Host;
 use workload::underlay::{Crossing, DROPLETS, UnderlayPort, key};
 
@@ -150,6 +150,20 @@ impl Underlay {
             [(interface.index(), *port)].into_iter(),
         )?;
         Ok(())
+    }
+
+    /// The first droplet to which no way leads, since there is no link: the underlay is parted, and no figure is a datapath's.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub fn parted(&self) -> Result<Option<usize>, netdev::Error> {
+        for (interface, port) in &self.ports {
+            let socket = PacketSocket::for_sending(interface.namespace(), interface.name())?;
+            if !socket.has_link()? {
+                return Ok(Some(port.droplet as usize));
+            }
+        }
+        Ok(None)
     }
 
     /// Has it kept when the last packet went from each droplet to each other; see [`Self::last_crossings`].

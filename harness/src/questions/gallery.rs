@@ -51,8 +51,8 @@ pub enum Error {
 /// Runs that were made on one machine, each with the name of its folder; those that are not there are left out.
 #[derive(Default)]
 pub struct Gallery {
-    /// Datapaths on a host alone.
-    pub standard: Option<RunFolder>,
+    /// Datapaths on a host alone: that of profile standard, or else quick.
+    pub alone: Option<RunFolder>,
     /// Whole overlays.
     pub overlays: Option<RunFolder>,
     /// New flows.
@@ -67,8 +67,12 @@ impl Gallery {
     /// # Errors
     /// Where one of those that are there cannot be read, is of another schema, or decides nothing.
     pub fn read(folder: &Path) -> Result<Self, Error> {
+        let alone = match run(&folder.join("standard"))? {
+            Some(standard) => Some(standard),
+            None => run(&folder.join("quick"))?,
+        };
         Ok(Self {
-            standard: run(&folder.join("standard"))?,
+            alone,
             overlays: run(&folder.join("overlays"))?,
             flow_setup: flow_setup(&folder.join("flow-setup"))?,
             stages: stages(&folder.join("stages"))?,
@@ -117,5 +121,11 @@ fn stages(folder: &Path) -> Result<Option<stages::record::Recorded>, Error> {
         folder: folder.to_owned(),
         source,
     })?;
+    if !recorded.header.environment.is_optimised() {
+        return Err(Error::Unfit {
+            folder: folder.to_owned(),
+            reason: "the program was not optimised".to_owned(),
+        });
+    }
     Ok(Some(recorded))
 }

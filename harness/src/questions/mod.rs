@@ -20,15 +20,16 @@ use std::path::Path;
 pub fn page(gallery: &Gallery) -> String {
     let mut out = String::from(
         "# Questions, and what was measured\n\n\
-         This page is written by `bench questions results` from the runs in [results](results/README.md), and a test holds it \
-         against them. All figures are from one machine with two processors and veth or vhost-user ports: they compare \
+         This page is written by `bench questions results` from the runs in [results](results/README.md), so that it says \
+         what they say. All figures are from one machine with two processors and veth or vhost-user ports: they compare \
          datapaths there, and say nothing absolute about another machine. `cargo xtask gallery` makes the runs and this page \
          anew, on yours.\n\n",
     );
-    if let Some(run) = &gallery.standard {
+    if let Some(run) = &gallery.alone {
         let environment = &run.run.environment;
         out.push_str(&format!(
-            "Measured on {}, {}, kernel {}, {}.\n\n",
+            "Measured with profile {} on {}, {}, kernel {}, {}.\n\n",
+            run.run.profile,
             environment.cpu_model,
             text::count(environment.cpus as u64, "processor", "processors"),
             environment.kernel,
@@ -103,7 +104,7 @@ fn adapter(gallery: &Gallery) -> String {
     let mut out = String::from(
         "## What does a Mizar datapath of its own give over Open vSwitch on DPDK, and how large is the difference?\n\n",
     );
-    let Some(run) = &gallery.standard else {
+    let Some(run) = &gallery.alone else {
         return out + &not_measured(STANDARD);
     };
     let facts = Facts::of(run);
@@ -134,12 +135,12 @@ fn which(gallery: &Gallery) -> String {
     let mut out = String::from(
         "## ovs-ebpf, ovs-dpdk, ovs-xdp or OpenFlow rules on a stock switch: which, when, and at what cost?\n\n",
     );
-    let Some(run) = &gallery.standard else {
+    let Some(run) = &gallery.alone else {
         return out + &not_measured(STANDARD);
     };
     let facts = Facts::of(run);
     out.push_str(
-        "By the requirements of four groups of users (`bench decide NAME results/standard`):\n\n",
+        "By the requirements of four groups of users (`bench decide NAME` and the run's folder):\n\n",
     );
     let rows = BUILT_IN
         .iter()
@@ -218,7 +219,7 @@ fn states(facts: &Facts<'_>, topology: &str) -> String {
                 && scenario.id.contains(state)
         })
     };
-    let (Some(off), Some(on)) = (in_state("cold"), in_state("warm")) else {
+    let (Some(off), Some(on)) = (in_state("direct-path-off"), in_state("direct-path-on")) else {
         return not_measured(OVERLAYS);
     };
     let titles = [
@@ -245,7 +246,7 @@ fn openflow(gallery: &Gallery) -> String {
     let mut out = String::from(
         "## Which Open vSwitch and which OpenFlow, and does OpenFlow cost performance?\n\n",
     );
-    let Some(run) = &gallery.standard else {
+    let Some(run) = &gallery.alone else {
         return out + &not_measured(STANDARD);
     };
     let facts = Facts::of(run);
@@ -292,4 +293,30 @@ fn hook(gallery: &Gallery) -> String {
     out.push_str(&crate::report::stages::summary(stages));
     out.push_str("[Stage by stage](results/stages/stages.md).\n");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gallery_without_runs_answers_nothing_and_says_how_to_make_them() {
+        let nothing = page(&Gallery::default());
+        assert_eq!(nothing.matches("Not in the gallery.").count(), 6);
+        assert!(nothing.contains("cargo xtask bench --profile standard"));
+    }
+
+    #[test]
+    fn a_run_of_another_schema_is_refused() {
+        let gallery = tempfile::tempdir().unwrap();
+        let run = gallery.path().join("quick");
+        std::fs::create_dir(&run).unwrap();
+        let mut written = crate::report::tests::fixture::run().run;
+        written.schema = crate::record::SCHEMA - 1;
+        let text = serde_json::to_string(&written).unwrap();
+        std::fs::write(run.join("run.json"), text).unwrap();
+        std::fs::write(run.join("trials.jsonl"), "").unwrap();
+        let error = Gallery::read(gallery.path()).err().unwrap().to_string();
+        assert!(error.contains("cargo xtask gallery"), "{error}");
+    }
 }

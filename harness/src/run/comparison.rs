@@ -23,9 +23,6 @@ const LEAST: f64 = 0.4;
 /// and this.
 const MOST: f64 = 1.3;
 
-/// After so many rounds datapaths are asked what they counted.
-const OWN_AFFAIRS: u32 = 8;
-
 /// Where it finds nothing there, the range is moved by this factor,
 const WIDER: f64 = 2.0;
 /// at most so many times.
@@ -282,10 +279,9 @@ fn meter(session: &Session<'_>, rounds: Rounds, round: u32, load: Pps, latency: 
         load,
         duration: rounds.trial,
         latency,
-        // Of the others nothing that they count is in a figure of a round; now and then they are asked all the same, since some
-        // do then what has to be done from time to time.
-        asks_datapath: session.datapath.ports().needs_only_the_poller()
-            || (latency && round.is_multiple_of(OWN_AFFAIRS)),
+        // Of the others nothing that they count is in a figure of a round. They are asked once in each all the same: a switch
+        // closes an OpenFlow connection on which it hears nothing for two minutes.
+        asks_datapath: session.datapath.ports().needs_only_the_poller() || latency,
         purpose: Purpose::Comparison { round },
     }
 }

@@ -240,6 +240,13 @@ fn warnings(figures: &Figures<'_>) -> Vec<String> {
         .iter()
         .map(|(datapath, reason)| format!("{datapath} failed: {reason}"))
         .collect();
+    let environment = &figures.recorded.header.environment;
+    if !environment.is_optimised() {
+        warnings.push(format!(
+            "the program was not optimised ({}): every figure is worthless; start it through cargo",
+            environment.build
+        ));
+    }
     if figures.recorded.damage != Default::default() {
         warnings.push("the file is damaged; what could be read is here".to_owned());
     }

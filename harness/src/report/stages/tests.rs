@@ -90,6 +90,24 @@ fn a_stage_costs_what_it_adds() {
 }
 
 #[test]
+fn a_program_that_was_not_optimised_is_warned_of() {
+    let folder = recorded(21);
+    let file = folder.path().join(FILE);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!terminal_table(folder.path()).unwrap().contains("worthless"));
+    std::fs::write(
+        &file,
+        text.replacen("\"optimised\"", "\"with runtime checks\"", 1),
+    )
+    .unwrap();
+    assert!(
+        terminal_table(folder.path())
+            .unwrap()
+            .contains("every figure is worthless")
+    );
+}
+
+#[test]
 fn too_few_rounds_are_no_figure_and_a_failure_is_told() {
     let folder = recorded(5);
     let file = folder.path().join(FILE);
