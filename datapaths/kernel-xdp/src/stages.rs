@@ -144,19 +144,25 @@ impl XdpStages {
             data_out: Some(&mut output),
             ..TestRunOptions::default()
         };
-        let result = self.test_run(name, options)?;
-        output.truncate(result.1);
-        Ok((result.0, output))
+        let ran = self.test_run(name, options)?;
+        output.truncate(ran.len);
+        Ok((ran.action, output))
     }
 
-    fn test_run(&mut self, name: &str, options: TestRunOptions<'_>) -> Result<(u32, usize), Error> {
+    fn test_run(&mut self, name: &str, options: TestRunOptions<'_>) -> Result<Ran, Error> {
         let cpu = self.cpu;
         let program = program(&mut self.loaded.ebpf, name).map_err(from_load)?;
         self.namespace.run(|| {
             pin_current_thread(cpu)?;
+            let began = Instant::now();
             let result = program.test_run(options);
+            let took = began.elapsed();
             let result = result.map_err(|e| Error::failed(format!("running {name}"), chain(&e)))?;
-            Ok((result.return_value, result.data_size_out as usize))
+            Ok(Ran {
+                action: result.return_value,
+                len: result.data_size_out as usize,
+                took,
+            })
         })?
     }
 
@@ -181,6 +187,16 @@ impl XdpStages {
         }
         Ok(Vec::new())
     }
+}
+
+/// What came of a test run.
+struct Ran {
+    /// What the program said of the last frame: `enum xdp_action`.
+    action: u32,
+    /// Bytes of what it made of it.
+    len: usize,
+    /// How long all frames took.
+    took: Duration,
 }
 
 fn no_such_stage() -> Error {
@@ -216,16 +232,7 @@ impl Stages for XdpStages {
             ..TestRunOptions::default()
         };
         let before = maps::counters(&self.loaded.ebpf)?;
-        let cpu = self.cpu;
-        let program = program(&mut self.loaded.ebpf, &name).map_err(from_load)?;
-        let took = self.namespace.run(|| -> Result<_, Error> {
-            pin_current_thread(cpu)?;
-            let began = Instant::now();
-            let result = program.test_run(options);
-            let took = began.elapsed();
-            result.map_err(|e| Error::failed(format!("running {name}"), chain(&e)))?;
-            Ok(took)
-        })??;
+        let took = self.test_run(&name, options)?.took;
         let after = maps::counters(&self.loaded.ebpf)?;
         if after.refused != before.refused {
             let reason = format!("frames were refused on the way: {:?}", after.refused);

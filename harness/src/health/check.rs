@@ -32,6 +32,17 @@ struct Known {
     missed: u32,
 }
 
+impl Known {
+    /// Something was heard of it just now.
+    const fn heard(time: u64) -> Self {
+        Self {
+            heard: time,
+            asked: None,
+            missed: 0,
+        }
+    }
+}
+
 /// The hosts that one droplet checks.
 ///
 /// Between two looks at the clock, which should be often, at most half of an interval passes here: who sleeps longer gives those
@@ -74,22 +85,14 @@ impl HealthCheck {
         self.known
             .retain(|host, _| hosts.contains(host) || dead.contains(host));
         for host in hosts {
-            self.known.entry(*host).or_insert(Known {
-                heard: self.time,
-                asked: None,
-                missed: 0,
-            });
+            self.known.entry(*host).or_insert(Known::heard(self.time));
         }
     }
 
     /// A host was heard of; whether it had been dead.
     pub fn heard(&mut self, host: Ipv4) -> bool {
         if let Some(known) = self.known.get_mut(&host) {
-            *known = Known {
-                heard: self.time,
-                asked: None,
-                missed: 0,
-            };
+            *known = Known::heard(self.time);
         }
         self.dead.remove(&host)
     }

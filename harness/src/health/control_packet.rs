@@ -2,7 +2,7 @@
 //! 7881), between fixed ports.
 
 use mizar_wire::{Ipv4, ethernet, ipv4, udp};
-use topologies::frame::{inner_with_payload, payload_offset};
+use topologies::frame::inner_with_payload;
 use topologies::provision::Host;
 use topologies::topology::Transport;
 use topologies::traffic::Flow;
@@ -83,8 +83,7 @@ impl Message {
         {
             return None;
         }
-        let packet = payload_offset(Transport::Udp);
-        debug_assert_eq!(packet, transport + udp::LEN);
+        let packet = transport + udp::LEN;
         let from = word(source)?;
         let (ports, flags) = (
             (port(transport)?, port(transport + 2)?),

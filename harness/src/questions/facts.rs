@@ -66,7 +66,7 @@ pub(super) fn of<'s, 'a>(
     scenario.cells.iter().find(|cell| cell.datapath == datapath)
 }
 
-/// PDR in Mpps.
+/// PDR in Mpps with the bounds between which it lies.
 pub(super) fn pdr(cell: Option<&Cell<'_>>) -> String {
     let Some(cell) = cell else {
         return NONE.to_owned();
@@ -74,12 +74,18 @@ pub(super) fn pdr(cell: Option<&Cell<'_>>) -> String {
     if let Some(mark) = cell.doubt() {
         return mark.to_owned();
     }
-    let rate = cell.pdr().and_then(|rate| rate.throughput);
+    let Some((rate, found)) = cell.pdr().and_then(|it| Some((it, it.throughput?))) else {
+        return NONE.to_owned();
+    };
     let bound = if cell.is_tester_bound() { "≥ " } else { "" };
-    rate.map_or_else(
-        || NONE.to_owned(),
-        |rate| format!("{bound}{}", units::mpps(rate)),
-    )
+    let bounds = units::interval(rate.lower, rate.upper);
+    format!("{bound}{} {bounds}", units::mpps(found))
+}
+
+/// The most that the tester gets through on these ports in a scenario, in Mpps.
+pub(super) fn ceiling(scenario: &ScenarioFigures<'_>) -> String {
+    let mut ceilings = scenario.cells.iter().filter_map(Cell::ceiling);
+    units::mpps_or_none(ceilings.next())
 }
 
 /// Processor time of a frame in nanoseconds.

@@ -12,7 +12,8 @@ use crate::decide::{self, BUILT_IN, Requirements};
 use crate::record::PortType;
 use crate::report::RunFolder;
 use crate::report::text;
-use facts::{Facts, NONE, idle, nanoseconds, of, p99, pdr, ratio, table, verdicts};
+use crate::report::units::fixed;
+use facts::{Facts, NONE, ceiling, idle, nanoseconds, of, p99, pdr, ratio, table, verdicts};
 use std::path::Path;
 
 /// The page, in Markdown.
@@ -67,12 +68,14 @@ fn rates(facts: &Facts<'_>, ports: PortType, names: &[&str]) -> String {
     if let [one, other, ..] = names.as_slice() {
         titles.push(format!("{one} / {other}"));
     }
+    titles.push("the tester's ceiling".to_owned());
     let rows = facts.scenarios(ports).into_iter().map(|scenario| {
         let mut row = vec![scenario.id.to_owned()];
         row.extend(names.iter().map(|name| pdr(of(scenario, name))));
         if let [one, other, ..] = names.as_slice() {
             row.push(ratio(scenario, one, other));
         }
+        row.push(ceiling(scenario));
         row
     });
     table(&titles, &rows.collect::<Vec<_>>())
@@ -272,10 +275,12 @@ fn openflow(gallery: &Gallery) -> String {
                 "mizar-dpdk",
             ];
             let rows = names.iter().filter_map(|name| {
-                let rate = setups.of(name)?.throughput;
+                let setup = setups.of(name)?;
+                let bound = |rate: Option<f64>| rate.map_or(NONE.to_owned(), |rate| fixed(rate, 0));
+                let bounds = [setup.lower, setup.upper].map(bound).join(", ");
                 Some(vec![
                     (*name).to_owned(),
-                    crate::report::units::fixed(rate, 0),
+                    format!("{} [{bounds}]", fixed(setup.throughput, 0)),
                 ])
             });
             let titles = ["Datapath", "new flows a second"].map(str::to_owned);

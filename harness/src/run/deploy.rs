@@ -287,6 +287,7 @@ impl Deployed {
             sinks,
         } = self.placement;
         let cpus = [datapath, tester, sinks];
+        self.counted = None;
         self.device.sum_ages(offer.watch == Watch::Latency)?;
         let hops_before = self.device.hops()?;
         let (stolen_before, before) = (steal(&cpus), self.threads_time());

@@ -25,12 +25,8 @@ impl Topology {
     #[must_use]
     pub fn with_health_endpoints(mut self) -> Self {
         let is_free = |vni: &Vni| self.vpcs.iter().all(|vpc| vpc.vni != *vni);
-        let known = |droplet| self.provision(droplet).endpoints.len() + self.droplets.len();
-        if self
-            .droplets
-            .iter()
-            .all(|droplet| known(droplet) <= capacity::ENDPOINTS)
-        {
+        let has_room = |at| self.endpoints(at).len() + self.droplets.len() <= capacity::ENDPOINTS;
+        if (0..self.droplets.len()).all(has_room) {
             self.health = (1..=Vni::MAX).filter_map(Vni::new).find(is_free);
         }
         self

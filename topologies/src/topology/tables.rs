@@ -154,7 +154,7 @@ impl Topology {
         attachments
     }
 
-    fn endpoints(&self, at: Index) -> Vec<Endpoint> {
+    pub(super) fn endpoints(&self, at: Index) -> Vec<Endpoint> {
         let mut endpoints = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
             let port = self.port_of(number, at);
