@@ -10,6 +10,8 @@ use ovs_adapter::flow::{
 use ovs_adapter::openflow::{Change, Connection, Filter, TlvMapping};
 use ovs_adapter::{Error, Flavour, Installation, Instance};
 use serde_json::json;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -50,6 +52,10 @@ fn main() {
         test("packets_come_back_with_all_that_is_known", packets),
         test("a_flood_of_packets_and_rules", load::flood),
         test("a_killed_switch_is_told", killed),
+        test(
+            "a_connection_that_the_switch_closed_is_opened_again",
+            closed,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -74,6 +80,19 @@ impl Switch {
             instance,
             _namespace: namespace,
         })
+    }
+
+    /// Has the bridge speak these versions of OpenFlow alone.
+    fn allow_only(&self, versions: &[&str]) -> Result<(), Failed> {
+        let row = json!({"protocols": ["set", versions]});
+        let update = json!({"op": "update", "table": "Bridge", "where": [], "row": row});
+        let next = json!({
+            "op": "mutate", "table": "Open_vSwitch", "where": [],
+            "mutations": [["next_cfg", "+=", 1]],
+        });
+        let mut database = self.instance.database()?;
+        database.transact("changing versions", vec![update, next])?;
+        Ok(())
     }
 
     /// What `ovs-ofctl` prints.
@@ -179,16 +198,7 @@ fn options() -> Result<(), Failed> {
 
 fn no_version() -> Result<(), Failed> {
     let switch = Switch::start()?;
-    let row = json!({"protocols": ["set", ["OpenFlow13"]]});
-    let update = json!({"op": "update", "table": "Bridge", "where": [], "row": row});
-    let next = json!({
-        "op": "mutate", "table": "Open_vSwitch", "where": [],
-        "mutations": [["next_cfg", "+=", 1]],
-    });
-    switch
-        .instance
-        .database()?
-        .transact("changing versions", vec![update, next])?;
+    switch.allow_only(&["OpenFlow13"])?;
     let began = Instant::now();
     // The switch reads the database in its own time.
     loop {
@@ -466,4 +476,20 @@ fn killed() -> Result<(), Failed> {
     let socket = switch.instance.management_socket("br0");
     let said = refused(Connection::open(&socket))?;
     check(said.contains("br0.mgmt"), &said)
+}
+
+/// A switch closes connections on which it hears nothing for two minutes, and all of them when versions change, which
+/// does not take as long.
+fn closed() -> Result<(), Failed> {
+    let mut switch = Switch::start()?;
+    let socket = switch.instance.management_socket("br0");
+    let mut another = UnixStream::connect(socket)?;
+    // It is known once it was greeted.
+    another.read_exact(&mut [0; 8])?;
+    switch.allow_only(&["OpenFlow14", "OpenFlow15"])?;
+    another.read_to_end(&mut Vec::new())?;
+    let added = Change::Add(rule(1, Match::all(), vec![]));
+    switch.connection.change_atomically(&[added])?;
+    let rules = switch.connection.rules(&Filter::all())?;
+    check(rules.len() == 1, "the rule is not there")
 }

@@ -33,7 +33,8 @@ const PACKET_INS: u32 = 0b11_1011;
 /// How long rules that were deleted may still be in use.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A connection to the management socket of a bridge.
+/// A connection to the management socket of a bridge. It may be left idle: where the switch closed it meanwhile,
+/// it is opened again, unless packets were asked for ([`Self::want_packet_ins`]).
 ///
 /// What [`Self::change`] and [`Self::packet_out`] ask for is gathered. It goes out when enough is together, when
 /// something is waited for, or by [`Self::flush`].
@@ -237,6 +238,7 @@ impl Connection {
     /// Where the switch refuses.
     pub fn want_packet_ins(&mut self) -> Result<(), Error> {
         let doing = "asking for packets";
+        self.session.bind();
         // In this order, so that no packet comes in another format and nothing but packets comes.
         self.session
             .send_extension(doing, packet::SET_PACKET_IN_FORMAT, |out| {

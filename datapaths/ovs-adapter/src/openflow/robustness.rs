@@ -1,9 +1,11 @@
 //! What a switch could send wrongly must not do more than to end the connection: whatever arrives, cut off
 //! anywhere or changed, is refused or read, and nothing panics.
 
-use super::wire::Reader;
+use super::wire::{HEADER, Reader};
 use super::{decode, oxm, packet, port, refusal, rule, tlv};
+use crate::flow::PortNumber;
 use std::os::unix::net::UnixListener;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// One rule of a reply to `OFPMP_FLOW`.
@@ -140,4 +142,68 @@ fn a_strange_switch_is_told() {
     ];
     let packet = connect(&all.concat()).unwrap().unwrap();
     assert_eq!(packet.userdata, [1, 2, 3]);
+}
+
+/// What a switch that agrees on OpenFlow 1.4 says: hello, and that all before the second message is done.
+const AGREED: [u8; 16] = [6, 0, 0, 8, 0, 0, 0, 1, 5, 21, 0, 8, 0, 0, 0, 2];
+/// How much it is told until then: a hello with a bitmap of versions, and a barrier.
+const TOLD: usize = 24;
+
+/// That all before this message is done.
+const fn done(xid: u8) -> [u8; 8] {
+    [5, 21, 0, 8, 0, 0, 0, xid]
+}
+
+/// A connection to a switch that agrees each time that somebody connects, says that all before message `xid` is done,
+/// and closes the connection once it was told the number of bytes that `told` has for that time. Says when it did.
+fn left_idle(xid: u8, told: &'static [usize]) -> (super::Connection, mpsc::Receiver<()>) {
+    use std::io::{Read, Write};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bridge");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (sender, closed) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _folder = folder;
+        for len in told {
+            let (mut client, _) = listener.accept().unwrap();
+            client.write_all(&AGREED).unwrap();
+            client.write_all(&done(xid)).unwrap();
+            client.read_exact(&mut vec![0; *len]).unwrap();
+            drop(client);
+            if sender.send(()).is_err() {
+                break;
+            }
+        }
+    });
+    (super::Connection::open(&path).unwrap(), closed)
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_is_opened_again() {
+    let (mut connection, closed) = left_idle(3, &[TOLD, TOLD + HEADER]);
+    closed.recv().unwrap();
+    connection.barrier().unwrap();
+    closed.recv().unwrap();
+}
+
+#[test]
+fn what_was_not_answered_when_a_connection_was_closed_is_not_forgotten() {
+    let (mut connection, closed) = left_idle(4, &[TOLD + HEADER]);
+    connection
+        .packet_out(PortNumber::LOCAL, &[0; 60], &[])
+        .unwrap();
+    connection.flush().unwrap();
+    closed.recv().unwrap();
+    let said = connection.barrier().unwrap_err().to_string();
+    assert!(said.contains("Broken pipe"), "{said}");
+}
+
+#[test]
+fn a_connection_for_packets_is_not_opened_again() {
+    // A format for packets, which of them, and how long they may be come before the barrier.
+    let (mut connection, closed) = left_idle(6, &[TOLD + HEADER]);
+    connection.want_packet_ins().unwrap();
+    closed.recv().unwrap();
+    let said = connection.barrier().unwrap_err().to_string();
+    assert!(said.contains("Broken pipe"), "{said}");
 }

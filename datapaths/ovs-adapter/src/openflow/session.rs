@@ -9,7 +9,7 @@ use crate::Error;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const HELLO: u8 = 0;
@@ -54,9 +54,19 @@ impl From<Late> for Error {
 }
 
 /// A connection on which OpenFlow 1.4 is agreed on.
+///
+/// A switch closes one on which nobody answers its echo requests, after two minutes (`probe_interval` of
+/// `vswitchd/bridge.c`), and nobody does while nothing is asked. It is opened again when something is, as long as
+/// nothing can be lost by that: everything that was sent was answered, and nothing was asked for that ends with the
+/// connection.
 #[derive(Debug)]
 pub struct Session {
+    path: PathBuf,
     stream: Stream,
+    /// Whether everything that was sent was answered.
+    is_idle: bool,
+    /// Whether something was asked for that ends with the connection.
+    is_bound: bool,
     last_xid: u32,
     /// The first of the messages whose refusal [`Self::take_late`] will be asked for.
     watched: u32,
@@ -72,7 +82,10 @@ impl Session {
         let doing = format!("connecting to the bridge at {}", path.display());
         let stream = Stream::open(path, PATIENCE).map_err(failed(&doing))?;
         let mut session = Self {
+            path: path.to_owned(),
             stream,
+            is_idle: false,
+            is_bound: false,
             last_xid: 0,
             watched: 0,
             handled: 0,
@@ -96,6 +109,22 @@ impl Session {
         Ok(session)
     }
 
+    /// Has the connection end when the switch closes it: what is asked for from now on ends with it.
+    pub fn bind(&mut self) {
+        self.is_bound = true;
+    }
+
+    /// Opens the connection again if the switch closed it while nothing was asked.
+    fn renew(&mut self) -> Result<(), Error> {
+        if self.is_bound || !self.is_idle || !self.stream.is_closed() {
+            return Ok(());
+        }
+        tracing::debug!(bridge = %self.path.display(), "the switch closed a connection that was idle");
+        // Numbers of messages go on: who watches for refusals asked for the next one.
+        self.stream = Self::open(&self.path)?.stream;
+        Ok(())
+    }
+
     /// The number of the next message to be sent. The first refusal from it on is kept, however many there are.
     pub fn watch(&mut self) -> u32 {
         self.watched = self.next_xid();
@@ -114,11 +143,13 @@ impl Session {
         kind: u8,
         body: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Error> {
+        self.renew()?;
         let xid = self.next_xid();
         if !message(&mut self.stream.output, kind, xid, body) {
             return Err(openflow(doing, "it does not fit into a message"));
         }
         self.last_xid = xid;
+        self.is_idle = false;
         if self.stream.output.len() >= OUTPUT {
             self.flush(doing)?;
             self.stream.read_ahead().map_err(failed(doing))?;
@@ -270,10 +301,12 @@ impl Session {
                 let refused = refusal::read(self.content(range));
                 let (refusal, _) = refused.ok_or_else(|| malformed(doing))?;
                 let what = doing.to_owned();
+                self.is_idle = true;
                 return Err(Error::Refused { what, refusal });
             } else if header.kind != EXPERIMENTER
                 || self.subtype(range.clone()) != Some(packet::PACKET_IN2)
             {
+                self.is_idle = true;
                 return Ok(self.content(range));
             } else {
                 self.handle(doing, header, range)?;

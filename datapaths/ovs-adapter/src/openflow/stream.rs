@@ -48,6 +48,12 @@ impl Stream {
         })
     }
 
+    /// Whether the other side closed the socket. What it wrote before may still be unread.
+    pub fn is_closed(&self) -> bool {
+        // POLLHUP is told without being asked for; where that fails, so will what comes next.
+        matches!(self.wait(0, Duration::ZERO), Ok(Ready::Something))
+    }
+
     /// Writes all of the output. Reads what comes meanwhile.
     pub fn flush(&mut self) -> io::Result<()> {
         let mut written = 0;
