@@ -92,4 +92,24 @@ impl Frame for Packet {
         }
         Some(words)
     }
+
+    /// Word by word as well, which LLVM would not.
+    #[inline(always)]
+    fn set_words<const N: usize>(&mut self, at: usize, words: [u64; N]) -> Option<()> {
+        let address = self.at::<[u64; N]>(at)?;
+        let mut number = 0;
+        while number < N {
+            // SAFETY: in bounds by the comparison; the frame is this program's alone while it runs.
+            unsafe {
+                asm!(
+                    "*(u64 *)({address} + 0) = {word}",
+                    word = in(reg) words[number],
+                    address = in(reg) address + number * size_of::<u64>(),
+                    options(nostack)
+                );
+            }
+            number += 1;
+        }
+        Some(())
+    }
 }

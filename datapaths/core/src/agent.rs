@@ -77,11 +77,12 @@ fn try_decide<F: Frame, T: Tables>(
         Some(host) => host,
         None => bouncer(attachment, tables, hash)?,
     };
-    let mut encapsulate = encapsulate(frame, attachment, tables, &next, hash, ttl, changes)?;
+    let source_port = hash::source_port(hash);
+    let mut encapsulate = encapsulate(frame, attachment, tables, &next, source_port, ttl, changes)?;
     if direct.is_some() {
         encapsulate.header = short_header::of_direct_path(tables, &next);
         if let (Some(flow), None) = (flow, changes.flow) {
-            established::remember_egress(tables, &flow, &next, encapsulate.header, epoch);
+            established::remember_egress(tables, &flow, &encapsulate, epoch);
         }
     }
     Ok(encapsulate)
@@ -94,7 +95,7 @@ pub(crate) fn encapsulate<F: Frame, T: Tables>(
     attachment: &Attachment,
     tables: &T,
     next: &Host,
-    hash: u32,
+    source_port: u16,
     ttl: u8,
     changes: Inner,
 ) -> Result<Encapsulate, Reason> {
@@ -111,7 +112,7 @@ pub(crate) fn encapsulate<F: Frame, T: Tables>(
     };
     Ok(Encapsulate {
         next: *next,
-        source_port: hash::source_port(hash),
+        source_port,
         ttl,
         tos: attachment.tos,
         vni: Vni::new(attachment.vni).ok_or(Reason::NotAttached)?,

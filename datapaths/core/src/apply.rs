@@ -13,7 +13,7 @@ use crate::verdict::{
     ScaledEndpoint, Transport,
 };
 use mizar_wire::checksum::Change;
-use mizar_wire::geneve::{self, Envelope, FlowTarget, Label, Layout, ShortOptions};
+use mizar_wire::geneve::{self, Envelope, FlowTarget, Layout, Options, ShortOptions};
 use mizar_wire::{Be16, Be32, Ipv4, arp, ethernet, ipv4, tcp, udp};
 
 /// Writes the outer headers into `frame`, which has [`Encapsulate::outer_len`] bytes of room in front, and
@@ -21,13 +21,7 @@ use mizar_wire::{Be16, Be32, Ipv4, arp, ethernet, ipv4, tcp, udp};
 #[inline(always)]
 pub fn encapsulate<F: Frame>(frame: &mut F, droplet: &Host, plan: &Encapsulate) -> Option<()> {
     let layout = plan.header.layout();
-    let outer: &mut Envelope = frame.get_mut(0)?;
     let udp_length = (plan.outer_len() - ethernet::LEN - ipv4::LEN) as u16 + plan.inner_len;
-    outer.ethernet = ethernet::Header {
-        dst: plan.next.mac(),
-        src: droplet.mac(),
-        ethertype: ethernet::IPV4,
-    };
     let mut ip = ipv4::Header {
         version_ihl: ipv4::VERSION_IHL,
         tos: plan.tos,
@@ -41,35 +35,44 @@ pub fn encapsulate<F: Frame>(frame: &mut F, droplet: &Host, plan: &Encapsulate) 
         dst: plan.next.ip(),
     };
     ip.checksum = ip.expected_checksum();
-    outer.ipv4 = ip;
-    outer.udp = udp::Header {
-        src: Be16::new(plan.source_port),
-        dst: geneve::PORT,
-        length: Be16::new(udp_length),
-        // RFC 8926 section 3.3: a checksum of zero is allowed over IPv4.
-        checksum: Be16::new(0),
+    let envelope = Envelope {
+        ethernet: ethernet::Header {
+            dst: plan.next.mac(),
+            src: droplet.mac(),
+            ethertype: ethernet::IPV4,
+        },
+        ipv4: ip,
+        udp: udp::Header {
+            src: Be16::new(plan.source_port),
+            dst: geneve::PORT,
+            length: Be16::new(udp_length),
+            // RFC 8926 section 3.3: a checksum of zero is allowed over IPv4.
+            checksum: Be16::new(0),
+        },
+        geneve: geneve::Header {
+            version_options: (layout.options_len() / 4) as u8,
+            flags: 0,
+            protocol: geneve::ETHERNET,
+            vni_reserved: Be32::new(plan.vni.get() << 8),
+        },
     };
-    outer.geneve = geneve::Header {
-        version_options: (layout.options_len() / 4) as u8,
-        flags: 0,
-        protocol: geneve::ETHERNET,
-        vni_reserved: Be32::new(plan.vni.get() << 8),
-    };
-    let (others_at, first) = match layout {
+    let (words, half) = envelope.words();
+    frame.set_words(0, words)?;
+    *frame.get_mut(size_of_val(&words))? = half;
+    match layout {
         Layout::Full => {
-            let option: &mut geneve::ReturnToSender = frame.get_mut(RETURN_TO_SENDER_AT)?;
-            *option = geneve::ReturnToSender::new(droplet.ip(), droplet.mac());
+            let mut host = geneve::ReturnToSender::new(droplet.ip(), droplet.mac());
             if plan.header == Header::Direct {
-                option.flags = geneve::DIRECT_PATH;
+                host.flags = geneve::DIRECT_PATH;
             }
-            (SCALED_ENDPOINT_AT, geneve::ScaledEndpoint::absent())
+            let words = Options::words(&host, plan.pod_label, plan.namespace_label);
+            frame.set_words(RETURN_TO_SENDER_AT, words)?;
         }
-        Layout::Short => (RETURN_TO_SENDER_AT, geneve::ScaledEndpoint::short_header()),
-    };
-    let others: &mut ShortOptions = frame.get_mut(others_at)?;
-    others.first = first;
-    others.pod = Label::new(geneve::POD_LABEL, plan.pod_label);
-    others.namespace = Label::new(geneve::NAMESPACE_LABEL, plan.namespace_label);
+        Layout::Short => {
+            let words = ShortOptions::words(plan.pod_label, plan.namespace_label);
+            frame.set_words(RETURN_TO_SENDER_AT, words)?;
+        }
+    }
     change_inner(frame, plan.outer_len(), &plan.inner)
 }
 

@@ -16,7 +16,7 @@ use crate::reason::Reason;
 use crate::tables::{Attachment, Host, Tables};
 use crate::transit::{Outer, RETURN_TO_SENDER_AT, read_labels, read_outer};
 use crate::verdict::{Changes, Encapsulate, Header, Inner, Transit, Via};
-use crate::{agent, hash, invalidation};
+use crate::{agent, invalidation};
 use mizar_wire::geneve::Layout;
 use mizar_wire::{Mac, Vni, mix};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -52,7 +52,9 @@ pub struct Established {
     /// 1 of a flow that leaves an endpoint, 0 of one that arrives at the uplink.
     egress: u16,
     /// What its outer headers say about the way, if it leaves an endpoint: [`Header`] by number.
-    header: u32,
+    header: u16,
+    /// Their source port: its hash costs a program of the kernel as much as a look into a table.
+    source_port: u16,
 }
 
 impl Established {
@@ -66,14 +68,15 @@ impl Established {
         left: 0,
         mac: Mac::new([0; 6]),
         egress: 0,
-        header: Header::Plain as u32,
+        header: Header::Plain as u16,
+        source_port: 0,
     };
 
     /// What the outer headers say about the way.
     #[inline(always)]
     const fn header(&self) -> Header {
-        const DIRECT: u32 = Header::Direct as u32;
-        const SHORT: u32 = Header::Short as u32;
+        const DIRECT: u16 = Header::Direct as u16;
+        const SHORT: u16 = Header::Short as u16;
         match self.header {
             DIRECT => Header::Direct,
             SHORT => Header::Short,
@@ -219,34 +222,34 @@ pub fn agent<F: Frame, T: Tables>(
         return None;
     }
     entry.left -= 1;
-    let (next, header) = (entry.next, entry.header());
+    let (next, header, port) = (entry.next, entry.header(), entry.source_port);
     tables.looked_for_established(true);
-    let hash = hash::pair(ip.flow.src().raw(), ip.flow.dst().raw());
     let changes = Inner::default();
     let mut encapsulate =
-        agent::encapsulate(frame, attachment, tables, &next, hash, ip.ttl, changes).ok()?;
+        agent::encapsulate(frame, attachment, tables, &next, port, ip.ttl, changes).ok()?;
     encapsulate.header = header;
     Some(encapsulate)
 }
 
-/// Remembers that, by the tables as they were in `epoch`, `flow`, which leaves an endpoint, goes straight to `next`.
+/// Remembers that, by the tables as they were in `epoch`, `flow`, which leaves an endpoint, goes straight to another host: by
+/// these outer headers.
 #[inline(always)]
 pub(crate) fn remember_egress<T: Tables>(
     tables: &mut T,
     flow: &FlowKey,
-    next: &Host,
-    header: Header,
+    plan: &Encapsulate,
     epoch: Option<u32>,
 ) {
     let Some(epoch) = epoch else { return };
     if let Some(entry) = place(tables, flow, true, epoch) {
         *entry = Established {
             flow: *flow,
-            next: *next,
+            next: plan.next,
             epoch,
             left: RENEWAL,
             egress: 1,
-            header: header as u32,
+            header: plan.header as u16,
+            source_port: plan.source_port,
             ..Established::EMPTY
         };
     }

@@ -33,6 +33,16 @@ pub trait Frame {
         }
         Some(words)
     }
+
+    /// Writes words in native byte order from byte `at` on, which must be even.
+    #[inline(always)]
+    fn set_words<const N: usize>(&mut self, at: usize, words: [u64; N]) -> Option<()> {
+        let places = self.get_mut::<[[u16; 4]; N]>(at)?;
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = zerocopy::transmute!(word);
+        }
+        Some(())
+    }
 }
 
 /// A frame in memory that this process owns.

@@ -13,6 +13,8 @@
 //! A packet with the short header has no return-to-sender option, and one that says so, 0x4a, in the place and with the length
 //! of the scaled-endpoint option: see [`Layout`].
 
+mod words;
+
 use crate::{Be16, Be32, Ipv4, Mac, Vni, ethernet, ipv4, udp};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
