@@ -82,7 +82,7 @@ fn add<'a>(
         out.push(Block::Paragraph(plain("Nothing was measured here.")));
         return;
     }
-    let (strips, pictures): (Vec<_>, Vec<_>) = pictures
+    let (through_events, pictures): (Vec<_>, Vec<_>) = pictures
         .iter()
         .partition(|picture| picture.file.starts_with("event-"));
     let (overlay, pictures): (Vec<_>, Vec<_>) = pictures
@@ -118,7 +118,7 @@ fn add<'a>(
     }
     learning::add(out, scenario);
     events::add(out, scenario);
-    out.extend(strips.into_iter().map(Block::Figure));
+    out.extend(through_events.into_iter().map(Block::Figure));
     differences(out, scenario);
     out.extend(refused(scenario).map(Block::Table));
     let (loss, latency): (Vec<_>, Vec<_>) = pictures

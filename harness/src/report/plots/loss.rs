@@ -47,7 +47,13 @@ pub(super) fn draw(
         .collect();
     let legend = Legend::new(items, LEFT, WIDTH - LEFT - 8);
     let points = || series.iter().flat_map(|series| series.points);
-    let max = points().map(|(load, _)| *load / 1e6).fold(0.0, f64::max);
+    let loads = || {
+        points()
+            .map(|(load, _)| *load / 1e6)
+            .filter(|load| *load > 0.0)
+    };
+    let highest = loads().fold(1e-6, f64::max);
+    let lowest = loads().fold(highest, f64::min);
     let least = points()
         .map(|(_, loss)| *loss)
         .chain(goals.iter().map(|(_, loss)| *loss))
@@ -67,7 +73,9 @@ pub(super) fn draw(
         ticks,
         title: "frames lost (log scale above none)".to_owned(),
     };
-    let x = Axis::linear(max, 8, "offered load, Mpps");
+    // Datapaths of one scenario are a hundredfold apart.
+    let title = "offered load, Mpps (log scale)";
+    let x = Axis::logarithmic(lowest, highest, title, |value| units::significant(value, 1));
     svg((WIDTH, legend.height + BODY), heading, |area, body| {
         legend.draw(body)?;
         let (_, below) = body.split_vertically(px(legend.height));
@@ -78,9 +86,13 @@ pub(super) fn draw(
             left: LEFT,
         };
         let chart = axes::draw(&below, &x, &y, margins)?;
-        let at = |load: f64, loss: f64| chart.backend_coord(&(load, place(loss)));
+        let at = |load: f64, loss: f64| {
+            let load = (load / 1e6).max(lowest).log10();
+            chart.backend_coord(&(load, place(loss)))
+        };
         for (name, loss) in goals.iter().filter(|(_, loss)| *loss > 0.0) {
-            let (from, to) = (at(0.0, *loss), at(x.range.end, *loss));
+            let [from, to] =
+                [x.range.start, x.range.end].map(|end| chart.backend_coord(&(end, place(*loss))));
             dashed(area, &[from, to], MUTED, 3, DOTTED)?;
             let words = format!("{name} allows {}", units::allowance(*loss));
             let place = (to.0 + px(6), to.1);
@@ -89,13 +101,13 @@ pub(super) fn draw(
         for series in series {
             let means: Vec<_> = means(series.points)
                 .into_iter()
-                .map(|(load, loss)| at(load / 1e6, loss))
+                .map(|(load, loss)| at(load, loss))
                 .collect();
             dashed(area, &means, series.look.color, 3, series.look.dash)?;
         }
         for series in series {
             for (load, loss) in series.points {
-                let place = at(load / 1e6, *loss);
+                let place = at(*load, *loss);
                 mark(
                     area,
                     place,

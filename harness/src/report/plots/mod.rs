@@ -400,7 +400,7 @@ fn of_scenario(
     Ok(pictures)
 }
 
-/// Delivery through each event of a scenario; of several trials the first one.
+/// Throughput and loss through each event of a scenario; of several trials the first one.
 fn of_events<'a>(
     ports: PortType,
     scenario: &ScenarioFigures<'a>,
@@ -408,13 +408,13 @@ fn of_events<'a>(
     slug: &str,
     name: &dyn Fn(&Cell<'a>) -> String,
 ) -> Result<Vec<Picture>, PlotError> {
-    let mut by_event: Vec<(&str, Vec<events::Strip<'_>>)> = Vec::new();
+    let mut by_event: Vec<(&str, Vec<events::Panel<'_>>)> = Vec::new();
     for cell in &scenario.cells {
         for event in figures_of_events(cell) {
             let Some(record) = event.records.first() else {
                 continue;
             };
-            let strip = events::Strip {
+            let panel = events::Panel {
                 name: match event.is_extended() {
                     true => format!("{}, {}", name(cell), event.droplets()),
                     false => name(cell),
@@ -425,26 +425,28 @@ fn of_events<'a>(
                 .iter_mut()
                 .find(|(known, _)| *known == event.description)
             {
-                Some((_, strips)) => strips.push(strip),
-                None => by_event.push((event.description, vec![strip])),
+                Some((_, panels)) => panels.push(panel),
+                None => by_event.push((event.description, vec![panel])),
             }
         }
     }
-    let draw = |(number, (description, strips)): (usize, (&str, Vec<events::Strip<'_>>))| {
+    let draw = |(number, (description, panels)): (usize, (&str, Vec<events::Panel<'_>>))| {
         let file = format!("event-{ports}-{slug}-{}", number + 1);
         let title = format!("{}: {description}", scenario.id);
-        let told = format!("{title}: which frames were delivered, by when they were due.");
+        let told = format!(
+            "{title}: how many frames were delivered and how many lost, by when they were due."
+        );
         let heading = Heading {
             title: &title,
             caution,
             description: &told,
         };
-        let svg = events::draw(&strips, &heading).map_err(named(&file))?;
+        let svg = events::draw(&panels, &heading).map_err(named(&file))?;
         Ok(Picture {
             file,
             title,
             description: told,
-            caption: "A strip for each datapath and sort of droplets: pale where all frames were delivered, dark red where none was. Solid line: the event; dotted line: all droplets have their new tables. Of several trials the first.".to_owned(),
+            caption: "A panel for each datapath and sort of droplets, as high as its load: what was delivered of it, and above what was lost, by when it was due; any loss is drawn at least two pixels high. Of several trials the first.".to_owned(),
             svg,
         })
     };
