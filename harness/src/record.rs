@@ -10,8 +10,8 @@ use ranking::{Resampling, Tolerance, Tournament};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use topologies::provision::Extensions;
-use topologies::topology::DirectPathState;
 pub use topologies::topology::EventKind;
+use topologies::topology::{DirectPathState, HealthTiming};
 
 /// Version of the two files' schema; grows with every change that older readers would misread.
 pub const SCHEMA: u32 = 4;
@@ -353,6 +353,9 @@ pub struct EventRecord {
     /// What droplets did that Mizar designed and has not built.
     #[serde(default)]
     pub extensions: Extensions,
+    /// When hosts asked each other whether they are alive, if they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthTiming>,
     /// Frames per second.
     pub load: f64,
     /// Frames that were due in a round.

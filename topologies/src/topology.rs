@@ -24,7 +24,7 @@ use std::path::Path;
 
 pub use error::{Place, Problem, TopologyError};
 pub use event::{Event, EventKind};
-pub use health::HealthEndpoint;
+pub use health::{HealthEndpoint, HealthTiming};
 pub use path::{Hosts, OuterPath};
 
 /// Capacities that Mizar declares; a topology beyond them could not be deployed.
@@ -322,6 +322,7 @@ pub struct Topology {
     dead: Vec<Index>,
     /// The VPC of health endpoints, where droplets have some.
     health: Option<Vni>,
+    health_timing: HealthTiming,
     /// Endpoint ports of each droplet.
     ports: Vec<u16>,
 }

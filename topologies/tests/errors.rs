@@ -117,6 +117,11 @@ fn what_is_no_toml_of_this_form_is_refused() {
             "[extensions]\ninvalidate = true\n\n[[policies]]",
             "41:1: unknown field `invalidate`, expected one of `invalidation`, `health_check`, `short_header`",
         ),
+        (
+            "[[policies]]",
+            "[health]\ntimeout_ms = 0\n\n[[policies]]",
+            "41:14: invalid value: integer `0`, expected a nonzero u16",
+        ),
         ("vpc = \"blue\"\n", "", "19:1: missing field `vpc`"),
     ] {
         let message = message(from, to);

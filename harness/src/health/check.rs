@@ -2,26 +2,7 @@
 
 use mizar_wire::Ipv4;
 use std::collections::{HashMap, HashSet};
-
-/// Times of a health check, in nanoseconds, and how many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// `HEALTH_TIMEOUT`: a host of which nothing was heard for so long is asked.
-    pub timeout: u64,
-    /// How long an answer may take, and so the time between two questions.
-    pub interval: u64,
-    /// Questions in a row without an answer after which a host is dead.
-    pub misses: u32,
-}
-
-impl Timing {
-    /// Dead 200 ms after its last word, and so 150 to 200 ms after it died: as fast as the control plane of this bench notices.
-    pub const FAST: Self = Self {
-        timeout: 50_000_000,
-        interval: 50_000_000,
-        misses: 3,
-    };
-}
+use topologies::topology::HealthTiming;
 
 /// What is known of a host, in time that its checker was awake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +30,7 @@ impl Known {
 /// that it asked the time to answer once it is awake, and still finds the dead if it sleeps again and again.
 #[derive(Debug, Clone)]
 pub struct HealthCheck {
-    timing: Timing,
+    timing: HealthTiming,
     known: HashMap<Ipv4, Known>,
     dead: HashSet<Ipv4>,
     /// By the clock.
@@ -69,7 +50,7 @@ pub struct Look {
 
 impl HealthCheck {
     /// Checks nobody yet. `now` is in nanoseconds of a clock that does not go back, here and everywhere.
-    pub fn new(timing: Timing, now: u64) -> Self {
+    pub fn new(timing: HealthTiming, now: u64) -> Self {
         Self {
             timing,
             known: HashMap::new(),
@@ -101,18 +82,18 @@ impl HealthCheck {
     pub fn look(&mut self, now: u64) -> Look {
         let passed = now.saturating_sub(self.looked);
         self.looked = now;
-        self.time += passed.min(self.timing.interval / 2);
+        self.time += passed.min(self.timing.interval_ns() / 2);
         let mut look = Look::default();
         for (host, known) in &mut self.known {
             match known.asked {
-                None if self.time - known.heard < self.timing.timeout => continue,
-                Some(asked) if self.time - asked < self.timing.interval => continue,
+                None if self.time - known.heard < self.timing.timeout_ns() => continue,
+                Some(asked) if self.time - asked < self.timing.interval_ns() => continue,
                 None => {}
                 Some(_) => known.missed = known.missed.saturating_add(1),
             }
             known.asked = Some(self.time);
             look.ask.push(*host);
-            if known.missed >= self.timing.misses && self.dead.insert(*host) {
+            if known.missed >= self.timing.misses.get().into() && self.dead.insert(*host) {
                 look.found_dead.push(*host);
             }
         }
@@ -131,14 +112,14 @@ impl HealthCheck {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::num::{NonZeroU8, NonZeroU16};
 
-    const TIMING: Timing = Timing::FAST;
     const MS: u64 = 1_000_000;
     const HOST: Ipv4 = Ipv4::from_octets([172, 16, 0, 1]);
 
     /// A check that watches one host from the time zero on.
     fn check() -> HealthCheck {
-        let mut check = HealthCheck::new(TIMING, 0);
+        let mut check = HealthCheck::new(HealthTiming::default(), 0);
         check.watch(&HashSet::from([HOST]));
         check
     }
@@ -163,6 +144,26 @@ mod tests {
         assert!(check.heard(HOST));
         assert!(check.dead().is_empty());
         assert!(!check.heard(HOST));
+    }
+
+    #[test]
+    fn other_times_are_kept_to() {
+        let number = |ms| NonZeroU16::new(ms).unwrap();
+        let timing = HealthTiming {
+            timeout_ms: number(1_000),
+            interval_ms: number(100),
+            misses: NonZeroU8::new(2).unwrap(),
+        };
+        let mut check = HealthCheck::new(timing, 0);
+        check.watch(&HashSet::from([HOST]));
+        let mut asked = Vec::new();
+        let dead_at = (1..).map(|ms| ms * MS).find(|now| {
+            let look = check.look(*now);
+            asked.extend(look.ask.iter().map(|_| now / MS));
+            look.found_dead == [HOST]
+        });
+        assert_eq!(dead_at, Some(1_200 * MS));
+        assert_eq!(asked, [1_000, 1_100, 1_200]);
     }
 
     #[test]
@@ -222,7 +223,7 @@ mod tests {
             steps in prop::collection::vec(prop_oneof![1_u64..=49, 50_u64..5_000], 50..200),
         ) {
             let silent = Ipv4::from_octets([172, 16, 0, 2]);
-            let mut check = HealthCheck::new(TIMING, 0);
+            let mut check = HealthCheck::new(HealthTiming::default(), 0);
             check.watch(&HashSet::from([HOST, silent]));
             let (mut now, mut awake) = (0, 0);
             for step in &steps {

@@ -4,7 +4,7 @@
 use mizar_wire::{Ipv4, ethernet, ipv4, udp};
 use topologies::frame::inner_with_payload;
 use topologies::provision::Host;
-use topologies::topology::Transport;
+use topologies::topology::{HealthTiming, Transport};
 use topologies::traffic::Flow;
 
 /// Where reflectors listen: RFC 7881 section 2.
@@ -37,17 +37,15 @@ pub enum Message {
 }
 
 impl Message {
-    /// The frame that takes it from one health endpoint to another; `interval` is that between questions, in nanoseconds, and
-    /// `misses` after how many without an answer a host is dead.
-    pub fn frame(self, from: Host, to: Host, interval: u64, misses: u32) -> Vec<u8> {
+    /// The frame that takes it from one health endpoint to another.
+    pub fn frame(self, from: Host, to: Host, timing: HealthTiming) -> Vec<u8> {
         let (state, demand, src_port, dst_port) = match self {
             Self::Question { is_up: true } => (UP, DEMAND, INITIATOR, REFLECTOR),
             Self::Question { is_up: false } => (DOWN, DEMAND, INITIATOR, REFLECTOR),
             Self::Answer => (UP, 0, REFLECTOR, INITIATOR),
         };
-        let micros = u32::try_from(interval / 1_000).unwrap_or(u32::MAX);
-        let misses = u8::try_from(misses).unwrap_or(u8::MAX);
-        let mut packet = vec![VERSION, state | demand, misses, LEN as u8];
+        let micros = u32::from(timing.interval_ms.get()) * 1_000;
+        let mut packet = vec![VERSION, state | demand, timing.misses.get(), LEN as u8];
         packet.extend(from.ip.octets());
         packet.extend(to.ip.octets());
         // Desired min TX, required min RX, required min echo RX, in microseconds.
@@ -121,7 +119,7 @@ mod tests {
     /// RFC 5880 section 4.1, written out.
     #[test]
     fn a_question_byte_by_byte() {
-        let frame = Message::Question { is_up: false }.frame(LEFT, RIGHT, 50_000_000, 3);
+        let frame = Message::Question { is_up: false }.frame(LEFT, RIGHT, HealthTiming::default());
         assert_eq!(frame.len(), 14 + 20 + 8 + 24);
         assert_eq!(frame[36..38], 7_784_u16.to_be_bytes());
         let packet = [
@@ -138,7 +136,7 @@ mod tests {
             Message::Question { is_up: true },
             Message::Answer,
         ] {
-            let frame = message.frame(LEFT, RIGHT, 50_000_000, 3);
+            let frame = message.frame(LEFT, RIGHT, HealthTiming::default());
             assert_eq!(Message::read(&frame, RIGHT), Some((message, LEFT.ip)));
             assert_eq!(Message::read(&frame, LEFT), None);
             for length in 0..frame.len() {
@@ -150,7 +148,7 @@ mod tests {
     /// An answer that a reflector would take for a question would go to and fro for ever.
     #[test]
     fn an_answer_at_the_port_of_reflectors_is_none() {
-        let mut frame = Message::Answer.frame(LEFT, RIGHT, 50_000_000, 3);
+        let mut frame = Message::Answer.frame(LEFT, RIGHT, HealthTiming::default());
         frame[36..38].copy_from_slice(&REFLECTOR.to_be_bytes());
         assert_eq!(Message::read(&frame, RIGHT), None);
     }

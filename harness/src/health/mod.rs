@@ -8,7 +8,7 @@
 mod check;
 mod control_packet;
 
-pub use check::{HealthCheck, Look, Timing};
+pub use check::{HealthCheck, Look};
 pub use control_packet::Message;
 
 use crate::lab::OverlayLab;
@@ -17,7 +17,7 @@ use mizar_wire::Ipv4;
 use netdev::PacketSocket;
 use std::collections::HashSet;
 use topologies::provision::Host;
-use topologies::topology::Topology;
+use topologies::topology::{HealthTiming, Topology};
 
 /// How often a datapath is asked for its direct paths, in nanoseconds.
 const PATHS: u64 = 250_000_000;
@@ -47,6 +47,7 @@ struct Agent {
     droplet: usize,
     own: Host,
     socket: PacketSocket,
+    timing: HealthTiming,
     /// Of those that ask.
     check: Option<HealthCheck>,
     /// When the datapath is to be asked next.
@@ -59,6 +60,7 @@ impl HealthChecks {
     /// # Errors
     /// Where the kernel refuses.
     pub fn begin(topology: &Topology, lab: &OverlayLab, now: u64) -> Result<Self, netdev::Error> {
+        let timing = topology.health_timing();
         let droplets = topology.droplets().iter().enumerate();
         let agents = droplets.zip(lab.health_endpoints());
         let agents = agents.map(|((number, droplet), end)| {
@@ -68,7 +70,8 @@ impl HealthChecks {
                 droplet: number,
                 own: droplet.host,
                 socket: PacketSocket::at(end)?,
-                check: asks.then(|| HealthCheck::new(Timing::FAST, now)),
+                timing,
+                check: asks.then(|| HealthCheck::new(timing, now)),
                 paths_due: now,
             })
         });
@@ -166,8 +169,7 @@ impl HealthChecks {
 impl Agent {
     /// Sends a message, if the device takes it; how many frames it took.
     fn say(&self, message: Message, to: Host) -> Result<u64, netdev::Error> {
-        let timing = Timing::FAST;
-        let frame = message.frame(self.own, to, timing.interval, timing.misses);
+        let frame = message.frame(self.own, to, self.timing);
         Ok(self.socket.offer(&frame)?.into())
     }
 }

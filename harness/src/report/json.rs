@@ -183,6 +183,7 @@ fn event(event: &EventFigure<'_>) -> Value {
             "watched_ms": record.watched_ms(),
             "found_dead_after_ms": record.found_dead_after_ms(),
             "false_alarms": record.false_alarms(),
+            "health": record.health,
             "arrived_late": record.arrived_late(),
             "underlay_packets_per_frame": record.packets_a_frame(),
             "steps": record.steps,

@@ -1,6 +1,6 @@
 //! A topology file as it is written. Values keep their place, so that errors can name it.
 
-use super::{DirectPathState, EventKind, Parameters, Transport};
+use super::{DirectPathState, EventKind, HealthTiming, Parameters, Transport};
 use crate::provision::{Access, Extensions};
 use mizar_wire::{Ipv4, Mac, Vni};
 use serde::Deserialize;
@@ -23,6 +23,7 @@ pub struct File {
     #[serde(default)]
     pub acls: Vec<Acl>,
     pub extensions: Option<Spanned<Extensions>>,
+    pub health: Option<HealthTiming>,
     #[serde(default)]
     pub events: Vec<Spanned<Event>>,
     pub flows: Spanned<Vec<Flows>>,

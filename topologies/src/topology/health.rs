@@ -9,6 +9,46 @@ use crate::provision::{
     Attachment, Class, Endpoint, EndpointKind, EndpointPort, Host, Priority, Provision, Vpc,
 };
 use mizar_wire::Vni;
+use serde::{Deserialize, Serialize};
+use std::num::{NonZeroU8, NonZeroU16};
+
+/// When hosts ask each other whether they are alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthTiming {
+    /// `HEALTH_TIMEOUT` in milliseconds: a host of which nothing was heard for so long is asked.
+    pub timeout_ms: NonZeroU16,
+    /// How long an answer may take in milliseconds, and so the time between two questions.
+    pub interval_ms: NonZeroU16,
+    /// Questions in a row without an answer after which a host is dead.
+    pub misses: NonZeroU8,
+}
+
+impl Default for HealthTiming {
+    /// Dead 200 ms after its last word, and so 150 to 200 ms after it died: as fast as the control plane of this bench notices.
+    fn default() -> Self {
+        const FIFTY: NonZeroU16 = NonZeroU16::MIN.saturating_add(49);
+        Self {
+            timeout_ms: FIFTY,
+            interval_ms: FIFTY,
+            misses: NonZeroU8::MIN.saturating_add(2),
+        }
+    }
+}
+
+impl HealthTiming {
+    /// `HEALTH_TIMEOUT` in nanoseconds.
+    #[must_use]
+    pub fn timeout_ns(self) -> u64 {
+        u64::from(self.timeout_ms.get()) * 1_000_000
+    }
+
+    /// The time between two questions in nanoseconds.
+    #[must_use]
+    pub fn interval_ns(self) -> u64 {
+        u64::from(self.interval_ms.get()) * 1_000_000
+    }
+}
 
 /// A droplet's health endpoint. Its addresses in its VPC are those that its host has on the underlay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +70,11 @@ impl Topology {
             self.health = (1..=Vni::MAX).filter_map(Vni::new).find(is_free);
         }
         self
+    }
+
+    /// When hosts ask each other, where they check.
+    pub fn health_timing(&self) -> HealthTiming {
+        self.health_timing
     }
 
     /// The health endpoint of the droplet at this position, if it has one.

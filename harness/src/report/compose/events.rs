@@ -5,6 +5,7 @@ use crate::report::document::{Block, Row, Table, plain};
 use crate::report::events::{self, EventFigure, Spread};
 use crate::report::figures::{Cell, ScenarioFigures};
 use crate::report::units;
+use topologies::topology::HealthTiming;
 
 use super::cells;
 
@@ -15,10 +16,16 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
         .iter()
         .map(|cell| (cell, events::of(cell)))
         .collect();
+    let mut timings: Vec<HealthTiming> = Vec::new();
     let mut known: Vec<(&str, EventKind)> = Vec::new();
     for event in of_cells.iter().flat_map(|(_, events)| events) {
         if !known.contains(&(event.description, event.kind)) {
             known.push((event.description, event.kind));
+        }
+        for timing in event.records.iter().filter_map(|record| record.health) {
+            if !timings.contains(&timing) {
+                timings.push(timing);
+            }
         }
     }
     if known.is_empty() {
@@ -54,6 +61,12 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
     out.push(Block::Paragraph(plain(
         "One trial at a constant load lasts through each event; frames are counted by the millisecond in which they were due. The control plane gives droplets their new tables one after the other, new hosts first and old ones last; what these took is the time of all datapaths together. When a host fails, its uplink goes dead, and the control plane notices 200 ms later. Frames flow in one direction alone, so that nobody learns anew by an answer: a sender that knows a direct path keeps to it. Where that leads to a host that knows the endpoint no more, packets come back by a divider or bouncer, or go in circles until their time to live ends: see the packets on the underlay. Droplets that are extended (or have some of the three extensions, which are named then) do what Mizar designed and has not built (INVALIDATION.md): a packet that finds nobody at the end of a direct path goes back, and who sent it forgets the path and sends it on by a bouncer; a bouncer drops what is for an endpoint of its network that is nowhere; hosts check by probes whether those to which their direct paths lead are alive, and have their droplets pass over paths to one that is dead: when the last of those that checked it had done so is in the table; and what an agent sends by a direct path within a network has outer headers of 98 bytes instead of 114. Since nobody answers, all frames take the bouncer once a path was forgotten: what the underlay carries per frame from then on is that detour. Where Open vSwitch forwards, the time to live does not count down, and packets that go in circles do so until one is lost. An event before which frames were lost was watched again, up to three times in all. A question mark stands where frames were lost before the event as well: then that some are lost after it says nothing of the event. A stall of the machine after the event counts as the event's. With several trials: median [least, most]; a figure alone is that of one trial, and another may differ.",
     )));
+    for timing in timings {
+        out.push(Block::Paragraph(plain(format!(
+            "Where hosts check, one asks another of which it heard nothing for {} ms (HEALTH_TIMEOUT), and again every {} ms; after {} questions in a row without an answer it takes it for dead.",
+            timing.timeout_ms, timing.interval_ms, timing.misses
+        ))));
+    }
 }
 
 fn row(cell: &Cell<'_>, event: &EventFigure<'_>) -> Row {

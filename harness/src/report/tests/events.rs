@@ -5,6 +5,7 @@ use super::written;
 use crate::record::{EventKind, EventRecord, EventStep, LearningRecord, Record, StepKind};
 use crate::report::{RunFolder, summary_json, terminal_table};
 use topologies::provision::Extensions;
+use topologies::topology::HealthTiming;
 
 /// 400 rounds of ten frames. The event comes in the hundredth, and these rounds lose as many frames.
 fn record(kind: EventKind, lost: &[(std::ops::Range<usize>, u32)]) -> EventRecord {
@@ -20,6 +21,7 @@ fn record(kind: EventKind, lost: &[(std::ops::Range<usize>, u32)]) -> EventRecor
         event: kind,
         description: format!("{kind} of something"),
         extensions: Default::default(),
+        health: None,
         load: 10_000.0,
         frames_a_round: 10,
         round_ms: 1.0,
@@ -176,7 +178,10 @@ fn every_form_of_the_report_tells_events() {
         migration(120),
         migration(140),
         migration(130),
-        record(EventKind::Failure, &[(110..400, 10)]),
+        EventRecord {
+            health: Some(HealthTiming::default()),
+            ..record(EventKind::Failure, &[(110..400, 10)])
+        },
         record(EventKind::Deletion, &[(122..400, 10)]),
         EventRecord {
             extensions: Extensions::ALL,
@@ -189,16 +194,20 @@ fn every_form_of_the_report_tells_events() {
         let figure = document.replace('\\', "");
         assert!(figure.contains("30 [20, 40]"), "{document}");
         assert!(document.contains("not in 280"), "{document}");
+        assert!(
+            figure.contains("for 50 ms (HEALTH_TIMEOUT), and again every 50 ms; after 3 questions"),
+            "{document}"
+        );
         assert!(document.contains("deletion of something"));
     }
     // In a row of its own: the two are not one figure.
     let row = markdown.lines().find(|line| line.contains("| extended |"));
     let row = row.unwrap_or_else(|| panic!("{markdown}"));
     assert!(row.contains("| extended | 10,000 | 12 | 20 |"), "{row}");
-    let strip = plots.iter().any(|svg| svg.contains("kernel-xdp, extended"));
-    assert!(strip, "no picture tells the two apart");
-    let strips = plots.iter().filter(|svg| svg.contains("of something"));
-    assert_eq!(strips.count(), 3);
+    let panel = plots.iter().any(|svg| svg.contains("kernel-xdp, extended"));
+    assert!(panel, "no picture tells the two apart");
+    let pictures = plots.iter().filter(|svg| svg.contains("of something"));
+    assert_eq!(pictures.count(), 3);
     let terminal = terminal_table(&folder);
     let words = terminal.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(

@@ -146,6 +146,7 @@ impl Watched<'_> {
             event: self.event.kind,
             description: self.topology.describe(self.event),
             extensions: self.topology.extensions(),
+            health: checks_health.then(|| topology.health_timing()),
             load,
             frames_a_round: per_round,
             round_ms: 1.0,
