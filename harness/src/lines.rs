@@ -28,7 +28,11 @@ impl LogError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 ". Free some space, or choose another folder with --out"
             }
-            io::ErrorKind::PermissionDenied => ". Choose another folder with --out",
+            // A folder of the kernel's says that nothing is there.
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::NotFound => ". Choose another folder with --out",
             io::ErrorKind::AlreadyExists => ". Choose a new folder with --out",
             _ => "",
         };

@@ -105,6 +105,10 @@ fn main() {
             "a_taken_option_table_fails_and_the_run_goes_on",
             taken_options,
         )),
+        ignored(Trial::test(
+            "a_capability_that_is_missing_is_told",
+            without_capability,
+        )),
         Trial::test("a_kernel_without_the_datapath_is_told", || {
             let asked = netdev::has_generic_netlink_family("ovs_datapath")?;
             let told = KERNEL
@@ -118,6 +122,21 @@ fn main() {
         }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// As for root in a container.
+fn without_capability() -> Result<(), Failed> {
+    let output = std::process::Command::new("setpriv")
+        .args(["--bounding-set", "-net_admin", "--"])
+        .arg(env!("CARGO_BIN_EXE_bench"))
+        .args(["per-datapath", "--require", "kernel-xdp"])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    check(output.status.code() == Some(3), &said)?;
+    check(
+        said.contains("NET_ADMIN") && said.contains("--cap-add NET_ADMIN"),
+        &said,
+    )
 }
 
 /// What these datapaths miss here, which is said.

@@ -23,16 +23,23 @@ struct Finding {
     missing: Vec<Missing>,
 }
 
-/// Said where frames on bridges go through rules for routing, which Docker sets so that most are lost. The bench has no
-/// bridge, but its user may.
+/// Where the kernel says whether bridges hand packets to iptables.
+const BRIDGES: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+
+/// What this machine does to frames on bridges, if anything.
 fn filtered_bridges() -> Option<String> {
-    let setting = std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables").ok()?;
+    let setting = std::fs::read_to_string(BRIDGES).ok()?;
     let rules = Command::new("iptables").args(["-S", "FORWARD"]).output();
-    let drops = rules.is_ok_and(|rules| rules.stdout.starts_with(b"-P FORWARD DROP"));
-    let dropped = if drops {
-        ", and those are dropped that no rule lets through"
-    } else {
-        ""
+    let rules = rules.map(|rules| String::from_utf8_lossy(&rules.stdout).into_owned());
+    filtered(&setting, &rules.unwrap_or_default())
+}
+
+/// Said where frames on bridges go through rules for routing, which Docker sets so that most are lost. The bench has no
+/// bridge, but its user may. From what [`BRIDGES`] holds, and what `iptables -S FORWARD` prints.
+fn filtered(setting: &str, rules: &str) -> Option<String> {
+    let dropped = match rules.starts_with("-P FORWARD DROP") {
+        true => ", and those are dropped that no rule lets through",
+        false => "",
     };
     (setting.trim() == "1").then(|| {
         format!(
@@ -119,4 +126,19 @@ pub fn run(format: Format) -> anyhow::Result<Outcome> {
         println!("\nNote: {advice}.");
     }
     Ok(Outcome::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bridges_that_lose_frames_are_told() {
+        let docker = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n";
+        let told = filtered("1\n", docker).unwrap();
+        assert!(told.contains("those are dropped"), "{told}");
+        let told = filtered("1\n", "-P FORWARD ACCEPT\n").unwrap();
+        assert!(!told.contains("dropped"), "{told}");
+        assert_eq!(filtered("0\n", docker), None);
+    }
 }

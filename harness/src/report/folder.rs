@@ -39,6 +39,12 @@ pub enum ReadError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The description of the run is cut off.
+    #[error(
+        "{} is cut off: the run ended, or the disk was full, before anything was measured; make it anew",
+        .0.display()
+    )]
+    CutOff(PathBuf),
     /// A newer program wrote the run; its figures could be misread.
     #[error(
         "{} has schema {found}, but this program reads up to {SCHEMA}: use the version of bench that made the run, or a newer one",
@@ -86,10 +92,13 @@ fn read_run(path: &Path) -> Result<Run, ReadError> {
         path: path.to_owned(),
         source,
     })?;
-    let format = |source: serde_json::Error| ReadError::Format {
-        path: path.to_owned(),
-        line: source.line(),
-        source,
+    let format = |source: serde_json::Error| match source.is_eof() {
+        true => ReadError::CutOff(path.to_owned()),
+        false => ReadError::Format {
+            path: path.to_owned(),
+            line: source.line(),
+            source,
+        },
     };
     let head: Head = serde_json::from_slice(&text).map_err(format)?;
     if head.schema > u64::from(SCHEMA) {

@@ -35,45 +35,17 @@ mod warnings;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 pub use folder::{RUN, ReadError, RunFolder};
 pub use plots::PlotError;
+pub use saved::Error;
 
 use figures::Figures;
-use saved::{Unsaved, save, save_plots};
+use saved::{save, save_plots};
 
 /// Name of the folder of pictures.
 const PLOTS: &str = "plots";
-
-/// A report cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The run cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A picture cannot be drawn.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
-    /// A document cannot be put together.
-    #[error("cannot put the report together")]
-    Format(#[from] std::fmt::Error),
-    /// A file cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl From<Unsaved> for Error {
-    fn from(Unsaved { path, source }: Unsaved) -> Self {
-        Self::Write { path, source }
-    }
-}
 
 /// The files a report consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -95,6 +95,19 @@ fn an_error_in_run_json_names_file_and_line() {
 }
 
 #[test]
+fn a_run_json_that_is_cut_off_is_told() {
+    let (dir, _) = saved();
+    let path = dir.path().join("run.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    for len in [0, 1, whole.len() / 2, whole.trim_end().len() - 1] {
+        fs::write(&path, &whole[..len]).unwrap();
+        let error = RunFolder::read(dir.path()).unwrap_err();
+        assert!(matches!(error, ReadError::CutOff(_)), "{len}: {error}");
+        assert!(error.to_string().contains("run.json is cut off"), "{error}");
+    }
+}
+
+#[test]
 fn a_folder_without_a_run_is_an_error_that_names_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let error = RunFolder::read(dir.path()).unwrap_err();
