@@ -1,4 +1,5 @@
-//! Fifty droplets whose bring-up is interrupted: nothing of them may be left. This program starts itself again for it.
+//! Fifty droplets whose bring-up is interrupted: nothing of them may be left, whether who brings them up looks for signals, as
+//! `bench` does, or not, for which this program starts itself again.
 
 use harness::environment::Placement;
 use harness::lab::OverlayLab;
@@ -6,7 +7,7 @@ use harness::overlay::Overlay;
 use harness::registry;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use topologies::catalogue;
 use topologies::topology::Parameters;
@@ -30,12 +31,15 @@ fn main() {
     for name in ["kernel-xdp", "openflow"] {
         let missing = registry::select(&[name.to_owned()])
             .map_or(true, |found| found.iter().any(|it| !it.probe().is_empty()));
-        let test = move || interrupted(name);
-        let trial = Trial::test(
-            format!("{name}::an_interrupted_bring_up_leaves_nothing"),
-            test,
-        );
-        trials.push(trial.with_ignored_flag(missing));
+        let title = |words: &str| format!("{name}::{words}");
+        let killed = title("an_interrupted_bring_up_leaves_nothing");
+        let asked = title("bench_interrupted_in_a_bring_up_leaves_nothing");
+        for trial in [
+            Trial::test(killed, move || ended(name)),
+            Trial::test(asked, move || bench_ended(name)),
+        ] {
+            trials.push(trial.with_ignored_flag(missing));
+        }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -52,11 +56,41 @@ fn bring_up(datapath: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A signal that nobody handles ends the process at once, as it does before the program looks for it.
-fn interrupted(datapath: &str) -> Result<(), Failed> {
+/// A signal that nobody handles ends the process at once.
+fn ended(datapath: &'static str) -> Result<(), Failed> {
     let mut command = Command::new(std::env::current_exe()?);
-    let command = command.env(BRING_UP, datapath).stdout(Stdio::null());
-    let mut process = Killed(command.spawn()?);
+    interrupted(command.env(BRING_UP, datapath), datapath).map(|_| ())
+}
+
+/// `bench` ends in its own time, and says what it did.
+fn bench_ended(datapath: &'static str) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let (hosts, bouncers, dividers) = FIFTY;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.args(["per-datapath", "--profile", "smoke", "--topology", "fan"]);
+    command.args(["--datapath", datapath, "--endpoints", "46"]);
+    for (option, count) in [
+        ("--hosts", hosts),
+        ("--bouncers", bouncers),
+        ("--dividers", dividers),
+    ] {
+        command.args([option, &count.to_string()]);
+    }
+    let run = folder.path().join("run");
+    let status = interrupted(command.arg("--out").arg(&run), datapath)?;
+    if status.code() != Some(130) {
+        return Err(format!("it ended with {status}, not with 130").into());
+    }
+    let page = std::fs::read_to_string(run.join("report.md"))?;
+    match page.contains("interrupted") {
+        true => Ok(()),
+        false => Err("the report does not say that the run was interrupted".into()),
+    }
+}
+
+/// How a program that brings up droplets ended that was interrupted meanwhile, and left nothing.
+fn interrupted(command: &mut Command, datapath: &str) -> Result<ExitStatus, Failed> {
+    let mut process = Killed(command.stdout(Stdio::null()).spawn()?);
     let id = process.0.id();
     // Devices of a lab are named after the process, and so are the kernel's threads that receive for them.
     let threads = format!("napi/d{id:x}x");
@@ -79,7 +113,7 @@ fn interrupted(datapath: &str) -> Result<(), Failed> {
     if unsafe { libc::kill(id as libc::pid_t, libc::SIGINT) } != 0 {
         return Err("could not send the signal".into());
     }
-    process.0.wait()?;
+    let status = process.0.wait()?;
     // The kernel takes namespaces down in its own time.
     let ended = Instant::now();
     while came_up() > 0 || children.iter().any(is_alive) {
@@ -88,7 +122,7 @@ fn interrupted(datapath: &str) -> Result<(), Failed> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    Ok(())
+    Ok(status)
 }
 
 /// Names of all threads that lead a process, the kernel's among them.
