@@ -143,6 +143,14 @@ impl Axis {
     }
 }
 
+/// A label without the zeros at the end of its fraction.
+pub(super) fn bare(label: &str) -> &str {
+    match label.contains('.') {
+        true => label.trim_end_matches('0').trim_end_matches('.'),
+        false => label,
+    }
+}
+
 /// Draws the axes in `area`. Without a left margin the values of `y` have neither lines nor labels.
 pub(super) fn draw<'a>(
     area: &Area<'a>,
@@ -184,4 +192,20 @@ pub(super) fn draw<'a>(
     }
     mesh.draw()?;
     Ok(chart)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logarithmic_axis_names_its_decades() {
+        let label = |value| bare(&units::significant(value, 6)).to_owned();
+        let axis = Axis::logarithmic(0.004, 200.0, "", label);
+        let labels: Vec<&str> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
+        assert_eq!(labels, ["0.01", "0.1", "1", "10", "100"]);
+        let axis = Axis::logarithmic(0.03, 0.3, "", label);
+        let labels: Vec<&str> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
+        assert_eq!(labels, ["0.05", "0.1", "0.2"]);
+    }
 }

@@ -65,11 +65,7 @@ pub(super) fn draw(curves: &[Curve], heading: &Heading<'_>) -> Result<Option<Str
     }
     let legend = Legend::new(names, LEFT, WIDTH - LEFT - 8);
     let y = Axis::logarithmic(min, max, "latency, µs (log scale)", |value| {
-        let label = units::micros((value * 1e3).round() as u64);
-        match label.contains('.') {
-            true => label.trim_end_matches('0').trim_end_matches('.').to_owned(),
-            false => label,
-        }
+        axes::bare(&units::micros((value * 1e3).round() as u64)).to_owned()
     });
     let count = shares.len() as i32;
     let panel = (WIDTH - LEFT - 24 - BETWEEN * (count - 1)) / count;

@@ -75,7 +75,9 @@ pub(super) fn draw(
     };
     // Datapaths of one scenario are a hundredfold apart.
     let title = "offered load, Mpps (log scale)";
-    let x = Axis::logarithmic(lowest, highest, title, |value| units::significant(value, 1));
+    let x = Axis::logarithmic(lowest, highest, title, |value| {
+        axes::bare(&units::significant(value, 6)).to_owned()
+    });
     svg((WIDTH, legend.height + BODY), heading, |area, body| {
         legend.draw(body)?;
         let (_, below) = body.split_vertically(px(legend.height));
