@@ -483,11 +483,20 @@ fn killed() -> Result<(), Failed> {
 fn closed() -> Result<(), Failed> {
     let mut switch = Switch::start()?;
     let socket = switch.instance.management_socket("br0");
-    let mut another = UnixStream::connect(socket)?;
+    let mut another = UnixStream::connect(&socket)?;
     // It is known once it was greeted.
     another.read_exact(&mut [0; 8])?;
     switch.allow_only(&["OpenFlow14", "OpenFlow15"])?;
     another.read_to_end(&mut Vec::new())?;
+    // Where versions changed it listens anew, a moment later.
+    let began = Instant::now();
+    while let Err(error) = Connection::open(&socket) {
+        check(
+            began.elapsed() < Duration::from_secs(30),
+            &error.to_string(),
+        )?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let added = Change::Add(rule(1, Match::all(), vec![]));
     switch.connection.change_atomically(&[added])?;
     let rules = switch.connection.rules(&Filter::all())?;
