@@ -53,7 +53,7 @@ pub struct Established {
     egress: u16,
     /// What its outer headers say about the way, if it leaves an endpoint: [`Header`] by number.
     header: u16,
-    /// Their source port: its hash costs a program of the kernel as much as a look into a table.
+    /// Their source port: its hash is a hundred instructions in a program of the kernel, which has no rotations.
     source_port: u16,
 }
 
