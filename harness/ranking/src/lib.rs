@@ -20,7 +20,7 @@ mod verdict;
 
 pub use change_point::{Step, steps};
 pub use interval::{Interval, Resampling, intervals};
-pub use median::median;
+pub use median::{MedianInterval, median};
 pub use rounds::{FigureError, Rounds};
 pub use tournament::{Pair, STAGES, Tournament};
 pub use verdict::{Tolerance, ToleranceError, Verdict, leaders, pairs};

@@ -1,10 +1,10 @@
 //! What a run says of datapaths, in the words of an answer.
 
-use crate::record::PortType;
+use crate::record::{PortType, RoundRecord};
 use crate::report::RunFolder;
 use crate::report::figures::{Cell, Figures, ScenarioFigures};
 use crate::report::{text, units};
-use ranking::Verdict;
+use ranking::{MedianInterval, Verdict};
 
 /// What stands where there is no figure.
 pub(super) const NONE: &str = "–";
@@ -88,19 +88,40 @@ pub(super) fn ceiling(scenario: &ScenarioFigures<'_>) -> String {
     units::mpps_or_none(ceilings.next())
 }
 
-/// Processor time of a frame in nanoseconds.
-pub(super) fn nanoseconds(cell: Option<&Cell<'_>>) -> String {
-    let fastest = cell.and_then(Cell::fastest);
-    fastest.map_or_else(
-        || NONE.to_owned(),
-        |fastest| units::fixed(fastest.cpu_ns_per_frame, 0),
-    )
+/// The median of what rounds say of a datapath, with its interval; none with too few of them.
+fn of_rounds(
+    cell: &Cell<'_>,
+    figure: impl Fn(&RoundRecord) -> Option<f64>,
+    decimals: usize,
+) -> Option<String> {
+    let figures = cell.rounds.iter().filter_map(|round| figure(round));
+    let it = MedianInterval::of(figures.collect())?;
+    let [median, from, to] =
+        [it.median, it.from, it.to].map(|figure| units::fixed(figure, decimals));
+    Some(format!("{median} [{from}, {to}]"))
 }
 
-/// The 99th percentile of latency at half of PDR, in microseconds.
+/// Processor time of a frame in nanoseconds: of rounds, or else of the fastest trial.
+pub(super) fn nanoseconds(cell: Option<&Cell<'_>>) -> String {
+    let figure = cell.and_then(|cell| {
+        let of_one = || Some(units::fixed(cell.fastest()?.cpu_ns_per_frame, 0));
+        of_rounds(cell, |round| round.cpu_ns_per_frame, 0).or_else(of_one)
+    });
+    figure.unwrap_or_else(|| NONE.to_owned())
+}
+
+/// The 99th percentile of latency at half of PDR, in microseconds: of rounds, or else of the trial for it.
 pub(super) fn p99(cell: Option<&Cell<'_>>) -> String {
-    let latency = cell.and_then(|cell| cell.latencies.iter().find(|it| it.percent_of_pdr == 50));
-    latency.map_or_else(|| NONE.to_owned(), |latency| units::micros(latency.p99.ns))
+    let figure = cell.and_then(|cell| {
+        let of_one = || {
+            let mut latencies = cell.latencies.iter();
+            let half = latencies.find(|it| it.percent_of_pdr == 50)?;
+            Some(units::micros(half.p99.ns))
+        };
+        let micros = |round: &RoundRecord| Some(round.p99_ns? as f64 / 1e3);
+        of_rounds(cell, micros, 1).or_else(of_one)
+    });
+    figure.unwrap_or_else(|| NONE.to_owned())
 }
 
 /// Share of a processor that is taken while there is nothing to do.

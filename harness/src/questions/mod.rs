@@ -24,7 +24,9 @@ pub fn page(gallery: &Gallery) -> String {
          This page is written by `bench questions results` from the runs in [results](results/README.md), so that it says \
          what they say. All figures are from one machine with two processors and veth or vhost-user ports: they compare \
          datapaths there, and say nothing absolute about another machine. `cargo xtask gallery` makes the runs and this page \
-         anew, on yours.\n\n",
+         anew, on yours.\n\n\
+         Behind a rate stand the bounds between which it lies; behind a ratio its interval, of all pairs together at 95 percent; behind \
+         a median of rounds that of the sign test, at 95 percent for itself. A figure without an interval is that of one trial.\n\n",
     );
     if let Some(run) = &gallery.alone {
         let environment = &run.run.environment;

@@ -2,40 +2,8 @@
 
 use crate::stages::record::{Live, Record, Recorded, Sample, Way};
 use datapath_api::{Decision, Stage};
+use ranking::MedianInterval;
 use std::collections::BTreeMap;
-
-/// A median with the interval that holds it with a probability of at least 95 percent.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub(super) struct Interval {
-    pub median: f64,
-    pub from: f64,
-    pub to: f64,
-}
-
-impl Interval {
-    /// Of figures, one a round. The interval is between two of them in their order, so many from either end that the median
-    /// lies beyond one with a probability of 2.5 percent at the most, whatever their distribution: by how many of them are
-    /// below the median, which is binomial. `None` of fewer than six.
-    pub fn of(mut figures: Vec<f64>) -> Option<Self> {
-        figures.retain(|figure| figure.is_finite());
-        figures.sort_by(f64::total_cmp);
-        let count = figures.len();
-        let mut tail = 0.0;
-        // The probability that none is below.
-        let mut each = 0.5_f64.powi(count as i32);
-        let mut below = 0;
-        while tail + each <= 0.025 {
-            tail += each;
-            each *= (count - below) as f64 / (below + 1) as f64;
-            below += 1;
-        }
-        let from = *figures.get(below.checked_sub(1)?)?;
-        let to = *figures.get(count - below)?;
-        let middle = |place: usize| figures.get(place).copied();
-        let median = (middle((count - 1) / 2)? + middle(count / 2)?) / 2.0;
-        Some(Self { median, from, to })
-    }
-}
 
 /// What one datapath's frames cost on one way.
 pub(super) struct Column<'a> {
@@ -43,18 +11,18 @@ pub(super) struct Column<'a> {
     pub way: Way,
     pub decision: Decision,
     /// What frames cost that got as far as the first stage, then what each further stage adds; in nanoseconds.
-    pub stages: Vec<(Stage, Interval)>,
+    pub stages: Vec<(Stage, MedianInterval)>,
     /// What all stages behind the first add together, but for sending.
-    pub code: Option<Interval>,
+    pub code: Option<MedianInterval>,
 }
 
 /// What frames cost live.
 pub(super) struct LiveColumn<'a> {
     pub datapath: &'a str,
-    pub null: Interval,
-    pub whole: Interval,
+    pub null: MedianInterval,
+    pub whole: MedianInterval,
     /// The difference in each round.
-    pub code: Interval,
+    pub code: MedianInterval,
 }
 
 /// All figures of a run.
@@ -133,11 +101,14 @@ impl<'a> Column<'a> {
             let rounds = each.iter().filter(|((stage, _), _)| *stage == later);
             let added =
                 rounds.filter_map(|((_, round), ns)| Some(ns - each.get(&(earlier, *round))?));
-            Interval::of(added.collect())
+            MedianInterval::of(added.collect())
         };
         let first = *measured.first()?;
         let rounds = each.iter().filter(|((stage, _), _)| *stage == first);
-        let mut stages = vec![(first, Interval::of(rounds.map(|(_, ns)| *ns).collect())?)];
+        let mut stages = vec![(
+            first,
+            MedianInterval::of(rounds.map(|(_, ns)| *ns).collect())?,
+        )];
         for pair in measured.windows(2) {
             stages.push((pair[1], between(pair[0], pair[1])?));
         }
@@ -176,7 +147,8 @@ fn live_columns<'a>(live: &[&'a Live]) -> Vec<LiveColumn<'a>> {
         }
     }
     for (datapath, pairs) in pairs {
-        let figure = |of: fn(&(f64, f64)) -> f64| Interval::of(pairs.iter().map(of).collect());
+        let figure =
+            |of: fn(&(f64, f64)) -> f64| MedianInterval::of(pairs.iter().map(of).collect());
         if let (Some(null), Some(whole), Some(code)) = (
             figure(|it| it.0),
             figure(|it| it.1),
@@ -191,29 +163,4 @@ fn live_columns<'a>(live: &[&'a Live]) -> Vec<LiveColumn<'a>> {
         }
     }
     columns
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_interval_is_that_of_the_sign_test() {
-        let figures = |count: i32| (1..=count).map(f64::from).collect::<Vec<_>>();
-        assert_eq!(Interval::of(figures(5)), None);
-        let of = |count| Interval::of(figures(count)).map(|it| (it.from, it.median, it.to));
-        // Tables of the sign test: 6 of 1 and 6, 15 of 4 and 12, 21 of 6 and 16.
-        assert_eq!(of(6), Some((1.0, 3.5, 6.0)));
-        assert_eq!(of(15), Some((4.0, 8.0, 12.0)));
-        assert_eq!(of(21), Some((6.0, 11.0, 16.0)));
-    }
-
-    proptest! {
-        #[test]
-        fn the_median_lies_in_its_interval(figures in prop::collection::vec(-1e6..1e6_f64, 6..60)) {
-            let interval = Interval::of(figures).unwrap();
-            prop_assert!(interval.from <= interval.median && interval.median <= interval.to);
-        }
-    }
 }

@@ -11,7 +11,8 @@ use super::terminal::Output;
 use super::{html, markdown, text, units};
 use crate::stages::record::{Recorded, Way};
 use datapath_api::{Decision, Stage};
-use figures::{Column, Figures, Interval, LiveColumn};
+use figures::{Column, Figures, LiveColumn};
+use ranking::MedianInterval;
 use std::path::{Path, PathBuf};
 
 /// The files of a report on stages.
@@ -74,7 +75,7 @@ pub fn summary_json(folder: &Path) -> Result<serde_json::Value, Error> {
     let recorded = Recorded::read(folder)?;
     let figures = Figures::of(&recorded);
     let column = |column: &Column<'_>| {
-        let stage = |(stage, cost): &(Stage, Interval)| serde_json::json!({"stage": stage, "added_ns": cost});
+        let stage = |(stage, cost): &(Stage, MedianInterval)| serde_json::json!({"stage": stage, "added_ns": cost});
         serde_json::json!({
             "datapath": column.datapath,
             "way": column.way,
@@ -168,7 +169,7 @@ fn table(figures: &Figures<'_>, way: Way, decision: Decision) -> Table {
     let titles: Vec<String> = ["Stage".to_owned()].into_iter().chain(names).collect();
     let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
     let mut table = Table::new(format!("{}, {decision}", heading(way)), &titles);
-    let cells = |of: &dyn Fn(&Column<'_>) -> Option<Interval>| -> Vec<Line> {
+    let cells = |of: &dyn Fn(&Column<'_>) -> Option<MedianInterval>| -> Vec<Line> {
         let each = columns.iter().flat_map(|column| {
             let cost = of(column);
             let cycles = cost.zip(rate).map(|(cost, rate)| scaled(cost, rate));
@@ -214,8 +215,8 @@ fn live(figures: &Figures<'_>) -> Table {
     table
 }
 
-fn scaled(cost: Interval, by: f64) -> Interval {
-    Interval {
+fn scaled(cost: MedianInterval, by: f64) -> MedianInterval {
+    MedianInterval {
         median: cost.median * by,
         from: cost.from * by,
         to: cost.to * by,
@@ -223,7 +224,7 @@ fn scaled(cost: Interval, by: f64) -> Interval {
 }
 
 /// A figure and its interval.
-fn shown(cost: Option<Interval>, decimals: usize) -> String {
+fn shown(cost: Option<MedianInterval>, decimals: usize) -> String {
     cost.map_or_else(
         || units::NONE.to_owned(),
         |cost| {
