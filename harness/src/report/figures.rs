@@ -288,6 +288,11 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Whether it failed after its figures were found: in a comparison, or while something happened to it.
+    pub(crate) fn failed_later(&self) -> bool {
+        self.result.is_some() && !self.failures.is_empty()
+    }
+
     /// Whether it spins while idle.
     pub(crate) fn polls_busily(&self) -> bool {
         self.info.is_some_and(|info| info.polls_busily)

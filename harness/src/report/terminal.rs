@@ -262,6 +262,9 @@ fn notes(cell: &Cell<'_>) -> Vec<String> {
                 .map(|doubt| format!("! {doubt}: do not use these figures")),
         );
     }
+    if cell.failed_later() {
+        notes.push("! failed later; see the report's warnings".to_owned());
+    }
     if let Check::Failed(passed, differing) = &cell.check {
         let many = if differing.len() >= 10 {
             " or more"

@@ -43,6 +43,9 @@ pub(super) fn rate(cell: &Cell<'_>, rate: Option<&Rate>, strong: bool) -> Line {
         units::interval(rate.lower, rate.upper)
     )));
     line.extend(cell.doubt().map(|doubt| Span::Mark(doubt.to_owned())));
+    if cell.failed_later() {
+        line.push(Span::Mark("failed later".to_owned()));
+    }
     if let Some(reason) = &rate.irregular {
         line.push(Span::Mark(format!("irregular: {reason}")));
     }

@@ -107,7 +107,7 @@ fn add<'a>(
     if !droplets.is_empty() {
         out.extend(droplets.into_iter().map(Block::Table));
         out.push(Block::Paragraph(plain(
-            "Frames go from endpoint to endpoint. All droplets share the datapath's processor here, so that a rate is that of all together; the time of a droplet is that of its own threads, which share the processor's caches with all others. What enters by an endpoint port was brought by no underlay.",
+            "Frames go from endpoint to endpoint. All droplets share the datapath's processor here, so that a rate is that of all together; the time of a droplet is that of its own threads, which share the processor's caches with all others, and holds what a switch's threads do without any packet as well. What enters by an endpoint port was brought by no underlay.",
         )));
     }
     if let Some(ages) = hops::ages(scenario) {

@@ -2,7 +2,7 @@
 
 use super::fixture::{self, SCENARIOS};
 use super::{lines, written};
-use crate::record::{Fastest, Latency, Purpose, Record, TrialRecord};
+use crate::record::{Failure, Fastest, Latency, Purpose, Record, TrialRecord};
 use crate::report::figures::{Check, Figures};
 use crate::report::latency::LatencyFigure;
 use crate::report::{RunFolder, summary_json, terminal_table};
@@ -148,6 +148,21 @@ fn every_figure_of_an_unverified_result_is_marked() {
         summary_json(&folder)["port_groups"][0]["scenarios"][4]["datapaths"][1]["doubt"],
         "unverified"
     );
+}
+
+#[test]
+fn who_failed_after_its_figures_were_found_is_marked() {
+    let mut folder = known();
+    let (html, ..) = written(&folder);
+    assert!(!html.contains("failed later"));
+    folder.records.push(Record::Failure(Failure {
+        datapath: "kernel-xdp".to_owned(),
+        scenario: SCENARIOS[0].to_owned(),
+        reason: "it no longer answers".to_owned(),
+    }));
+    let (html, markdown, _) = written(&folder);
+    assert!(html.contains("failed later") && markdown.contains("failed later"));
+    assert!(terminal_table(&folder).contains("! failed later"));
 }
 
 #[test]
