@@ -168,6 +168,27 @@ impl Instance {
     }
 }
 
+/// An appctl command that was asked for.
+pub struct Asked {
+    connection: Connection,
+    command: String,
+}
+
+impl Asked {
+    /// Waits until the command has run, and returns what it prints.
+    ///
+    /// # Errors
+    /// Where `ovs-vswitchd` is gone, or refuses the command.
+    pub fn answer(mut self) -> Result<String, Error> {
+        let failed = |reason| Error::Control {
+            command: self.command,
+            reason,
+        };
+        let said = self.connection.answer().map_err(failed)?;
+        Ok(said.as_str().unwrap_or_default().to_owned())
+    }
+}
+
 /// Runs appctl commands of an `ovs-vswitchd`, as long as it is there.
 #[derive(Debug, Clone)]
 pub struct Appctl {
@@ -181,6 +202,14 @@ impl Appctl {
     /// Where `ovs-vswitchd` is gone, or refuses the command.
     pub fn call(&self, command: &str, arguments: &[&str]) -> Result<String, Error> {
         run(&self.socket, command, arguments)
+    }
+
+    /// Asks for a command without waiting for it.
+    ///
+    /// # Errors
+    /// Where `ovs-vswitchd` is gone.
+    pub fn ask(&self, command: &str, arguments: &[&str]) -> Result<Asked, Error> {
+        ask(&self.socket, command, arguments)
     }
 }
 
@@ -242,18 +271,26 @@ fn create_database(installation: &Installation, file: &Path) -> Result<(), Error
 }
 
 fn run(socket: &Path, command: &str, arguments: &[&str]) -> Result<String, Error> {
-    let failed = |reason: String| Error::Control {
-        command: std::iter::once(&command)
-            .chain(arguments)
-            .copied()
-            .collect::<Vec<_>>()
-            .join(" "),
-        reason,
-    };
-    let mut connection =
-        Connection::open(socket, COMMAND).map_err(|error| failed(error.to_string()))?;
-    let said = connection
-        .call(command, &json!(arguments))
-        .map_err(failed)?;
-    Ok(said.as_str().unwrap_or_default().to_owned())
+    ask(socket, command, arguments)?.answer()
+}
+
+fn ask(socket: &Path, command: &str, arguments: &[&str]) -> Result<Asked, Error> {
+    let words = std::iter::once(&command).chain(arguments);
+    let command_line = words.copied().collect::<Vec<_>>().join(" ");
+    let asked = Connection::open(socket, COMMAND)
+        .map_err(|error| error.to_string())
+        .and_then(|mut connection| {
+            connection.ask(command, &json!(arguments))?;
+            Ok(connection)
+        });
+    match asked {
+        Ok(connection) => Ok(Asked {
+            connection,
+            command: command_line,
+        }),
+        Err(reason) => Err(Error::Control {
+            command: command_line,
+            reason,
+        }),
+    }
 }

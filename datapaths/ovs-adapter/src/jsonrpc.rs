@@ -34,9 +34,19 @@ impl Connection {
 
     /// Calls a method and returns its result, or what the server or the connection has against it, in words.
     pub fn call(&mut self, method: &str, params: &Value) -> Result<Value, String> {
+        self.ask(method, params)?;
+        self.answer()
+    }
+
+    /// Calls a method, whose result [`Self::answer`] waits for.
+    pub fn ask(&mut self, method: &str, params: &Value) -> Result<(), String> {
         self.last_id += 1;
         let request = json!({"method": method, "params": params, "id": self.last_id});
-        self.send(&request)?;
+        self.send(&request)
+    }
+
+    /// Waits for what the method came to that was called last.
+    pub fn answer(&mut self) -> Result<Value, String> {
         loop {
             let mut message = match self.messages.next() {
                 Some(message) => message.map_err(|error| error.to_string())?,
