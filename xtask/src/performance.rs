@@ -91,10 +91,13 @@ fn asked(rest: &[String]) -> Vec<String> {
 fn built_base(base: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let tree = folder.join("base");
     let git = |arguments: &[&str]| Step::new("git").args(arguments);
-    if tree.exists() {
+    let remove = || {
         git(&["worktree", "remove", "--force"])
             .args([&tree])
-            .expect("removing the worktree before")?;
+            .expect("removing the worktree of the base")
+    };
+    if tree.exists() {
+        remove()?;
     }
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     git(&["worktree", "add", "--detach", "--force"])
@@ -108,6 +111,8 @@ fn built_base(base: &str, folder: &Path) -> anyhow::Result<PathBuf> {
         .env("CARGO_TARGET_DIR", &target.to_string_lossy())
         .required_bpf()
         .expect("building the base")?;
+    // The program is in the folder of its own.
+    remove()?;
     Ok(target.join("debug/bench"))
 }
 

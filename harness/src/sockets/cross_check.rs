@@ -237,14 +237,16 @@ mod tests {
         assert_eq!(error, "no figure in: Segmentation fault");
     }
 
-    /// As its manual has it (`-k`, keyword output): no netperf was at hand.
+    /// netperf 2.7.0.
     #[test]
     fn netperf_says_its_transactions() {
         assert_eq!(
-            Program::Netperf.figure("THROUGHPUT=18931.25\n"),
-            Ok(18_931.25)
+            Program::Netperf.figure("THROUGHPUT=67045.68\n"),
+            Ok(67_045.68)
         );
-        let refused = "establish control: are you sure there is a netserver listening on 10.4.0.0?";
+        let refused = "establish control: are you sure there is a netserver listening on 10.9.0.1 at port 12998?\n\
+            establish_control could not establish the control connection from 0.0.0.0 port 0 address family AF_INET to \
+            10.9.0.1 port 12998 address family AF_INET\n";
         let error = Program::Netperf.figure(refused).unwrap_err();
         assert!(error.contains("are you sure"), "{error}");
     }
