@@ -106,8 +106,16 @@ impl Instance {
     /// # Errors
     /// Where `ovs-vswitchd` is gone, or refuses the command.
     pub fn control(&self, command: &str, arguments: &[&str]) -> Result<String, Error> {
+        self.ask(command, arguments)?.answer()
+    }
+
+    /// Asks for such a command without waiting for it.
+    ///
+    /// # Errors
+    /// Where `ovs-vswitchd` is gone.
+    pub fn ask(&self, command: &str, arguments: &[&str]) -> Result<Asked, Error> {
         self.vswitchd.check()?;
-        self.appctl().call(command, arguments)
+        ask(&self.folder.path().join("v.ctl"), command, arguments)
     }
 
     /// Who can run such commands from another thread.
@@ -201,15 +209,7 @@ impl Appctl {
     /// # Errors
     /// Where `ovs-vswitchd` is gone, or refuses the command.
     pub fn call(&self, command: &str, arguments: &[&str]) -> Result<String, Error> {
-        run(&self.socket, command, arguments)
-    }
-
-    /// Asks for a command without waiting for it.
-    ///
-    /// # Errors
-    /// Where `ovs-vswitchd` is gone.
-    pub fn ask(&self, command: &str, arguments: &[&str]) -> Result<Asked, Error> {
-        ask(&self.socket, command, arguments)
+        ask(&self.socket, command, arguments)?.answer()
     }
 }
 
@@ -224,7 +224,7 @@ impl Drop for Instance {
             if process.ended().is_some() {
                 continue;
             }
-            let asked = run(&socket, "exit", arguments);
+            let asked = ask(&socket, "exit", arguments).and_then(Asked::answer);
             if !process.wait(if asked.is_ok() { STOP } else { Duration::ZERO }) {
                 tracing::warn!(
                     program = process.name,
@@ -268,10 +268,6 @@ fn create_database(installation: &Installation, file: &Path) -> Result<(), Error
         doing: doing.to_owned(),
         reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
     })
-}
-
-fn run(socket: &Path, command: &str, arguments: &[&str]) -> Result<String, Error> {
-    ask(socket, command, arguments)?.answer()
 }
 
 fn ask(socket: &Path, command: &str, arguments: &[&str]) -> Result<Asked, Error> {

@@ -124,16 +124,22 @@ mod tests {
         check
     }
 
+    /// Looks at the clock every millisecond from zero on: in which ones the host was asked, and found dead.
+    fn until_dead(check: &mut HealthCheck) -> (Vec<u64>, Option<u64>) {
+        let mut asked = Vec::new();
+        let dead_at = (1..).find(|ms| {
+            let look = check.look(ms * MS);
+            asked.extend(look.ask.iter().map(|_| *ms));
+            look.found_dead == [HOST]
+        });
+        (asked, dead_at)
+    }
+
     #[test]
     fn who_is_silent_is_asked_after_the_timeout_and_dead_after_three_misses() {
         let mut check = check();
-        let mut asked = Vec::new();
-        let dead_at = (1..).map(|ms| ms * MS).find(|now| {
-            let look = check.look(*now);
-            asked.extend(look.ask.iter().map(|_| now / MS));
-            look.found_dead == [HOST]
-        });
-        assert_eq!(dead_at, Some(200 * MS));
+        let (asked, dead_at) = until_dead(&mut check);
+        assert_eq!(dead_at, Some(200));
         assert_eq!(asked, [50, 100, 150, 200]);
         assert_eq!(check.dead(), [HOST]);
         // It is asked on, and found dead once.
@@ -156,13 +162,8 @@ mod tests {
         };
         let mut check = HealthCheck::new(timing, 0);
         check.watch(&HashSet::from([HOST]));
-        let mut asked = Vec::new();
-        let dead_at = (1..).map(|ms| ms * MS).find(|now| {
-            let look = check.look(*now);
-            asked.extend(look.ask.iter().map(|_| now / MS));
-            look.found_dead == [HOST]
-        });
-        assert_eq!(dead_at, Some(1_200 * MS));
+        let (asked, dead_at) = until_dead(&mut check);
+        assert_eq!(dead_at, Some(1_200));
         assert_eq!(asked, [1_000, 1_100, 1_200]);
     }
 

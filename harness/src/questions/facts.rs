@@ -79,7 +79,12 @@ pub(super) fn pdr(cell: Option<&Cell<'_>>) -> String {
     };
     let bound = if cell.is_tester_bound() { "≥ " } else { "" };
     let bounds = units::interval(rate.lower, rate.upper);
-    format!("{bound}{} {bounds}", units::mpps(found))
+    let mark = if cell.failed_later() {
+        ", failed later"
+    } else {
+        ""
+    };
+    format!("{bound}{} {bounds}{mark}", units::mpps(found))
 }
 
 /// The most that the tester gets through on these ports in a scenario, in Mpps.
@@ -101,9 +106,14 @@ fn of_rounds(
     Some(format!("{median} [{from}, {to}]"))
 }
 
+/// A cell whose figures may be used.
+fn sound<'c, 'a>(cell: Option<&'c Cell<'a>>) -> Option<&'c Cell<'a>> {
+    cell.filter(|cell| cell.doubt().is_none())
+}
+
 /// Processor time of a frame in nanoseconds: of rounds, or else of the fastest trial.
 pub(super) fn nanoseconds(cell: Option<&Cell<'_>>) -> String {
-    let figure = cell.and_then(|cell| {
+    let figure = sound(cell).and_then(|cell| {
         let of_one = || Some(units::fixed(cell.fastest()?.cpu_ns_per_frame, 0));
         of_rounds(cell, |round| round.cpu_ns_per_frame, 0).or_else(of_one)
     });
@@ -112,11 +122,12 @@ pub(super) fn nanoseconds(cell: Option<&Cell<'_>>) -> String {
 
 /// The 99th percentile of latency at half of PDR, in microseconds: of rounds, or else of the trial for it.
 pub(super) fn p99(cell: Option<&Cell<'_>>) -> String {
-    let figure = cell.and_then(|cell| {
+    let figure = sound(cell).and_then(|cell| {
         let of_one = || {
             let mut latencies = cell.latencies.iter();
             let half = latencies.find(|it| it.percent_of_pdr == 50)?;
-            Some(units::micros(half.p99.ns))
+            let sign = if half.p99.uncertain { "~" } else { "" };
+            Some(format!("{sign}{}", units::micros(half.p99.ns)))
         };
         let micros = |round: &RoundRecord| Some(round.p99_ns? as f64 / 1e3);
         of_rounds(cell, micros, 1).or_else(of_one)
@@ -126,7 +137,7 @@ pub(super) fn p99(cell: Option<&Cell<'_>>) -> String {
 
 /// Share of a processor that is taken while there is nothing to do.
 pub(super) fn idle(cell: Option<&Cell<'_>>) -> String {
-    let idle = cell.and_then(|cell| cell.result?.idle);
+    let idle = sound(cell).and_then(|cell| cell.result?.idle);
     idle.map_or_else(|| NONE.to_owned(), |idle| format!("{:.0} %", idle * 100.0))
 }
 

@@ -23,7 +23,8 @@ pub struct File {
     #[serde(default)]
     pub acls: Vec<Acl>,
     pub extensions: Option<Spanned<Extensions>>,
-    pub health: Option<HealthTiming>,
+    #[serde(default)]
+    pub health: HealthTiming,
     #[serde(default)]
     pub events: Vec<Spanned<Event>>,
     pub flows: Spanned<Vec<Flows>>,

@@ -56,7 +56,7 @@ impl Loader<'_> {
             extensions: self.extensions()?,
             dead: Vec::new(),
             health: None,
-            health_timing: self.file.health.unwrap_or_default(),
+            health_timing: self.file.health,
             droplets: self.droplets()?,
             under_test,
             vpcs: self.vpcs()?,

@@ -157,8 +157,7 @@ impl Switch {
         // The round that ends first may have begun before; the next one did not. The end of a round is asked for before it
         // is begun: of few flows it is over at once, and who asks then waits for the one half a second later.
         for _ in 0..2 {
-            self.instance.check()?;
-            let end = self.instance.appctl().ask("revalidator/wait", &[])?;
+            let end = self.instance.ask("revalidator/wait", &[])?;
             self.overlay.change(&Change::Add(rule.clone()))?;
             self.overlay.barrier()?;
             end.answer()?;
