@@ -6,7 +6,7 @@
 
 use crate::overlay::Ages;
 pub use datapath_api::{Counters, Cycles, Missing, Needs, Polling, PortType, SwitchCounters};
-use ranking::{Resampling, Tolerance, Tournament};
+use ranking::{Tolerance, Tournament};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use topologies::provision::Extensions;
@@ -14,7 +14,7 @@ pub use topologies::topology::EventKind;
 use topologies::topology::{DirectPathState, HealthTiming};
 
 /// Version of the two files' schema; grows with every change that older readers would misread.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,8 +47,6 @@ pub struct Comparison {
     pub tolerance: Tolerance,
     /// Probability that any verdict in a scenario, on ports of one kind, is wrong.
     pub error: f64,
-    /// Resamples for an interval.
-    pub resamples: u32,
     /// Width of the search in a round, as a share of what it finds.
     pub width: f64,
     /// Length of a trial in seconds.
@@ -59,14 +57,8 @@ impl Comparison {
     /// A tournament of so many datapaths. The run lets it say who is measured in the next round, and the report carries it
     /// out again from what was recorded.
     #[must_use]
-    pub fn tournament(&self, contestants: usize, seed: u64) -> Tournament {
-        let how = Resampling {
-            // More than this would be a mistake in the file, and take hours.
-            resamples: self.resamples.min(100_000),
-            seed,
-            resolution: self.width,
-        };
-        Tournament::new(contestants, self.tolerance, self.error, how)
+    pub fn tournament(&self, contestants: usize) -> Tournament {
+        Tournament::new(contestants, self.tolerance, self.error, self.width)
     }
 }
 
@@ -451,8 +443,23 @@ pub struct Latency {
     /// Maximum.
     pub max_ns: u64,
     /// The whole histogram: lower bound of a bucket and the count in it, ascending, empty buckets left
-    /// out. A bucket is at most 1/1024 of its lower bound wide.
+    /// out. A bucket is at most 1/1024 of its lower bound wide, and 1/64 in trials of rounds.
     pub histogram: Vec<(u64, u64)>,
+}
+
+impl Latency {
+    /// With those buckets as one that lie within 1/64 of the first of them. The percentiles are as they were.
+    #[must_use]
+    pub fn in_wide_buckets(self) -> Self {
+        let mut histogram: Vec<(u64, u64)> = Vec::new();
+        for (bound, count) in self.histogram {
+            match histogram.last_mut() {
+                Some((first, sum)) if bound.saturating_sub(*first) <= *first / 64 => *sum += count,
+                _ => histogram.push((bound, count)),
+            }
+        }
+        Self { histogram, ..self }
+    }
 }
 
 /// What a rate search came to for one goal.
@@ -540,4 +547,37 @@ pub struct Failure {
     pub scenario: String,
     /// What failed, and what to do about it.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_buckets_keep_count_order_and_percentiles() {
+        let narrow = Latency {
+            count: 10,
+            p50_ns: 6_450,
+            p90_ns: 6_600,
+            p99_ns: 90_000,
+            p999_ns: 90_000,
+            max_ns: 90_000,
+            histogram: vec![
+                (0, 1),
+                (1, 1),
+                (6_400, 2),
+                (6_450, 2),
+                (6_500, 1),
+                (6_501, 2),
+                (90_000, 1),
+            ],
+        };
+        let wide = narrow.clone().in_wide_buckets();
+        assert_eq!(
+            wide.histogram,
+            [(0, 1), (1, 1), (6_400, 5), (6_501, 2), (90_000, 1)]
+        );
+        let histogram = narrow.histogram.clone();
+        assert_eq!(Latency { histogram, ..wide }, narrow);
+    }
 }

@@ -184,8 +184,14 @@ fn the_first_command_of_the_readme_ends_well() {
 fn a_run_leaves_records_and_reports_and_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let output = run_reference(&run, &["--topology", "encap", "--seed", "5"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = run_reference(&run, &["--topology", "encap", "--seed", "5", "-v"]);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains("trials take") && told.contains("INFO"),
+        "{told}"
+    );
+    assert!(!told.contains('\x1b'), "colours for a file: {told:?}");
     for file in ["run.json", "trials.jsonl", "report.html", "report.md"] {
         assert!(run.join(file).is_file(), "{file}");
     }

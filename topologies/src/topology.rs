@@ -20,6 +20,7 @@ mod tables;
 use crate::provision::{Cidr, EndpointKind, EndpointPort, Extensions, Host};
 use crate::traffic::Direction;
 use mizar_wire::{Ipv4, Mac, Vni};
+use std::num::NonZeroU32;
 use std::path::Path;
 
 pub use error::{Place, Problem, TopologyError};
@@ -180,6 +181,26 @@ impl Default for Parameters {
     }
 }
 
+/// The least sizes with which a topology shows what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Usual {
+    /// Endpoints, where nobody asks for a number.
+    pub endpoints: NonZeroU32,
+    /// Flows of each direction, where nobody asks for a number.
+    pub flows: NonZeroU32,
+}
+
+impl Default for Usual {
+    /// One of each.
+    fn default() -> Self {
+        Self {
+            endpoints: NonZeroU32::MIN,
+            flows: NonZeroU32::MIN,
+        }
+    }
+}
+
 /// A host of the topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Droplet {
@@ -323,6 +344,7 @@ pub struct Topology {
     /// The VPC of health endpoints, where droplets have some.
     health: Option<Vni>,
     health_timing: HealthTiming,
+    usual: Usual,
     /// Endpoint ports of each droplet.
     ports: Vec<u16>,
 }
@@ -363,6 +385,11 @@ impl Topology {
     /// How large it was made.
     pub fn parameters(&self) -> Parameters {
         self.parameters
+    }
+
+    /// How large to make it where nobody says.
+    pub fn usual(&self) -> Usual {
+        self.usual
     }
 
     /// Whether flows have found their direct path.

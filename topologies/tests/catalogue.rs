@@ -1,5 +1,6 @@
 //! Every built-in topology works: frames of its flows go through the oracle and leave where they must.
 
+use std::collections::BTreeSet;
 use topologies::catalogue::{self, ENTRIES, OVERLAYS};
 use topologies::frame::{FrameLen, Outer, encapsulation, inner};
 use topologies::oracle::{End, Journey, Oracle, Outcome, OverlayOracle, source_port};
@@ -149,6 +150,27 @@ fn sizes_set_how_many_droplets_there_are() {
     }
     let error = Parameters::default().with_droplets(2, 129, 2).unwrap_err();
     assert_eq!(error.to_string(), "bouncers = 129: expected 1 to 128");
+}
+
+#[test]
+fn usual_sizes_spread_over_every_droplet_of_a_fan() {
+    let fan = OVERLAYS.iter().find(|entry| entry.name == "fan").unwrap();
+    let usual = fan.load(Parameters::default()).unwrap().usual();
+    let parameters = Parameters::new(usual.endpoints.get(), usual.flows.get()).unwrap();
+    let topology = fan.load(parameters).unwrap();
+    let cold = topology.in_state(DirectPathState::Cold);
+    let mut overlay = OverlayOracle::new(&cold);
+    let mut crossed = BTreeSet::new();
+    for direction in cold.traffic() {
+        let Port::Endpoint(ingress) = direction.ingress else {
+            unreachable!("from endpoint to endpoint");
+        };
+        for index in 0..direction.flows.count() {
+            let frame = direction.frame(index, FrameLen::MIN);
+            crossed.extend(overlay.inject(ingress, &frame).way);
+        }
+    }
+    assert_eq!(crossed.len(), cold.droplets().len());
 }
 
 fn carry(topology: &Topology, expected: &[&str]) {

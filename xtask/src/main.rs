@@ -20,8 +20,9 @@ cargo xtask COMMAND
   bench [ARGS]   set up, build everything, and run `bench per-datapath ARGS` as root; or another command of
                  `bench`, if ARGS begin with one: `cargo xtask bench flow-setup --profile smoke`
   test [ARGS]    set up and run every test, the privileged ones included (ARGS go to nextest)
-  docker-test [DATAPATHS]
-                 set up with Docker, and run the topology `bounce` in containers, as `test` does with two datapaths
+  docker-test [--profile NAME] [DATAPATHS]
+                 set up with Docker, and run the topology `bounce` in containers, as `test` does with two datapaths;
+                 the run and its report stay in target/tmp/docker-test
   perf-report BASE [ARGS]
                  measure the commit BASE and what is here in turns, and say what became slower (ARGS go to
                  `bench per-datapath`)
@@ -149,7 +150,14 @@ fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {
 }
 
 /// Fails where containers cannot run: here they were asked for.
-fn docker_test(datapaths: &[String]) -> anyhow::Result<ExitCode> {
+fn docker_test(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let (profile, datapaths) = match arguments {
+        [flag, profile, datapaths @ ..] if flag == "--profile" => (Some(profile), datapaths),
+        datapaths => (None, datapaths),
+    };
+    if let Some(flag) = datapaths.iter().find(|word| word.starts_with('-')) {
+        bail!("`{flag}` is not known here; cargo xtask docker-test [--profile NAME] [DATAPATHS]");
+    }
     Step::check_root()?;
     setup::for_bench()?;
     setup::nextest()?;
@@ -159,6 +167,9 @@ fn docker_test(datapaths: &[String]) -> anyhow::Result<ExitCode> {
         .args(["--filterset", "binary(docker)"]);
     if !datapaths.is_empty() {
         step = step.env("BENCH_DOCKER_DATAPATHS", &datapaths.join(","));
+    }
+    if let Some(profile) = profile {
+        step = step.env("BENCH_DOCKER_PROFILE", profile);
     }
     step.required_bpf().tests_as_root().run()
 }

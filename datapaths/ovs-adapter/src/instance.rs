@@ -244,7 +244,15 @@ fn listens(socket: &Path) -> bool {
 fn program(path: &Path, folder: &Path) -> Command {
     let mut command = Command::new(path);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    for variable in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"] {
+    // The last is where DPDK makes a folder even if it puts nothing into it.
+    let variables = [
+        "OVS_RUNDIR",
+        "OVS_LOGDIR",
+        "OVS_DBDIR",
+        "OVS_SYSCONFDIR",
+        "RUNTIME_DIRECTORY",
+    ];
+    for variable in variables {
         command.env(variable, folder);
     }
     command

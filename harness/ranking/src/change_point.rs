@@ -12,9 +12,9 @@ use crate::median::median;
 /// The fewest runs of a stretch: so many must agree before a step is believed.
 const FEWEST: usize = 4;
 
-/// What a further stretch costs, in units of the noise: a constant, and a part that grows with the logarithm of the number of
-/// runs, since there are as many places where noise may look like a step.
-const COST: (f64, f64) = (6.0, 2.5);
+/// What a further stretch costs, in units of the noise: a constant, and parts that grow with the logarithm of the number of
+/// runs and of series, since there are as many places where noise may look like a step.
+const COST: (f64, f64, f64) = (6.0, 2.5, 2.0);
 
 /// So many times the noise, and a run is as far off as one can be: that two or three in a row were disturbed is no step, once the series is long.
 const FAR: f64 = 5.0;
@@ -39,9 +39,10 @@ impl Step {
 }
 
 /// The steps of a series of positive figures, the oldest first. Figures within `resolution` of each other, as a share, are
-/// as good as equal, however quiet the series is.
+/// as good as equal, however quiet the series is. It is one of `series` that are looked at together: the more there are, the
+/// clearer each step has to be, so that no more of them cry wolf.
 #[must_use]
-pub fn steps(figures: &[f64], resolution: f64) -> Vec<Step> {
+pub fn steps(figures: &[f64], resolution: f64, series: usize) -> Vec<Step> {
     let logarithms: Vec<f64> = figures.iter().map(|figure| figure.ln()).collect();
     let count = logarithms.len();
     if count < 2 * FEWEST || logarithms.iter().any(|it| !it.is_finite()) {
@@ -50,7 +51,7 @@ pub fn steps(figures: &[f64], resolution: f64) -> Vec<Step> {
     let noise = noise(&logarithms)
         .max(resolution / 2.0)
         .max(f64::MIN_POSITIVE);
-    let price = COST.0 + COST.1 * (count as f64).ln();
+    let price = COST.0 + COST.1 * (count as f64).ln() + COST.2 * (series.max(1) as f64).ln();
     // The best that can be done with the first so many, and where the last stretch begins then.
     let mut best = vec![(f64::INFINITY, 0); count + 1];
     best[0] = (-price, 0);
@@ -112,7 +113,7 @@ mod tests {
     fn a_step_is_found_where_it_is_and_as_large_as_it_is() {
         let mut figures = vec![1.00, 1.01, 0.99, 1.00, 1.01, 0.99, 1.00, 1.01];
         figures.extend([0.90, 0.91, 0.89, 0.90, 0.91, 0.90]);
-        let found = steps(&figures, 0.01);
+        let found = steps(&figures, 0.01, 1);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].at, 8);
         assert!((found[0].ratio() - 0.9).abs() < 0.01, "{found:?}");
@@ -121,14 +122,14 @@ mod tests {
     #[test]
     fn one_run_that_is_far_off_is_no_step() {
         let figures = [1.00, 1.01, 0.99, 0.50, 1.00, 1.01, 0.99, 1.00, 1.01];
-        assert_eq!(steps(&figures, 0.01), []);
+        assert_eq!(steps(&figures, 0.01, 1), []);
     }
 
     #[test]
     fn too_short_a_series_and_one_without_noise_say_nothing() {
-        assert_eq!(steps(&[1.0, 1.0, 2.0, 2.0, 2.0], 0.01), []);
-        assert_eq!(steps(&[], 0.01), []);
-        assert_eq!(steps(&[1.0; 40], 0.01), []);
-        assert_eq!(steps(&[1.0, 0.0, 1.0, 1.0, 1.0, 1.0], 0.01), []);
+        assert_eq!(steps(&[1.0, 1.0, 2.0, 2.0, 2.0], 0.01, 1), []);
+        assert_eq!(steps(&[], 0.01, 1), []);
+        assert_eq!(steps(&[1.0; 40], 0.01, 1), []);
+        assert_eq!(steps(&[1.0, 0.0, 1.0, 1.0, 1.0, 1.0], 0.01, 1), []);
     }
 }

@@ -1,19 +1,18 @@
 //! Intervals of ratios that hold together.
 //!
-//! A round is drawn as a whole, so that what its figures have in common stays together. In each resample the trimmed mean of
-//! each pair is off by some multiple of the standard error that it has there (the bootstrap-t of Efron and Tibshirani 1993,
-//! "An Introduction to the Bootstrap", section 12.5); the largest multiple among all pairs is noted, and all intervals are
-//! made as wide as that is in all but a share of the resamples (single-step max-T: Westfall and Young 1993,
-//! "Resampling-Based Multiple Testing", section 2.3). So with that confidence none of them is wrong.
+//! The estimate of a pair is the trimmed mean of the differences that it has in each round. What its standard error is can be
+//! told in two ways. One looks at the differences of the pair alone, which are few, so that it is too small by chance now and
+//! then. The other puts it together from how far either is off from what all contestants have in a round in common, as for
+//! a block design whose treatments are not equally steady (Games and Howell 1976, "Pairwise multiple comparison procedures
+//! with unequal N's and/or variances"), which has twice the degrees of freedom (Welch 1947). The larger one counts: noise that
+//! some contestants have in common and others have not is seen by the first alone. The interval is as many of
+//! it wide as Student's distribution says for a trimmed mean (Tukey and McLaughlin 1963), where each pair has an equal share
+//! of the error that is allowed (Bonferroni). So with that confidence none of them is wrong.
 
 use crate::rounds::Rounds;
 use crate::trimmed::Trimmed;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-
-/// What a resample's standard error is at least, as a share of that of all rounds.
-const LEAST_ERROR: f64 = 0.1;
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Between what the ratio of two contestants' figures lies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -45,82 +44,87 @@ impl Interval {
     }
 }
 
-/// How to resample.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Resampling {
-    /// How often.
-    pub resamples: u32,
-    /// Seed of the draws.
-    pub seed: u64,
-    /// How far apart, as a share of itself, two figures may be that were measured of the same: the width of a search. Where
-    /// figures lie on a grid and agree by chance, their error would be none.
-    pub resolution: f64,
+/// Half the width that an interval has at least, of that many rounds and pairs. A figure lies anywhere within the
+/// resolution (variance of a uniform distribution: a twelfth), and two make a ratio; a mean of such is further off than
+/// `t` times its standard error with a probability of at most `2 exp(-t^2 / 2)` (Hoeffding 1963), which all pairs share.
+fn least_half(resolution: f64, rounds: usize, pairs: usize, error: f64) -> f64 {
+    let standard_error = resolution * (2.0 / 12.0 / rounds as f64).sqrt();
+    let multiple = (2.0 * (2.0 * pairs.max(1) as f64 / error).ln()).sqrt();
+    standard_error * multiple
 }
 
-impl Resampling {
-    /// Half the width that an interval has at least, of that many rounds and pairs. A figure lies anywhere within the
-    /// resolution (variance of a uniform distribution: a twelfth), and two make a ratio; a mean of such is further off than
-    /// `t` times its standard error with a probability of at most `2 exp(-t^2 / 2)` (Hoeffding 1963), which all pairs share.
-    fn least_half(&self, rounds: usize, pairs: usize, error: f64) -> f64 {
-        let standard_error = self.resolution * (2.0 / 12.0 / rounds as f64).sqrt();
-        let multiple = (2.0 * (2.0 * pairs.max(1) as f64 / error).ln()).sqrt();
-        standard_error * multiple
+/// How far off a contestant is in a typical round from what all have in common: the square of the standard error, and its
+/// degrees of freedom.
+struct Steadiness {
+    variance: f64,
+    freedom: f64,
+}
+
+impl Steadiness {
+    /// Of each contestant.
+    fn of(rounds: &Rounds) -> Vec<Self> {
+        let contestants = rounds.contestants() as f64;
+        let of = |mut residuals: Vec<f64>| {
+            let freedom = Trimmed::freedom(residuals.len());
+            let error = Trimmed::of(&mut residuals).error;
+            Self {
+                // The common part is the mean, which has a share of each contestant in it.
+                variance: error.powi(2) * contestants / (contestants - 1.0),
+                freedom: freedom * (contestants - 1.0) / contestants,
+            }
+        };
+        rounds.residuals().into_iter().map(of).collect()
+    }
+
+    /// Degrees of freedom of a sum of two (Welch 1947).
+    fn freedom_with(&self, other: &Self) -> f64 {
+        let of = |it: &Self| it.variance.powi(2) / it.freedom;
+        (self.variance + other.variance).powi(2) / (of(self) + of(other))
     }
 }
 
-/// Intervals of the ratios of `pairs` (one over other), which all hold together but with the probability `error`.
+/// Intervals of the ratios of `pairs` (one over other), which all hold together but with the probability `error`. Figures of
+/// one thing may differ by `resolution`, as a share, by how they are found: the width of a search. Where they lie on a
+/// grid and agree by chance, their error would be none.
 #[must_use]
 pub fn intervals(
     rounds: &Rounds,
     pairs: &[(usize, usize)],
     error: f64,
-    how: Resampling,
+    resolution: f64,
 ) -> Vec<Interval> {
     let count = rounds.len();
-    let differences: Vec<Vec<f64>> = pairs.iter().map(|it| rounds.differences(*it)).collect();
-    let found: Vec<Trimmed> = differences
-        .iter()
-        .map(|it| Trimmed::of(&mut it.clone()))
-        .collect();
     if count < 3 {
         return vec![Interval::UNKNOWN; pairs.len()];
     }
-    let mut random = StdRng::seed_from_u64(how.seed);
-    let mut drawn = vec![0; count];
-    let mut values = vec![0.0; count];
-    let mut largest: Vec<f64> = (0..how.resamples)
-        .map(|_| {
-            drawn.fill_with(|| random.random_range(0..count));
-            let multiple = |(differences, found): (&Vec<f64>, &Trimmed)| {
-                for (value, index) in values.iter_mut().zip(&drawn) {
-                    *value = differences[*index];
-                }
-                let again = Trimmed::of(&mut values);
-                // A draw of figures that agree by chance would say that it is off by any multiple.
-                let error = again.error.max(found.error * LEAST_ERROR);
-                (again.mean - found.mean).abs() / error.max(f64::MIN_POSITIVE)
-            };
-            let multiples = differences.iter().zip(&found).map(multiple);
-            multiples.fold(0.0, f64::max)
-        })
-        .collect();
-    largest.sort_unstable_by(f64::total_cmp);
-    // The order statistic that is exceeded with at most that probability (Davison and Hinkley 1997, section 2.3).
-    let rank = ((1.0 - error) * (f64::from(how.resamples) + 1.0)).ceil() as usize;
-    let multiple = match rank.checked_sub(1).and_then(|index| largest.get(index)) {
-        Some(multiple) => *multiple,
-        None => f64::INFINITY,
-    };
-    let least = how.least_half(count, pairs.len(), error);
-    let interval = |found: &Trimmed| {
-        let half = (multiple * found.error).max(least);
+    let steadiness = Steadiness::of(rounds);
+    let least = least_half(resolution, count, pairs.len(), error);
+    let share = error / pairs.len().max(1) as f64;
+    let interval = |(one, other): &(usize, usize)| {
+        let (Some(first), Some(second)) = (steadiness.get(*one), steadiness.get(*other)) else {
+            return Interval::UNKNOWN;
+        };
+        let found = Trimmed::of(&mut rounds.differences((*one, *other)));
+        let variance = (first.variance + second.variance).max(found.error.powi(2));
+        let half = multiple(share, first.freedom_with(second)) * variance.sqrt();
+        // Without any noise there are no degrees of freedom either.
+        let half = if half.is_nan() {
+            least
+        } else {
+            half.max(least)
+        };
         Interval {
             ratio: found.mean.exp(),
             lower: (found.mean - half).exp(),
             upper: (found.mean + half).exp(),
         }
     };
-    found.iter().map(interval).collect()
+    pairs.iter().map(interval).collect()
+}
+
+/// How many standard errors an estimate is off, to either side, with the probability `error` at the most.
+fn multiple(error: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |it| -it.inverse_cdf(error / 2.0))
 }
 
 #[cfg(test)]
@@ -133,12 +137,7 @@ mod tests {
         for _ in 0..8 {
             rounds.push(&[1.06e6, 1e6]).unwrap();
         }
-        let how = Resampling {
-            resamples: 999,
-            seed: 1,
-            resolution: 0.03,
-        };
-        let [found] = intervals(&rounds, &[(0, 1)], 0.0125, how)[..] else {
+        let [found] = intervals(&rounds, &[(0, 1)], 0.0125, 0.03)[..] else {
             unreachable!()
         };
         assert!((found.ratio - 1.06).abs() < 1e-9);
@@ -147,5 +146,55 @@ mod tests {
             (found.upper / found.ratio - 1.0139).abs() < 1e-3,
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn multiples_are_those_of_the_tables() {
+        for (error, freedom, expected) in [
+            (0.05, 5.0, 2.571),
+            (0.01, 10.0, 3.169),
+            (0.001, 5.0, 6.869),
+            (0.001, 30.0, 3.646),
+        ] {
+            let found = multiple(error, freedom);
+            assert!(
+                (found - expected).abs() < 1e-3,
+                "{error} {freedom}: {found}"
+            );
+        }
+    }
+
+    /// By hand, with one cut at either end.
+    #[test]
+    fn two_alone_have_the_interval_of_their_differences() {
+        let differences: [f64; 8] = [0.1, 0.3, 0.2, 0.25, 0.15, 0.2, 0.22, 0.18];
+        let mut rounds = Rounds::new(2);
+        for difference in differences {
+            rounds.push(&[1e6 * difference.exp(), 1e6]).unwrap();
+        }
+        let [found] = intervals(&rounds, &[(0, 1)], 0.05, 0.0)[..] else {
+            unreachable!()
+        };
+        let trimmed = Trimmed::of(&mut differences.clone());
+        assert!((found.ratio.ln() - trimmed.mean).abs() < 1e-9);
+        let half = 2.5706 * trimmed.error;
+        assert!((found.upper.ln() - trimmed.mean - half).abs() < 1e-4);
+        assert!((trimmed.mean - half - found.lower.ln()).abs() < 1e-4);
+    }
+
+    #[test]
+    fn the_unsteady_one_makes_its_own_intervals_the_widest() {
+        let mut rounds = Rounds::new(3);
+        let wild = [0.5, -0.4, 0.3, -0.6, 0.1, 0.6, -0.2, 0.05];
+        for (round, off) in wild.into_iter().enumerate() {
+            let calm = 0.01 * (round % 3) as f64;
+            rounds
+                .push(&[1e6, 2e6 * f64::exp(calm), 3e6 * f64::exp(off)])
+                .unwrap();
+        }
+        let found = intervals(&rounds, &[(0, 1), (0, 2)], 0.0125, 0.02);
+        let width = |it: &Interval| (it.upper / it.lower).ln();
+        assert!(width(&found[1]) > 1.5, "{found:?}");
+        assert!(width(&found[0]) < width(&found[1]) * 0.6, "{found:?}");
     }
 }

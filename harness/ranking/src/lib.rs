@@ -19,7 +19,7 @@ mod trimmed;
 mod verdict;
 
 pub use change_point::{Step, steps};
-pub use interval::{Interval, Resampling, intervals};
+pub use interval::{Interval, intervals};
 pub use median::{MedianInterval, median};
 pub use rounds::{FigureError, Rounds};
 pub use tournament::{Pair, STAGES, Tournament};

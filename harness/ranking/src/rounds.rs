@@ -71,6 +71,18 @@ impl Rounds {
         self.len() == 0
     }
 
+    /// How far each contestant is off from the mean of all, as logarithms: by contestant, then round.
+    pub(crate) fn residuals(&self) -> Vec<Vec<f64>> {
+        let contestants = self.contestants() as f64;
+        let mean = |round: usize| {
+            let all = self.logarithms.iter().map(|it| it[round]);
+            all.sum::<f64>() / contestants
+        };
+        let means: Vec<f64> = (0..self.len()).map(mean).collect();
+        let of = |own: &Vec<f64>| own.iter().zip(&means).map(|(it, mean)| it - mean).collect();
+        self.logarithms.iter().map(of).collect()
+    }
+
     /// The logarithm of the ratio of two contestants' figures, in each round; nothing of one that is not there.
     pub(crate) fn differences(&self, (one, other): (usize, usize)) -> Vec<f64> {
         let of = |contestant: usize| self.logarithms.get(contestant).into_iter().flatten();

@@ -6,7 +6,7 @@
 //! truth a little more often than they say. From one to the next the rounds double, which makes intervals narrower
 //! by 30 %.
 
-use crate::interval::{Interval, Resampling, intervals};
+use crate::interval::{Interval, intervals};
 use crate::rounds::{FigureError, Rounds};
 use crate::verdict::{Tolerance, Verdict, pairs};
 
@@ -34,7 +34,7 @@ pub struct Pair {
 pub struct Tournament {
     tolerance: Tolerance,
     error: f64,
-    how: Resampling,
+    resolution: f64,
     /// By contestant, then round.
     figures: Vec<Vec<f64>>,
     /// Contestants of the next round.
@@ -46,9 +46,9 @@ pub struct Tournament {
 
 impl Tournament {
     /// So many contestants, none of them measured. In all its verdicts together the tournament is wrong with at most the
-    /// probability `error`.
+    /// probability `error`. By how they are found, figures of one thing may differ by `resolution`, as a share.
     #[must_use]
-    pub fn new(contestants: usize, tolerance: Tolerance, error: f64, how: Resampling) -> Self {
+    pub fn new(contestants: usize, tolerance: Tolerance, error: f64, resolution: f64) -> Self {
         let pairs = pairs(contestants).into_iter().map(|(one, other)| Pair {
             one,
             other,
@@ -59,7 +59,7 @@ impl Tournament {
         let mut tournament = Self {
             tolerance,
             error,
-            how,
+            resolution,
             figures: vec![Vec::new(); contestants],
             due: (0..contestants).collect(),
             pairs: pairs.collect(),
@@ -138,12 +138,8 @@ impl Tournament {
             .filter_map(|(index, pair)| Some((index, (place(pair.one)?, place(pair.other)?))))
             .collect();
         let places: Vec<(usize, usize)> = open.iter().map(|(_, places)| *places).collect();
-        let how = Resampling {
-            seed: self.how.seed.wrapping_add(self.stage as u64),
-            ..self.how
-        };
         let error = self.error / (STAGES.len() + 1) as f64;
-        let found = intervals(&rounds, &places, error, how);
+        let found = intervals(&rounds, &places, error, self.resolution);
         for ((index, _), interval) in open.into_iter().zip(found) {
             self.pairs[index].rounds = rounds.len();
             self.pairs[index].interval = interval;
@@ -175,25 +171,19 @@ impl Tournament {
 mod tests {
     use super::*;
 
-    const HOW: Resampling = Resampling {
-        resamples: 999,
-        seed: 1,
-        resolution: 0.02,
-    };
-
     fn tournament(contestants: usize) -> Tournament {
-        Tournament::new(contestants, Tolerance::DEFAULT, 0.05, HOW)
+        Tournament::new(contestants, Tolerance::DEFAULT, 0.05, 0.02)
     }
 
     /// Figures that differ by some percent from round to round.
     fn figures(due: &[usize], rates: &[f64], round: usize) -> Vec<f64> {
-        let wobble = |it: usize| 1.0 + 0.04 * ((round * 7 + it * 3) % 5) as f64 / 5.0;
+        let wobble = |it: usize| 1.0 + 0.08 * ((round * 7 + it * 3) % 5) as f64 / 5.0;
         due.iter().map(|it| rates[*it] * wobble(*it)).collect()
     }
 
     #[test]
     fn who_is_decided_leaves_and_the_others_go_on() {
-        let rates = [4e6, 1e6, 1.035e6];
+        let rates = [4e6, 1e6, 1.01e6];
         let mut tournament = tournament(3);
         for round in 0..STAGES[0] {
             assert_eq!(tournament.due(), [0, 1, 2]);

@@ -19,6 +19,12 @@ pub struct Trimmed {
 }
 
 impl Trimmed {
+    /// Degrees of freedom of the error of so many values (Tukey and McLaughlin 1963): one less than are kept.
+    pub fn freedom(count: usize) -> f64 {
+        let cut = (count as f64 * TRIM) as usize;
+        (count - 2 * cut) as f64 - 1.0
+    }
+
     /// Of `values`, which are sorted in place; none are NaN. At least three, for there to be an error.
     pub fn of(values: &mut [f64]) -> Self {
         values.sort_unstable_by(f64::total_cmp);

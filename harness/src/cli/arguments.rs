@@ -102,9 +102,9 @@ pub struct Measure {
     /// Numbers of distinct flows, 1 to 1,000,000.
     #[arg(long, value_name = "COUNT", value_delimiter = ',')]
     pub flows: Vec<u32>,
-    /// Endpoints of the topology, 1 to 65,537.
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    pub endpoints: u32,
+    /// Endpoints of the topology, 1 to 65,537; one if not given, or what the topology says is usual.
+    #[arg(long, value_name = "COUNT")]
+    pub endpoints: Option<u32>,
     /// Rules of each access list, where the topology leaves that open, as guarded does: 1 to 996.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub rules: u32,

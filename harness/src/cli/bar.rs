@@ -21,12 +21,25 @@ impl Bar {
     }
 }
 
+/// Minutes, or seconds where it is a few.
+fn rounded(seconds: f64) -> String {
+    if seconds < 90.0 {
+        format!("{seconds:.0} s")
+    } else {
+        format!("{:.0} min", seconds / 60.0)
+    }
+}
+
 fn milliseconds(seconds: f64) -> u64 {
     (seconds * 1_000.0) as u64
 }
 
 impl Progress for Bar {
     fn begin(&self, seconds: f64) {
+        eprintln!(
+            "bench: trials take {} at most; set-up between them comes on top, and is often as much again",
+            rounded(seconds)
+        );
         self.0.set_length(milliseconds(seconds).max(1));
     }
 

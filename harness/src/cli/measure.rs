@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use topologies::catalogue;
-use topologies::topology::{DirectPathState, Parameters, Topology, Transport};
+use topologies::topology::{DirectPathState, Parameters, Topology, Transport, Usual};
 
 pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     let datapaths = registry::select(&arguments.datapaths)?;
@@ -193,8 +193,10 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
     );
     let mut tasks = Vec::new();
     for (name, mixes) in effort.scenarios(&names, sizes, flows) {
-        for (number, Mix { size, flows }) in mixes.iter().enumerate() {
-            let parameters = Parameters::new(arguments.endpoints, *flows)?.with_droplets(
+        let usual = catalogue::find(name, Parameters::default())?.usual();
+        let endpoints = arguments.endpoints.unwrap_or(usual.endpoints.get());
+        for (number, Mix { size, flows }) in at_least(usual, mixes, flows).iter().enumerate() {
+            let parameters = Parameters::new(endpoints, *flows)?.with_droplets(
                 arguments.hosts,
                 arguments.bouncers,
                 arguments.dividers,
@@ -224,6 +226,24 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
         }
     }
     Ok(tasks)
+}
+
+/// Mixes with as many flows as the topology usually has, where nobody asked for numbers of them.
+fn at_least(usual: Usual, mixes: Vec<Mix>, asked: &[u32]) -> Vec<Mix> {
+    let least = if asked.is_empty() {
+        usual.flows.get()
+    } else {
+        1
+    };
+    let mut enough = Vec::new();
+    for mix in mixes {
+        let flows = mix.flows.max(least);
+        let mix = Mix { flows, ..mix };
+        if !enough.contains(&mix) {
+            enough.push(mix);
+        }
+    }
+    enough
 }
 
 /// The topology in each state of the direct path that it is measured in.
@@ -320,4 +340,57 @@ pub fn command() -> Vec<String> {
     };
     let start = start.split(' ').map(str::to_owned);
     start.chain(std::env::args().skip(1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arguments::{Arguments, Command};
+    use super::*;
+    use clap::Parser;
+
+    fn ids(words: &[&str]) -> Vec<String> {
+        let words = ["bench", "per-datapath"].iter().chain(words);
+        let Command::PerDatapath(measure) = Arguments::parse_from(words).command else {
+            unreachable!("the command is given");
+        };
+        let tasks = scenarios(&measure).unwrap();
+        tasks.into_iter().map(|task| task.scenario.id).collect()
+    }
+
+    /// One flow from one endpoint to one would cross one bouncer, and not be spread over several.
+    #[test]
+    fn a_topology_has_its_usual_sizes_where_none_are_asked_for() {
+        let fan = ["--topology", "fan", "--direct-path", "off"];
+        assert_eq!(
+            ids(&fan),
+            ["fan/64B/256-flows/64-endpoints/direct-path-off"]
+        );
+        let asked = [&fan[..], &["--endpoints", "1", "--flows", "1,300"]].concat();
+        assert_eq!(
+            ids(&asked),
+            [
+                "fan/64B/1-flow/direct-path-off",
+                "fan/64B/300-flows/direct-path-off"
+            ]
+        );
+        assert_eq!(ids(&["--topology", "hop"]), ["hop/64B/1-flow"]);
+    }
+
+    #[test]
+    fn mixes_that_become_the_same_are_measured_once() {
+        let usual = Usual {
+            endpoints: 1.try_into().unwrap(),
+            flows: 1_000.try_into().unwrap(),
+        };
+        let mix = |flows| Mix {
+            size: crate::tester::FrameSize::Imix,
+            flows,
+        };
+        let mixes = vec![mix(1), mix(1_000), mix(10_000)];
+        assert_eq!(
+            at_least(usual, mixes.clone(), &[]),
+            [mix(1_000), mix(10_000)]
+        );
+        assert_eq!(at_least(usual, mixes.clone(), &[1]), mixes);
+    }
 }

@@ -23,6 +23,7 @@ use crate::run::Summary;
 use anyhow::Context;
 use arguments::{Arguments, Command, Droplet};
 use clap::{CommandFactory, Parser};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -73,6 +74,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
     if !matches!(
         arguments.command,

@@ -19,7 +19,7 @@ use crate::figure::Figure;
 use crate::record::{Record, RoundRecord};
 use crate::report::figures::Figures;
 use crate::report::lead::set_by_tester;
-use ranking::{Interval, Resampling, STAGES, Tolerance, Verdict, intervals, median};
+use ranking::{Interval, STAGES, Tolerance, Verdict, intervals, median};
 use serde::Serialize;
 use sides::differences;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,12 +103,7 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
         .filter_map(|it| it.folder.run.comparison);
     let judge = Judge {
         error,
-        how: Resampling {
-            // Enough for the share of the error that one of so many comparisons has.
-            resamples: ((8.0 / error) as u32).min(100_000),
-            seed: run.first().map_or(0, |it| it.folder.run.seed),
-            resolution: widths.map(|it| it.width).fold(0.0, f64::max),
-        },
+        resolution: widths.map(|it| it.width).fold(0.0, f64::max),
         tolerance,
         is_fit: unfit.is_empty(),
     };
@@ -280,7 +275,7 @@ fn typical(figures: impl Iterator<Item = f64>) -> Option<f64> {
 /// How figures are judged.
 struct Judge {
     error: f64,
-    how: Resampling,
+    resolution: f64,
     tolerance: Tolerance,
     is_fit: bool,
 }
@@ -303,7 +298,7 @@ impl Judge {
             return None;
         }
         let enough = ratios.len() >= FEWEST;
-        let found = enough.then(|| intervals(&ratios, &[(0, 1)], self.error, self.how));
+        let found = enough.then(|| intervals(&ratios, &[(0, 1)], self.error, self.resolution));
         let times_better = found.and_then(|found| found.first().copied());
         let verdict =
             times_better.map_or(Verdict::Undecided, |it| Verdict::of(&it, self.tolerance));

@@ -79,7 +79,7 @@ pub fn trend(runs: &[Found]) -> Trend {
     let mut found = Vec::new();
     for (((datapath, scenario), figure), points) in &series {
         let figures: Vec<f64> = points.iter().map(|(_, figure)| *figure).collect();
-        for step in steps(&figures, width) {
+        for step in steps(&figures, width, series.len()) {
             found.push(TrendStep {
                 scenario: scenario.clone(),
                 datapath: datapath.clone(),

@@ -11,7 +11,7 @@ use super::{ERROR, Selected, ahead};
 use crate::record::Scenario;
 use crate::report::RunFolder;
 use crate::report::figures::ScenarioFigures;
-use ranking::{Interval, Resampling};
+use ranking::Interval;
 use serde::Serialize;
 
 /// What scenarios differ in.
@@ -88,7 +88,7 @@ pub fn find(
     scenarios: &[&ScenarioFigures<'_>],
     candidates: &[&str],
     asked: &Requirements,
-    how: Option<Resampling>,
+    width: Option<f64>,
 ) -> Vec<Crossover> {
     let weights = asked.weights;
     // Who is best for certain, where somebody is.
@@ -96,7 +96,7 @@ pub fn find(
         .iter()
         .filter_map(|scenario| {
             let selected = Selected::only(scenario);
-            let scores = Scores::of(candidates, &selected, weights, how).ok()?;
+            let scores = Scores::of(candidates, &selected, weights, width).ok()?;
             // Two points make a place where the answer changes.
             let found = scores.compare(weights, ERROR / 2.0);
             let best = ahead(candidates, &selected, &found, asked).alone()?;

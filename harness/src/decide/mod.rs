@@ -27,7 +27,7 @@ use crate::report::text::{list, repeat};
 use crossover::Crossover;
 use evidence::{Evidence, Which};
 use limits::{Finding, Outcome};
-use ranking::{Interval, Resampling, Verdict};
+use ranking::{Interval, Verdict};
 use score::{Scores, weight};
 use serde::Serialize;
 
@@ -235,11 +235,7 @@ pub fn decide(
             }
         })
         .collect();
-    let how = folder.run.comparison.map(|how| Resampling {
-        resamples: how.resamples,
-        seed: folder.run.seed,
-        resolution: how.width,
-    });
+    let width = folder.run.comparison.map(|how| how.width);
     let names: Vec<String> = candidates
         .iter()
         .filter(|it| it.keeps_to_limits && !selected.0.is_empty())
@@ -252,7 +248,7 @@ pub fn decide(
         selected: &selected,
         eligible: &eligible,
     };
-    let answer = question.answer(figures.unfit(), how, &mut candidates);
+    let answer = question.answer(figures.unfit(), width, &mut candidates);
     let first = match &answer {
         Answer::One { datapath, .. } => Some(datapath.clone()),
         _ => None,
@@ -260,7 +256,7 @@ pub fn decide(
     candidates.sort_by_key(|it| (!it.keeps_to_limits, Some(&it.datapath) != first.as_ref()));
     let mut crossovers = Vec::new();
     if figures.unfit().is_none() {
-        crossovers = crossover::find(folder, &selected.0, &eligible, asked, how);
+        crossovers = crossover::find(folder, &selected.0, &eligible, asked, width);
         let by_share = |it| share::crossovers(folder, &selected, &eligible, it);
         crossovers.extend(flow_setups.map(by_share).into_iter().flatten());
     }
@@ -311,7 +307,7 @@ impl Question<'_, '_, '_> {
     fn answer(
         &self,
         unfit: Option<&'static str>,
-        how: Option<Resampling>,
+        width: Option<f64>,
         candidates: &mut [Candidate],
     ) -> Answer {
         let name = |index: usize| self.eligible[index].to_owned();
@@ -333,7 +329,7 @@ impl Question<'_, '_, '_> {
             };
         }
         let weights = self.asked.weights;
-        let scores = match Scores::of(self.eligible, self.selected, weights, how) {
+        let scores = match Scores::of(self.eligible, self.selected, weights, width) {
             Ok(scores) => scores,
             Err(reason) => return undecided(&all, Some(reason.to_string())),
         };

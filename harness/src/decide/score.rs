@@ -9,7 +9,7 @@ use super::requirements::Weights;
 use crate::figure::Figure;
 use crate::record::RoundRecord;
 use crate::report::figures::Cell;
-use ranking::{Interval, Resampling, Rounds, STAGES, intervals, pairs};
+use ranking::{Interval, Rounds, STAGES, intervals, pairs};
 
 /// What a figure weighs, where all weights together are 1.
 pub fn weight(figure: Figure, weights: Weights) -> f64 {
@@ -27,7 +27,8 @@ pub struct Scores {
     figures: Vec<Vec<Vec<[f64; 3]>>>,
     /// Rounds that all of them have, in every scenario.
     rounds: usize,
-    how: Resampling,
+    /// Width of the searches.
+    width: f64,
 }
 
 /// Scores cannot be compared.
@@ -59,9 +60,9 @@ impl Scores {
         candidates: &[&str],
         selected: &Selected<'_, '_>,
         weights: Weights,
-        how: Option<Resampling>,
+        width: Option<f64>,
     ) -> Result<Self, Unscored> {
-        let how = how.ok_or(Unscored::NoRounds)?;
+        let width = width.ok_or(Unscored::NoRounds)?;
         let mut figures = Vec::new();
         let mut fewest = usize::MAX;
         for candidate in candidates {
@@ -83,7 +84,7 @@ impl Scores {
         Ok(Self {
             figures,
             rounds: if fewest == usize::MAX { 0 } else { fewest },
-            how,
+            width,
         })
     }
 
@@ -121,7 +122,7 @@ impl Scores {
             // A score is the exponential of a number, so a positive one.
             let _ = rounds.push(&scores);
         }
-        intervals(&rounds, pairs, error, self.how)
+        intervals(&rounds, pairs, error, self.width)
     }
 }
 

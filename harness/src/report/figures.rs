@@ -122,6 +122,8 @@ pub(crate) struct Cell<'a> {
     pub repeated: u64,
     /// The trials that count, for warnings.
     pub trials: Vec<&'a TrialRecord>,
+    /// Trials of rounds that count although something disturbed them.
+    pub disturbed_in_rounds: u64,
     /// What happened to the overlay.
     pub events: Vec<&'a EventRecord>,
     /// How flows found their direct path.
@@ -476,6 +478,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
         refused: BTreeMap::new(),
         repeated: 0,
         trials: Vec::new(),
+        disturbed_in_rounds: 0,
         events: Vec::new(),
         learning: Vec::new(),
         rounds: Vec::new(),
@@ -497,7 +500,10 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
             Record::Round(round) => cell.rounds.push(round),
             Record::Trial(trial) if trial.repeated => cell.repeated += 1,
             Record::Trial(trial) => match trial.purpose {
-                Purpose::Ceiling | Purpose::Comparison { .. } => {}
+                Purpose::Ceiling => {}
+                Purpose::Comparison { .. } => {
+                    cell.disturbed_in_rounds += u64::from(trial.disturbed.is_some());
+                }
                 Purpose::Search => {
                     cell.losses.push((trial.load, loss_ratio(trial)));
                     cell.trials.push(trial);

@@ -61,7 +61,7 @@ impl<'a> Standing<'a> {
         if members.len() < 2 {
             return None;
         }
-        let tournament = replay(&how, run.seed, &members);
+        let tournament = replay(&how, &members);
         let names = |index: usize| members[index].datapath;
         let mut pairs: Vec<Pair<'a>> = tournament
             .pairs()
@@ -195,7 +195,7 @@ fn doubt<'a>(verdict: Verdict, one: &Cell<'a>, other: &Cell<'a>) -> Option<Doubt
 }
 
 /// The tournament that these had.
-fn replay(how: &Comparison, seed: u64, members: &[&Cell<'_>]) -> Tournament {
+fn replay(how: &Comparison, members: &[&Cell<'_>]) -> Tournament {
     let mut rounds = BTreeMap::<u32, BTreeMap<usize, f64>>::new();
     for (index, cell) in members.iter().enumerate() {
         for round in &cell.rounds {
@@ -204,7 +204,7 @@ fn replay(how: &Comparison, seed: u64, members: &[&Cell<'_>]) -> Tournament {
         }
     }
     let last = rounds.keys().next_back().copied();
-    let mut tournament = how.tournament(members.len(), seed);
+    let mut tournament = how.tournament(members.len());
     for (number, figures) in rounds {
         let is_there = |contestant: &usize| figures.contains_key(contestant);
         // The last one was cut off, unless who is missing failed.

@@ -16,8 +16,6 @@ use std::time::Duration;
 
 /// The probability that any verdict is wrong.
 const ERROR: f64 = 0.05;
-/// Resamples for an interval.
-const RESAMPLES: u32 = 1_999;
 /// A round searches between this share of what was found before,
 const LEAST: f64 = 0.4;
 /// and this.
@@ -33,7 +31,6 @@ pub fn described(rounds: Rounds) -> Comparison {
     Comparison {
         tolerance: Tolerance::DEFAULT,
         error: ERROR,
-        resamples: RESAMPLES,
         width: rounds.width,
         trial_seconds: rounds.trial.as_secs_f64(),
     }
@@ -49,7 +46,7 @@ struct Group {
 
 impl Group {
     /// Sorts those that have a rate to search around.
-    fn of(sessions: &[Session<'_>], how: &Comparison, seed: u64) -> Vec<Self> {
+    fn of(sessions: &[Session<'_>], how: &Comparison) -> Vec<Self> {
         let mut members = Vec::<(PortType, Vec<usize>)>::new();
         let takes_part = |session: &Session<'_>| !session.failed && session.typical().is_some();
         for (index, session) in sessions.iter().enumerate() {
@@ -64,7 +61,7 @@ impl Group {
         }
         let group = |(ports, members): (PortType, Vec<usize>)| Self {
             ports,
-            tournament: how.tournament(members.len(), seed),
+            tournament: how.tournament(members.len()),
             members,
         };
         members.into_iter().map(group).collect()
@@ -102,7 +99,7 @@ impl Runner<'_> {
         let Some(rounds) = self.effort.comparison else {
             return Ok(());
         };
-        let mut groups = Group::of(sessions, &described(rounds), self.plan.seed);
+        let mut groups = Group::of(sessions, &described(rounds));
         let contestants: usize = groups.iter().map(|group| group.due().count()).sum();
         let mut left = rounds.time * contestants as u32;
         for round in 0.. {

@@ -3,7 +3,7 @@
 use crate::environment::{Placement, steal};
 use crate::lab::{OverlayLab, OverlayLabError, VethLab, VhostUserLab};
 use crate::overlay::{self, Overlay};
-use crate::record::{Hop, Purpose, TrialRecord};
+use crate::record::{Hop, Latency, Purpose, TrialRecord};
 use crate::remote::Meeting;
 use crate::search::{Counters, Pps, Trial};
 use crate::tester::{
@@ -381,7 +381,11 @@ impl Deployed {
             reordered: report.arrived.reordered,
             corrupted: report.arrived.corrupted,
             foreign: report.arrived.foreign,
-            latency: report.latency,
+            latency: match meter.purpose {
+                // There are thousands of them, and a round's figure is the percentile.
+                Purpose::Comparison { .. } => report.latency.map(Latency::in_wide_buckets),
+                _ => report.latency,
+            },
             datapath_cpu_ns: used.running.as_nanos() as u64,
             datapath_wait_ns: used.waiting.as_nanos() as u64,
             tester_cpu_ns: report.cpu.running.as_nanos() as u64,

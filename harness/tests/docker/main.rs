@@ -1,6 +1,6 @@
 //! The topology `bounce` in containers, by docker/compose.yaml, and the same run in namespaces. Needs Docker with compose,
 //! and what the datapaths need; a test that cannot run here is reported as ignored. `BENCH_DOCKER_DATAPATHS` says which
-//! datapaths, with commas in between.
+//! datapaths, with commas in between, and `BENCH_DOCKER_PROFILE` how thoroughly. Both runs are kept, see [`kept`].
 
 mod daemon;
 
@@ -10,12 +10,17 @@ use harness::record::{Purpose, Record, Run, TrialRecord};
 use harness::registry;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
 /// The datapaths, unless others are named.
 const DATAPATHS: &str = "kernel-xdp,openflow";
+/// The profile, unless another is named.
+const PROFILE: &str = "smoke";
+/// The folder of the run in containers.
+const CONTAINERS: &str = "containers";
 /// The image that is tested, and the base where no registry can be reached.
 const IMAGE: &str = "mizar-bench-test";
 const BASE: &str = "mizar-bench-base";
@@ -54,10 +59,24 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The folder of both runs, until there are newer ones.
+fn kept(scratch: &Path) -> anyhow::Result<PathBuf> {
+    let folder = scratch.join("docker-test");
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).context("removing the runs before");
+        }
+        _ => std::fs::create_dir_all(&folder)?,
+    }
+    Ok(folder)
+}
+
 fn bounce(names: &[String]) -> anyhow::Result<()> {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let results = TempDir::with_prefix("bench-results-")?;
-    let mut arguments: Vec<String> = ["--profile", "smoke", "--seed", "1"]
+    let results = kept(scratch)?;
+    let profile = std::env::var("BENCH_DOCKER_PROFILE");
+    let profile = profile.unwrap_or_else(|_| PROFILE.to_owned());
+    let mut arguments: Vec<String> = ["--profile", &profile, "--seed", "1"]
         .map(str::to_owned)
         .to_vec();
     for name in names {
@@ -65,11 +84,11 @@ fn bounce(names: &[String]) -> anyhow::Result<()> {
     }
     let in_containers = {
         let daemon = Daemon::find_or_start(scratch)?;
-        let ran = image(&daemon, scratch).and_then(|()| up(&daemon, results.path(), &arguments));
+        let ran = image(&daemon, scratch).and_then(|()| up(&daemon, &results, &arguments));
         // Whatever became of it.
         let _ = daemon.docker(&["image", "rm", "--force", IMAGE, BASE]);
         ran?;
-        Recorded::read(&results.path().join("run"))?
+        Recorded::read(&results.join(CONTAINERS))?
     };
     ensure!(
         in_containers.run.environment.container.is_some(),
@@ -78,7 +97,9 @@ fn bounce(names: &[String]) -> anyhow::Result<()> {
     let homes = &in_containers.run.environment.droplets;
     let contained = homes.iter().filter(|home| home.container.is_some());
     ensure!(contained.count() == 3, "droplets were in {homes:?}");
-    let page = std::fs::read_to_string(results.path().join("run/report.md"))?;
+    let report = results.join(CONTAINERS).join("report.md");
+    println!("in containers: {}", report.display());
+    let page = std::fs::read_to_string(report)?;
     ensure!(
         page.contains("| Droplet bouncer | in container "),
         "the report does not say where droplets were"
@@ -88,7 +109,7 @@ fn bounce(names: &[String]) -> anyhow::Result<()> {
         "the report does not say how to repeat a run in containers"
     );
 
-    let out = results.path().join("here");
+    let out = results.join("namespaces");
     let mut here = Command::new(env!("CARGO_BIN_EXE_bench"));
     here.args(["per-datapath", "--topology", "bounce", "--out"])
         .arg(&out)
@@ -206,7 +227,7 @@ fn up(daemon: &Daemon, results: &Path, arguments: &[String]) -> anyhow::Result<(
             .env("BENCH_RESULTS", results)
             .env(
                 "BENCH_ARGUMENTS",
-                format!("--out results/run {}", arguments.join(" ")),
+                format!("--out results/{CONTAINERS} {}", arguments.join(" ")),
             );
         finished(command.output()?)
     };

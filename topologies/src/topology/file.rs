@@ -1,6 +1,6 @@
 //! A topology file as it is written. Values keep their place, so that errors can name it.
 
-use super::{DirectPathState, EventKind, HealthTiming, Parameters, Transport};
+use super::{DirectPathState, EventKind, HealthTiming, Parameters, Transport, Usual};
 use crate::provision::{Access, Extensions};
 use mizar_wire::{Ipv4, Mac, Vni};
 use serde::Deserialize;
@@ -25,6 +25,8 @@ pub struct File {
     pub extensions: Option<Spanned<Extensions>>,
     #[serde(default)]
     pub health: HealthTiming,
+    #[serde(default)]
+    pub usual: Usual,
     #[serde(default)]
     pub events: Vec<Spanned<Event>>,
     pub flows: Spanned<Vec<Flows>>,

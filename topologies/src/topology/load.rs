@@ -57,6 +57,7 @@ impl Loader<'_> {
             dead: Vec::new(),
             health: None,
             health_timing: self.file.health,
+            usual: self.file.usual,
             droplets: self.droplets()?,
             under_test,
             vpcs: self.vpcs()?,

@@ -114,11 +114,15 @@ fn undecided(lead: &Lead<'_>) -> String {
     }
 }
 
-/// How sure it is, where datapaths were measured against each other.
+/// How sure it is, where somebody leads or datapaths were measured against each other.
 fn sure(groups: &[&Group<'_>]) -> Option<Line> {
     let scenarios = groups.iter().flat_map(|group| &group.scenarios);
     let standings: Vec<_> = scenarios.filter_map(|it| it.standing.as_ref()).collect();
-    let how = standings.first()?.how;
+    let Some(first) = standings.first() else {
+        let leads = groups.iter().any(|group| !by_leader(group).is_empty());
+        return leads.then(by_bounds);
+    };
+    let how = first.how;
     let pairs = standings.iter().flat_map(|standing| &standing.pairs);
     let decided = pairs.clone().filter(|pair| pair.verdict.is_decided());
     let decided = decided.count();
@@ -133,6 +137,19 @@ fn sure(groups: &[&Group<'_>]) -> Option<Line> {
             units::percent(how.tolerance.get())
         )),
     ])
+}
+
+/// How sure it is that somebody leads whose search found more than those of all others.
+fn by_bounds() -> Line {
+    vec![
+        Span::Strong("How sure:".to_owned()),
+        Span::Text(
+            " that has no probability here. Who leads was found to carry more than the most that any other may, by one search \
+             of each; datapaths were not measured against each other in rounds, so that a machine that was faster for one of \
+             them looks the same."
+                .to_owned(),
+        ),
+    ]
 }
 
 /// What would change the answer.

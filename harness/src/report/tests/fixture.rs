@@ -140,7 +140,6 @@ pub(crate) fn native_and_variant() -> RunFolder {
 const COMPARISON: Comparison = Comparison {
     tolerance: Tolerance::DEFAULT,
     error: 0.05,
-    resamples: 499,
     width: 0.02,
     trial_seconds: 0.1,
 };

@@ -62,6 +62,21 @@ fn the_first_sentences_give_a_lead_with_its_interval_and_say_how_sure_it_is() {
 }
 
 #[test]
+fn a_lead_by_the_bounds_of_searches_says_that_it_has_no_probability() {
+    let (_, markdown, _) = written(&fixture::run());
+    assert!(markdown.contains("has no probability here"), "{markdown}");
+    // Where nobody leads there is nothing to be sure of.
+    let mut folder = fixture::run();
+    for record in &mut folder.records {
+        if let Record::Result(result) = record {
+            result.rates[1].upper = None;
+        }
+    }
+    let (_, markdown, _) = written(&folder);
+    assert!(!markdown.contains("How sure"), "{markdown}");
+}
+
+#[test]
 fn too_few_rounds_decide_nothing() {
     let folder = run(&[("kernel-xdp", 2e6), ("openflow", 1e6)], STAGES[0] - 1);
     assert_eq!(

@@ -110,6 +110,27 @@ fn a_trial_that_stays_disturbed_counts_and_is_told() {
 }
 
 #[test]
+fn a_trial_of_a_round_that_stays_disturbed_is_told() {
+    let told = |disturbed: bool| {
+        let mut folder = fixture::run();
+        let rates = [("kernel-xdp", 2e6), ("openflow", 1e6)];
+        fixture::compare(&mut folder, SCENARIOS[0], &rates, 8);
+        if disturbed {
+            let of_a_round =
+                |trial: &&mut TrialRecord| matches!(trial.purpose, Purpose::Comparison { .. });
+            let trial = trials(&mut folder).find(of_a_round).unwrap();
+            trial.disturbed = Some("the hypervisor took 12 % of its time".to_owned());
+        }
+        let warnings = Figures::of(&folder).warnings;
+        let told = warnings
+            .iter()
+            .filter(|it| it.contains("1 trial of the rounds against others was disturbed"));
+        told.count()
+    };
+    assert_eq!((told(false), told(true)), (0, 1));
+}
+
+#[test]
 fn a_disturbed_ceiling_is_told() {
     let mut folder = fixture::run();
     let told = |folder: &RunFolder| {

@@ -57,6 +57,7 @@ pub(super) fn of(cell: &Cell<'_>) -> Vec<String> {
     upcalls(cell, &mut out);
     latency(cell, &mut out);
     disturbed(cell, &mut out);
+    disturbed_in_rounds(cell, &mut out);
     damaged(cell, &mut out);
     out
 }
@@ -136,6 +137,19 @@ fn disturbed(cell: &Cell<'_>, out: &mut Vec<String>) {
                     units::integer(more)
                 ),
             }
+        ));
+    }
+}
+
+/// Such trials of rounds. They make the rounds differ more, and so the intervals between datapaths wider.
+fn disturbed_in_rounds(cell: &Cell<'_>, out: &mut Vec<String>) {
+    let count = cell.disturbed_in_rounds;
+    if count > 0 {
+        out.push(format!(
+            ": {} of the rounds against others {} disturbed each time, and {}. Intervals are wider for it than on an idle machine.",
+            text::count(count, "trial", "trials"),
+            if count == 1 { "was" } else { "were" },
+            if count == 1 { "counts" } else { "count" },
         ));
     }
 }
