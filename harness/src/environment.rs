@@ -2,7 +2,7 @@
 
 use crate::record::Environment;
 use crate::tester::TesterCpus;
-use netdev::{Cpu, allowed_cpus};
+use netdev::{Cpu, allowed_cpus, round_trip};
 use std::fs::read_to_string;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,14 @@ impl Placement {
             tester,
             sinks: from_last(2).unwrap_or(tester),
         }
+    }
+
+    /// How far the datapath's processor is from those of the tester: the round trip of a cache line to the farther one. `None`
+    /// where they are one, or it cannot be told.
+    pub fn apart(&self) -> Option<Duration> {
+        let generator = round_trip(self.datapath, self.tester);
+        let sinks = (self.sinks != self.tester).then(|| round_trip(self.datapath, self.sinks));
+        generator.max(sinks.flatten())
     }
 
     /// The tester's part.

@@ -292,6 +292,10 @@ pub struct TrialRecord {
     pub tester_cpu_ns: u64,
     /// Time the hypervisor took from the two processors.
     pub steal_ns: u64,
+    /// Round trip of a cache line between the processors of datapath and tester, before the trial and after it. A hypervisor
+    /// moves virtual processors, and frames that are handed from one to the other cost up to twice as much then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ns: Option<[u32; 2]>,
     /// What the datapath counted during the trial.
     pub counters: Option<Counters>,
     /// What disturbed the trial.
@@ -528,6 +532,13 @@ pub struct RoundRecord {
     pub scenario: String,
     /// The round, counted from zero.
     pub round: u32,
+    /// How far apart the processors of datapath and tester were: rounds of one number are alike in that, and others are not compared
+    /// with them. Where it cannot be told, all are of one.
+    #[serde(default)]
+    pub distance: u32,
+    /// Round trip of a cache line between them before the first trial of the round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ns: Option<u64>,
     /// Conditional throughput at PDR's loss, where each trial decides alone.
     pub throughput: f64,
     /// Processor time of the datapath for each frame, in the fastest of these trials within PDR's loss; see [`Fastest`].

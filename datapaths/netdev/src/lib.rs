@@ -13,6 +13,7 @@ mod link;
 mod namespace;
 mod packet;
 pub mod process;
+mod round_trip;
 mod scratch;
 mod thread;
 mod worker;
@@ -27,6 +28,7 @@ pub use link::{
 };
 pub use namespace::Namespace;
 pub use packet::PacketSocket;
+pub use round_trip::round_trip;
 pub use scratch::scratch_folder;
 pub use thread::{Cpu, CpuTime, Stay, Tid, Urgency, allowed_cpus, pin_current_thread};
 pub use worker::Worker;

@@ -17,8 +17,8 @@ pub use trend::{Trend, trend, words as trend_words};
 
 use crate::figure::Figure;
 use crate::record::{Record, RoundRecord};
+use crate::report::apart::Apart;
 use crate::report::figures::Figures;
-use crate::report::lead::set_by_tester;
 use ranking::{Interval, STAGES, Tolerance, Verdict, intervals, median};
 use serde::Serialize;
 use sides::differences;
@@ -82,9 +82,15 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
     let measured = lots.map(|lot| lot.iter().map(Measured::of).collect::<Vec<_>>());
     let [before, after] = &measured;
     let mut paired = BTreeMap::<Place, Vec<Pair>>::new();
+    // Scenarios in which a hypervisor had the processors elsewhere in one of two runs.
+    let mut moved = BTreeSet::<String>::new();
     for (before, after) in before.iter().zip(after) {
         for (place, before) in &before.rounds {
             if let Some(after) = after.rounds.get(place) {
+                if !Apart::can_be_compared(before.apart, after.apart) {
+                    moved.insert(place.1.clone());
+                    continue;
+                }
                 let pairs = paired.entry(place.clone()).or_default();
                 pairs.push(Pair::of(before, after));
             }
@@ -143,6 +149,7 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
         }
     }
     let mut cautions = unfit;
+    cautions.extend(moved.iter().map(|scenario| format!("In {scenario} processors were farther apart in some of the runs than in their counterparts, so that these pairs of runs count for nothing: a hypervisor moves virtual processors.")));
     cautions.extend(of_lots(lots));
     cautions.extend(lots.into_iter().flatten().filter_map(of_run));
     Comparison {
@@ -210,6 +217,8 @@ struct Rounds {
     rounds: Vec<RoundRecord>,
     /// Whether the tester may have set its rate.
     by_tester: bool,
+    /// How far apart processors were.
+    apart: Option<Apart>,
 }
 
 /// What is taken from a run. Its figures are derived once, which takes time: its tournaments are carried out again.
@@ -231,9 +240,15 @@ impl Measured {
             }
             let mut rounds: Vec<RoundRecord> = cell.rounds.iter().map(|it| (*it).clone()).collect();
             rounds.sort_by_key(|round| round.round);
-            let by_tester = cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
+            let by_tester = cell.rounds_are_set_by_tester();
             let place = (cell.datapath.to_owned(), scenario.id.to_owned());
-            by_place.insert(place, Rounds { rounds, by_tester });
+            let apart = scenario.apart;
+            let of_place = Rounds {
+                rounds,
+                by_tester,
+                apart,
+            };
+            by_place.insert(place, of_place);
         }
         let reason = figures.unfit();
         Self {

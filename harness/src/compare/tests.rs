@@ -1,6 +1,7 @@
 //! Comparisons of runs that never took place.
 
 use super::*;
+use crate::record::Record;
 use crate::report::tests::fixture::{self, SCENARIOS};
 use std::path::PathBuf;
 
@@ -125,6 +126,24 @@ fn what_the_tester_may_have_set_is_undecided() {
         Verdict::Undecided
     );
     assert!(words(&comparison).contains("tester-bound"));
+}
+
+/// One half of the runs had processors near each other, the other half far apart.
+#[test]
+fn runs_whose_processors_were_elsewhere_are_not_compared() {
+    let mut lots = lots([[1.0, 1.0], [0.5, 1.0]], FEWEST);
+    for (lot, nanoseconds) in lots.iter_mut().zip([97, 370]) {
+        for record in lot.iter_mut().flat_map(|found| &mut found.folder.records) {
+            if let Record::Round(round) = record {
+                round.round_trip_ns = Some(nanoseconds);
+            }
+        }
+    }
+    let [base, run] = &lots;
+    let comparison = compare(base, run, Tolerance::DEFAULT);
+    assert!(comparison.changes.is_empty() && !comparison.has_regressions());
+    let out = words(&comparison);
+    assert!(out.contains("processors were farther apart"), "{out}");
 }
 
 #[test]

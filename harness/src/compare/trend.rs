@@ -2,6 +2,7 @@
 
 use super::{Found, Measured, Place, differences, typical};
 use crate::figure::Figure;
+use crate::report::apart::Apart;
 use crate::report::terminal::Output;
 use ranking::steps;
 use serde::Serialize;
@@ -55,7 +56,7 @@ impl Trend {
 pub fn trend(runs: &[Found]) -> Trend {
     let mut left_out = Vec::new();
     let mut fit: Vec<&Found> = Vec::new();
-    let mut series = BTreeMap::<(Place, Figure), Vec<(usize, f64)>>::new();
+    let mut series = BTreeMap::<(Place, Figure), Vec<Point>>::new();
     for run in runs {
         let measured = Measured::of(run);
         if let Some(reason) = measured.unfit {
@@ -67,7 +68,11 @@ pub fn trend(runs: &[Found]) -> Trend {
                 let figures = rounds.rounds.iter().filter_map(|round| figure.of(round));
                 if let Some(typical) = typical(figures) {
                     let key = (place.clone(), figure);
-                    series.entry(key).or_default().push((fit.len(), typical));
+                    series.entry(key).or_default().push(Point {
+                        run: fit.len(),
+                        figure: typical,
+                        apart: rounds.apart,
+                    });
                 }
             }
         }
@@ -78,13 +83,14 @@ pub fn trend(runs: &[Found]) -> Trend {
     let width = width.map_or(0.0, |it| it.width);
     let mut found = Vec::new();
     for (((datapath, scenario), figure), points) in &series {
-        let figures: Vec<f64> = points.iter().map(|(_, figure)| *figure).collect();
+        let points = of_one_distance(points);
+        let figures: Vec<f64> = points.iter().map(|point| point.figure).collect();
         for step in steps(&figures, width, series.len()) {
             found.push(TrendStep {
                 scenario: scenario.clone(),
                 datapath: datapath.clone(),
                 figure: *figure,
-                since: runs[points[step.at].0].folder.run.started.clone(),
+                since: runs[points[step.at].run].folder.run.started.clone(),
                 times_better: step.ratio(),
             });
         }
@@ -105,6 +111,27 @@ pub fn trend(runs: &[Found]) -> Trend {
         differences: changed.collect(),
         steps: found,
     }
+}
+
+/// A figure of a run.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    /// Its place in the series of runs.
+    run: usize,
+    figure: f64,
+    /// How far apart processors were.
+    apart: Option<Apart>,
+}
+
+/// The points whose processors were as far apart as those of most: that a hypervisor moved them is no step of a program.
+fn of_one_distance(points: &[Point]) -> Vec<Point> {
+    let like = |one: &Point| {
+        let alike = move |it: &&Point| Apart::can_be_compared(one.apart, it.apart);
+        points.iter().filter(alike).copied().collect::<Vec<_>>()
+    };
+    let all = points.iter().map(like);
+    // Of as many the first, so that the answer is always the same.
+    all.rev().max_by_key(Vec::len).unwrap_or_default()
 }
 
 /// A trend in words.

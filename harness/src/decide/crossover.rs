@@ -4,12 +4,12 @@
 //! a line. Where one datapath has the better score at one point, and another at the next, the answer changes in between;
 //! where, is interpolated, with both scales logarithmic.
 
-use super::evidence::{Evidence, Which};
+use super::evidence::Evidence;
 use super::requirements::Requirements;
 use super::score::Scores;
 use super::{ERROR, Selected, ahead};
 use crate::record::Scenario;
-use crate::report::RunFolder;
+use crate::report::apart::Apart;
 use crate::report::figures::ScenarioFigures;
 use ranking::Interval;
 use serde::Serialize;
@@ -84,7 +84,6 @@ pub struct Crossover {
 
 /// All of them among these candidates, which keep to the limits in all these scenarios.
 pub fn find(
-    folder: &RunFolder,
     scenarios: &[&ScenarioFigures<'_>],
     candidates: &[&str],
     asked: &Requirements,
@@ -102,7 +101,7 @@ pub fn find(
             let best = ahead(candidates, &selected, &found, asked).alone()?;
             Some(Point {
                 scenario,
-                rounds: scores.rounds() as u32,
+                rounds: scores.rounds(),
                 found,
                 best,
             })
@@ -116,15 +115,19 @@ pub fn find(
                 continue;
             };
             let (below, above) = (one.best, other.best);
-            if below == above || from <= 0.0 {
+            // What differs between distances is not what differs along the axis.
+            let are_alike = Apart::can_be_compared(one.scenario.apart, other.scenario.apart);
+            if below == above || from <= 0.0 || !are_alike {
                 continue;
             }
             let lead = |point: &Point<'_, '_>| point.lead(candidates.len(), below, above);
             let (first, last) = (lead(one), lead(other));
             let about = (from.ln() + (to.ln() - from.ln()) * first / (first - last)).exp();
             let trials = |point: &Point<'_, '_>, candidate: usize| {
-                let which = Which::RoundsBefore(point.rounds);
-                Evidence::trials(folder, point.scenario.id, candidates[candidate], which)
+                let mut cells = point.scenario.cells.iter();
+                let cell = cells.find(|cell| cell.datapath == candidates[candidate]);
+                let of = |cell| Evidence::rounds(point.scenario.id, cell, point.rounds);
+                cell.map_or(Evidence::Nothing, of)
             };
             crossovers.push(Crossover {
                 axis,
@@ -146,7 +149,7 @@ pub fn find(
 /// A scenario in which one candidate is best for certain.
 struct Point<'f, 'a> {
     scenario: &'f ScenarioFigures<'a>,
-    rounds: u32,
+    rounds: usize,
     found: Vec<Interval>,
     best: usize,
 }

@@ -2,6 +2,7 @@
 
 use crate::record::{Purpose, Record};
 use crate::report::RunFolder;
+use crate::report::figures::Cell;
 use serde::Serialize;
 use std::fmt;
 
@@ -50,8 +51,6 @@ pub enum Which {
     Search,
     /// Those for latency, at half of PDR.
     Latency,
-    /// Those of the rounds before this one.
-    RoundsBefore(u32),
 }
 
 impl Which {
@@ -59,7 +58,6 @@ impl Which {
         match (self, purpose) {
             (Self::Search, Purpose::Search) => true,
             (Self::Latency, Purpose::Latency { percent_of_pdr }) => percent_of_pdr == 50,
-            (Self::RoundsBefore(end), Purpose::Comparison { round }) => round < end,
             _ => false,
         }
     }
@@ -79,7 +77,24 @@ impl Evidence {
             }
             _ => None,
         });
-        let mut trials: Vec<u64> = numbers.collect();
+        Self::of(numbers.collect(), scenario, datapath)
+    }
+
+    /// The trials of the first `count` rounds that a datapath was in; nothing if there are none.
+    pub(crate) fn rounds(scenario: &str, cell: &Cell<'_>, count: usize) -> Self {
+        let mut rounds: Vec<u32> = cell.rounds.iter().map(|round| round.round).collect();
+        rounds.sort_unstable();
+        rounds.truncate(count);
+        let counts = |purpose: Purpose| match purpose {
+            Purpose::Comparison { round } => rounds.contains(&round),
+            _ => false,
+        };
+        let trials = cell.in_rounds.iter().filter(|trial| counts(trial.purpose));
+        let numbers = trials.map(|trial| trial.number).collect();
+        Self::of(numbers, scenario, cell.datapath)
+    }
+
+    fn of(mut trials: Vec<u64>, scenario: &str, datapath: &str) -> Self {
         trials.sort_unstable();
         if trials.is_empty() {
             return Self::Nothing;

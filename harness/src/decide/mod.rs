@@ -22,10 +22,9 @@ pub use text::words;
 use crate::figure::Figure;
 use crate::report::RunFolder;
 use crate::report::figures::{Cell, Figures, ScenarioFigures};
-use crate::report::lead::set_by_tester;
 use crate::report::text::{list, repeat};
 use crossover::Crossover;
-use evidence::{Evidence, Which};
+use evidence::Evidence;
 use limits::{Finding, Outcome};
 use ranking::{Interval, Verdict};
 use score::{Scores, weight};
@@ -140,8 +139,8 @@ impl<'f, 'a> Selected<'f, 'a> {
 
     /// Whether the tester may have set its rate in one of them.
     fn is_set_by_tester(&self, datapath: &str) -> bool {
-        let by_tester = |cell: &Cell<'_>| cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
-        self.cells_of(datapath).any(|(_, cell)| by_tester(cell))
+        self.cells_of(datapath)
+            .any(|(_, cell)| cell.rounds_are_set_by_tester())
     }
 
     /// Each of these scenarios, with what is known of a datapath in it.
@@ -243,7 +242,6 @@ pub fn decide(
         .collect();
     let eligible: Vec<&str> = names.iter().map(String::as_str).collect();
     let question = Question {
-        folder,
         asked,
         selected: &selected,
         eligible: &eligible,
@@ -256,7 +254,7 @@ pub fn decide(
     candidates.sort_by_key(|it| (!it.keeps_to_limits, Some(&it.datapath) != first.as_ref()));
     let mut crossovers = Vec::new();
     if figures.unfit().is_none() {
-        crossovers = crossover::find(folder, &selected.0, &eligible, asked, width);
+        crossovers = crossover::find(&selected.0, &eligible, asked, width);
         let by_share = |it| share::crossovers(folder, &selected, &eligible, it);
         crossovers.extend(flow_setups.map(by_share).into_iter().flatten());
     }
@@ -297,7 +295,6 @@ fn unmet_by_all(candidates: &[Candidate]) -> Vec<&'static str> {
 
 /// Candidates that keep to all limits, to be weighed against each other.
 struct Question<'q, 'f, 'a> {
-    folder: &'q RunFolder,
     asked: &'q Requirements,
     selected: &'q Selected<'f, 'a>,
     eligible: &'q [&'q str],
@@ -385,9 +382,8 @@ impl Question<'_, '_, '_> {
         candidates: &mut [Candidate],
     ) {
         let trials = |datapath: &str| {
-            let which = Which::RoundsBefore(scores.rounds() as u32);
-            let of = |(scenario, _): (&str, &Cell<'_>)| {
-                Evidence::trials(self.folder, scenario, datapath, which)
+            let of = |(scenario, cell): (&str, &Cell<'_>)| {
+                Evidence::rounds(scenario, cell, scores.rounds())
             };
             self.selected.cells_of(datapath).map(of).collect::<Vec<_>>()
         };

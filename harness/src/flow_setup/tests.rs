@@ -69,6 +69,7 @@ impl Bench for Simulated {
             disturbed: None,
             switch: None,
             hops: Vec::new(),
+            apart: None,
         })
     }
 

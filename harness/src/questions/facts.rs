@@ -66,19 +66,28 @@ pub(super) fn of<'s, 'a>(
     scenario.cells.iter().find(|cell| cell.datapath == datapath)
 }
 
-/// PDR in Mpps with the bounds between which it lies.
-pub(super) fn pdr(cell: Option<&Cell<'_>>) -> String {
+/// What a datapath carries with PDR's loss in Mpps: in a typical round with its interval, or else in its search with the bounds
+/// between which that lies.
+pub(super) fn rate(cell: Option<&Cell<'_>>) -> String {
     let Some(cell) = cell else {
         return NONE.to_owned();
     };
     if let Some(mark) = cell.doubt() {
         return mark.to_owned();
     }
-    let Some((rate, found)) = cell.pdr().and_then(|it| Some((it, it.throughput?))) else {
+    let searched = || {
+        let rate = cell.pdr()?;
+        let bounds = units::interval(rate.lower, rate.upper);
+        Some((rate.throughput?, bounds, cell.is_tester_bound()))
+    };
+    let in_rounds = cell.in_a_typical_round().map(|it| {
+        let bounds = units::interval(Some(it.from), Some(it.to));
+        (it.median, bounds, cell.rounds_are_set_by_tester())
+    });
+    let Some((found, bounds, is_by_tester)) = in_rounds.or_else(searched) else {
         return NONE.to_owned();
     };
-    let bound = if cell.is_tester_bound() { "≥ " } else { "" };
-    let bounds = units::interval(rate.lower, rate.upper);
+    let bound = if is_by_tester { "≥ " } else { "" };
     let mark = if cell.failed_later() {
         ", failed later"
     } else {

@@ -13,7 +13,7 @@ use crate::record::PortType;
 use crate::report::RunFolder;
 use crate::report::text;
 use crate::report::units::fixed;
-use facts::{Facts, NONE, ceiling, idle, nanoseconds, of, p99, pdr, ratio, table, verdicts};
+use facts::{Facts, NONE, ceiling, idle, nanoseconds, of, p99, rate, ratio, table, verdicts};
 use std::path::Path;
 
 /// The page, in Markdown.
@@ -25,8 +25,10 @@ pub fn page(gallery: &Gallery) -> String {
          what they say. All figures are from one machine with two processors and veth or vhost-user ports: they compare \
          datapaths there, and say nothing absolute about another machine. `cargo xtask gallery` makes the runs and this page \
          anew, on yours.\n\n\
-         Behind a rate stand the bounds between which it lies; behind a ratio its interval, of all pairs together at 95 percent; behind \
-         a median of rounds that of the sign test, at 95 percent for itself. A figure without an interval is that of one trial.\n\n",
+         A rate is the highest at which at most 0.5 percent of the frames are lost: the median of the rounds in which datapaths \
+         were measured against each other, with its interval (sign test, 95 percent, each for itself); so are processor time and \
+         latency. Behind a ratio stands its interval, of all pairs together at 95 percent; it is of rounds too, and not the ratio of \
+         two medians. ≥ says that the tester may have set a rate. A figure without an interval is that of one trial.\n\n",
     );
     if let Some(run) = &gallery.alone {
         let environment = &run.run.environment;
@@ -62,7 +64,7 @@ const OVERLAYS: &str =
 const FLOW_SETUP: &str = "cargo xtask bench flow-setup";
 const STAGES: &str = "cargo xtask bench stages";
 
-/// PDR of these datapaths in all scenarios on ports of a kind, and the ratio of the first two.
+/// What these datapaths carry in all scenarios on ports of a kind, and the ratio of the first two.
 fn rates(facts: &Facts<'_>, ports: PortType, names: &[&str]) -> String {
     let names = facts.measured(names);
     let mut titles = vec!["Scenario".to_owned()];
@@ -73,7 +75,7 @@ fn rates(facts: &Facts<'_>, ports: PortType, names: &[&str]) -> String {
     titles.push("the tester's ceiling".to_owned());
     let rows = facts.scenarios(ports).into_iter().map(|scenario| {
         let mut row = vec![scenario.id.to_owned()];
-        row.extend(names.iter().map(|name| pdr(of(scenario, name))));
+        row.extend(names.iter().map(|name| rate(of(scenario, name))));
         if let [one, other, ..] = names.as_slice() {
             row.push(ratio(scenario, one, other));
         }
@@ -87,7 +89,7 @@ fn rates(facts: &Facts<'_>, ports: PortType, names: &[&str]) -> String {
 fn costs(facts: &Facts<'_>, scenario: &str, names: &[&str]) -> String {
     let titles = [
         "Datapath",
-        "PDR, Mpps",
+        "Mpps",
         "processor time of a frame, ns",
         "p99 at half of PDR, µs",
         "processor while idle",
@@ -96,7 +98,7 @@ fn costs(facts: &Facts<'_>, scenario: &str, names: &[&str]) -> String {
         let cell = facts.cell(scenario, name);
         vec![
             name.to_owned(),
-            pdr(cell),
+            rate(cell),
             nanoseconds(cell),
             p99(cell),
             idle(cell),
@@ -229,7 +231,7 @@ fn states(facts: &Facts<'_>, topology: &str) -> String {
     };
     let titles = [
         "Datapath",
-        "PDR without, Mpps",
+        "without, Mpps",
         "with the direct path",
         "p99 without, µs",
         "with",
@@ -238,8 +240,8 @@ fn states(facts: &Facts<'_>, topology: &str) -> String {
         let warm = of(on, cell.datapath);
         vec![
             cell.datapath.to_owned(),
-            pdr(Some(cell)),
-            pdr(warm),
+            rate(Some(cell)),
+            rate(warm),
             p99(Some(cell)),
             p99(warm),
         ]

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::profile::PARTIAL_DROP;
 use crate::record::{
     DatapathInfo, EventRecord, Failure, Fastest, LearningRecord, PortType, Purpose, Rate, Record,
     ResultRecord, RoundRecord, Run, Scenario, TrialRecord,
 };
 
+use ranking::MedianInterval;
+
 use super::RunFolder;
-use super::latency::{LatencyFigure, loss_ratio};
+use super::apart::Apart;
+use super::latency::{LatencyFigure, failed_unsent, loss_ratio};
 use super::lead::Lead;
 use super::standing::Standing;
 
@@ -79,6 +83,8 @@ pub(crate) struct ScenarioFigures<'a> {
     pub info: Option<&'a Scenario>,
     /// One for each datapath of the group.
     pub cells: Vec<Cell<'a>>,
+    /// How far apart processors were in the rounds that count.
+    pub apart: Option<Apart>,
     /// How they compare with each other, where they were measured so.
     pub standing: Option<Standing<'a>>,
     /// Who carries most.
@@ -122,8 +128,8 @@ pub(crate) struct Cell<'a> {
     pub repeated: u64,
     /// The trials that count, for warnings.
     pub trials: Vec<&'a TrialRecord>,
-    /// Trials of rounds that count although something disturbed them.
-    pub disturbed_in_rounds: u64,
+    /// The trials of rounds that count.
+    pub in_rounds: Vec<&'a TrialRecord>,
     /// What happened to the overlay.
     pub events: Vec<&'a EventRecord>,
     /// How flows found their direct path.
@@ -254,6 +260,27 @@ impl<'a> Cell<'a> {
     pub(crate) fn is_tester_bound(&self) -> bool {
         self.share_of_ceiling()
             .is_some_and(|share| share >= TESTER_BOUND)
+    }
+
+    /// What it carried in a typical round, in frames per second.
+    pub(crate) fn in_a_typical_round(&self) -> Option<MedianInterval> {
+        MedianInterval::of(self.rounds.iter().map(|round| round.throughput).collect())
+    }
+
+    /// Whether the tester may have set what it carried in a typical round: that is close to the ceiling, left its processor idle,
+    /// or was found by trials that failed by frames which were never sent.
+    pub(crate) fn rounds_are_set_by_tester(&self) -> bool {
+        let typical = |of: &dyn Fn(&RoundRecord) -> Option<f64>| {
+            let mut figures: Vec<f64> = self.rounds.iter().filter_map(|it| of(it)).collect();
+            ranking::median(&mut figures)
+        };
+        let rate = typical(&|round| Some(round.throughput));
+        let busy = typical(&|round| Some(round.cpu_ns_per_frame? * round.throughput / 1e9));
+        let is_near = rate
+            .zip(self.ceiling())
+            .is_some_and(|(rate, ceiling)| rate >= ceiling * TESTER_BOUND);
+        let is_idle = !self.polls_busily() && busy.is_some_and(|busy| busy < BUSY);
+        is_near || is_idle || failed_unsent(self.in_rounds.iter().copied(), PARTIAL_DROP)
     }
 
     /// Whether its processor was idle for a good part of its fastest trial, so that something else set the figure.
@@ -450,9 +477,11 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
                 }
                 cells.push(cell);
             }
+            let apart = Apart::keep_one(&mut cells);
             let standing = Standing::of(run, &cells);
             group.scenarios.push(ScenarioFigures {
                 id,
+                apart,
                 info: run.scenarios.iter().find(|scenario| scenario.id == id),
                 lead: Lead::of(run, trials, &cells, standing.as_ref()),
                 standing,
@@ -478,7 +507,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
         refused: BTreeMap::new(),
         repeated: 0,
         trials: Vec::new(),
-        disturbed_in_rounds: 0,
+        in_rounds: Vec::new(),
         events: Vec::new(),
         learning: Vec::new(),
         rounds: Vec::new(),
@@ -501,9 +530,7 @@ fn cell<'a>(run: &'a Run, index: usize, datapath: &'a str, records: &[&'a Record
             Record::Trial(trial) if trial.repeated => cell.repeated += 1,
             Record::Trial(trial) => match trial.purpose {
                 Purpose::Ceiling => {}
-                Purpose::Comparison { .. } => {
-                    cell.disturbed_in_rounds += u64::from(trial.disturbed.is_some());
-                }
+                Purpose::Comparison { .. } => cell.in_rounds.push(trial),
                 Purpose::Search => {
                     cell.losses.push((trial.load, loss_ratio(trial)));
                     cell.trials.push(trial);

@@ -152,6 +152,19 @@ pub(crate) fn missing(trial: &TrialRecord) -> (u128, u128) {
     (u128::from(lost) + u128::from(unsent), u128::from(all))
 }
 
+/// Whether those of these trials that lost more than `loss` failed mostly by frames that were never sent.
+pub(crate) fn failed_unsent<'t>(trials: impl Iterator<Item = &'t TrialRecord>, loss: f64) -> bool {
+    let (mut unsent, mut all) = (0_u128, 0_u128);
+    for trial in trials {
+        let (bad, frames) = missing(trial);
+        if bad as f64 > frames as f64 * loss {
+            unsent += u128::from(trial.intended.abs_diff(trial.offered));
+            all += bad;
+        }
+    }
+    unsent * 2 > all
+}
+
 /// `part` of `whole`, at most 1; 0 of nothing.
 pub(crate) fn ratio(part: u128, whole: u128) -> f64 {
     if whole == 0 {

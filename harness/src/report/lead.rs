@@ -148,12 +148,11 @@ impl<'a> Lead<'a> {
             return Self::Undecided(format!("only {leader} has trustworthy rounds"));
         };
         let cell = cells.iter().find(|cell| cell.datapath == leader);
-        let by_tester = |cell: &Cell<'_>| cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
         Self::Datapath {
             name: leader,
             times_next: next.ratio,
             interval: Some((next.lower, next.upper)),
-            at_least: cell.is_some_and(by_tester),
+            at_least: cell.is_some_and(Cell::rounds_are_set_by_tester),
         }
     }
 

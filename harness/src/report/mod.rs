@@ -8,6 +8,7 @@
 //! plots/*.svg   the pictures
 //! ```
 
+pub(crate) mod apart;
 mod compose;
 mod document;
 mod events;

@@ -1,7 +1,6 @@
 //! How the datapaths of a scenario compare with each other, by the rounds of its comparison.
 
 use super::figures::Cell;
-use super::lead::set_by_tester;
 use crate::record::{Comparison, Run};
 use ranking::{Interval, Tournament, Verdict};
 use std::collections::BTreeMap;
@@ -183,8 +182,7 @@ fn doubt<'a>(verdict: Verdict, one: &Cell<'a>, other: &Cell<'a>) -> Option<Doubt
             return Some(Doubt::Untrusted(cell.datapath, mark));
         }
     }
-    let may_be_faster = |cell: &Cell<'a>| cell.pdr().is_some_and(|pdr| set_by_tester(cell, pdr));
-    let floors = [one, other].map(may_be_faster);
+    let floors = [one, other].map(Cell::rounds_are_set_by_tester);
     let doubted = match verdict {
         _ if verdict.stands(floors) => return None,
         Verdict::Faster => other,

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use crate::lines::Damage;
 use crate::record::{Environment, Purpose, Record};
+use crate::run::distances::alike;
 
 use super::RunFolder;
 use super::figures::{Figures, place};
 use super::folder::TRIALS;
-use super::text;
+use super::{text, units};
 
 /// A clock this slow to read is felt in a latency of microseconds.
 const SLOW_CLOCK_NS: f64 = 200.0;
@@ -53,6 +54,7 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
     }
     of_ceilings(folder, &mut out);
     of_disturbed_ceilings(folder, &mut out);
+    of_moved_processors(folder, &mut out);
     of_machine(figures, &mut out);
     out
 }
@@ -118,7 +120,7 @@ fn of_machine(figures: &Figures<'_>, out: &mut Vec<String>) {
         out.push(format!(
             "Reading the clock ({}) costs {} ns, which lowers rates and adds to latencies. Use the clock source tsc if the machine has it.",
             environment.clock_source,
-            super::units::nanos(environment.clock_cost_ns)
+            units::nanos(environment.clock_cost_ns)
         ));
     }
     if let Some(hypervisor) = &environment.hypervisor {
@@ -250,6 +252,27 @@ fn of_disturbed_ceilings(folder: &RunFolder, out: &mut Vec<String>) {
         out.push(format!(
             "The tester's ceiling in {} rests on trials that were disturbed each time they were made: it may be too low. Repeat the run on an idle machine.",
             text::list(&scenarios)
+        ));
+    }
+}
+
+/// Trials whose processors were at another distance than in most.
+fn of_moved_processors(folder: &RunFolder, out: &mut Vec<String>) {
+    let trials = folder.records.iter().filter_map(|record| match record {
+        Record::Trial(trial) if !trial.repeated => trial.round_trip_ns.map(|[before, _]| before),
+        _ => None,
+    });
+    let mut times: Vec<f64> = trials.map(f64::from).collect();
+    let Some(typical) = ranking::median(&mut times) else {
+        return;
+    };
+    let elsewhere = times.iter().filter(|time| !alike(**time, typical)).count();
+    if elsewhere > 0 {
+        out.push(format!(
+            "The hypervisor moved the processors: a cache line took {} ns from the datapath's to the tester's and back in most trials, and in {} of {} less than half of that or twice as much. Frames that are handed from one to the other cost up to twice as much where they are far apart. NDR and PDR are of whatever distances their trials met; rounds are compared at one distance alone.",
+            units::fixed(typical, 0),
+            units::integer(elsewhere as u64),
+            units::integer(times.len() as u64)
         ));
     }
 }

@@ -1,6 +1,7 @@
 //! Datapaths measured against each other, round by round: see `RANKING.md`.
 
 use super::deploy::Meter;
+use super::distances::{Distance, Distances};
 use super::session::{Best, Session};
 use super::{Error, MIN_LOAD, Runner};
 use crate::profile::{PARTIAL_DROP, Rounds, goal};
@@ -9,7 +10,7 @@ use crate::search::{Irregular, Pps, Search, SearchConfig, Status, Step, Trial};
 use crate::tester::Workload;
 use datapath_api::PortType;
 use rand::Rng;
-use rand::seq::SliceRandom;
+use rand::seq::IndexedRandom;
 use ranking::{STAGES, Tolerance, Tournament};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,14 +42,22 @@ struct Group {
     ports: PortType,
     /// Their places among the sessions.
     members: Vec<usize>,
+    /// One for each class of distances between processors, since figures of two are not to be compared.
+    tournaments: BTreeMap<Distance, Open>,
+}
+
+/// A tournament, and its round that is not complete.
+struct Open {
     tournament: Tournament,
+    /// By contestant.
+    figures: BTreeMap<usize, f64>,
 }
 
 impl Group {
     /// Sorts those that have a rate to search around.
-    fn of(sessions: &[Session<'_>], how: &Comparison) -> Vec<Self> {
+    fn of(sessions: &[Session<'_>]) -> Vec<Self> {
         let mut members = Vec::<(PortType, Vec<usize>)>::new();
-        let takes_part = |session: &Session<'_>| !session.failed && session.typical().is_some();
+        let takes_part = |session: &Session<'_>| !session.failed && session.pdr().is_some();
         for (index, session) in sessions.iter().enumerate() {
             if !takes_part(session) {
                 continue;
@@ -59,38 +68,116 @@ impl Group {
                 None => members.push((ports, vec![index])),
             }
         }
-        let group = |(ports, members): (PortType, Vec<usize>)| Self {
+        let group = |(ports, members)| Self {
             ports,
-            tournament: how.tournament(members.len()),
             members,
+            tournaments: BTreeMap::new(),
         };
         members.into_iter().map(group).collect()
     }
 
-    /// Those of the next round.
-    fn due(&self) -> impl Iterator<Item = usize> {
-        self.tournament.due().iter().map(|it| self.members[*it])
+    /// The tournament at this distance, which may only begin.
+    fn at(&mut self, distance: Distance, how: &Comparison) -> &mut Open {
+        let contestants = self.members.len();
+        self.tournaments.entry(distance).or_insert_with(|| Open {
+            tournament: how.tournament(contestants),
+            figures: BTreeMap::new(),
+        })
     }
 
-    /// Takes what a round found; who has no figure failed.
-    fn take(&mut self, figures: &BTreeMap<usize, f64>) -> Result<(), String> {
-        for (contestant, member) in self.members.iter().enumerate() {
-            if self.tournament.due().contains(&contestant) && !figures.contains_key(member) {
-                self.tournament.withdraw(contestant);
+    /// Those that the open round at this distance still wants.
+    fn due(&mut self, distance: Distance, how: &Comparison) -> Vec<usize> {
+        let open = self.at(distance, how);
+        let due = open.tournament.due().iter();
+        let due: Vec<usize> = due
+            .filter(|it| !open.figures.contains_key(it))
+            .copied()
+            .collect();
+        due.into_iter().map(|it| self.members[it]).collect()
+    }
+
+    /// Whether no round at this distance waits for some of its figures.
+    fn is_between(&self, distance: Distance) -> bool {
+        let open = self.tournaments.get(&distance);
+        open.is_none_or(|open| open.figures.is_empty())
+    }
+
+    /// Whether verdicts can be spoken at some distance.
+    fn is_judged(&self) -> bool {
+        let judged = |open: &Open| {
+            let tournament = &open.tournament;
+            tournament.due().is_empty() || tournament.rounds() >= STAGES[0]
+        };
+        self.members.len() < 2 || self.tournaments.values().any(judged)
+    }
+
+    /// Takes what a member did in the open round; one without a figure failed, and is in no round any more.
+    fn take(
+        &mut self,
+        member: usize,
+        distance: Distance,
+        figure: Option<f64>,
+    ) -> Result<(), String> {
+        let Some(contestant) = self.members.iter().position(|it| *it == member) else {
+            return Ok(());
+        };
+        if let Some(figure) = figure {
+            if let Some(open) = self.tournaments.get_mut(&distance) {
+                open.figures.insert(contestant, figure);
+            }
+        } else {
+            for open in self.tournaments.values_mut() {
+                open.tournament.withdraw(contestant);
+                open.figures.remove(&contestant);
             }
         }
-        let figures: Vec<f64> = self
-            .due()
-            .filter_map(|it| figures.get(&it).copied())
-            .collect();
         let ports = self.ports;
-        let recorded = self.tournament.record(&figures);
-        recorded.map_err(|error| format!("comparing on {ports} ports: {error}"))
+        for open in self.tournaments.values_mut() {
+            let due = open.tournament.due();
+            let figures: Vec<f64> = due
+                .iter()
+                .filter_map(|it| open.figures.get(it).copied())
+                .collect();
+            if !figures.is_empty() && figures.len() == due.len() {
+                let recorded = open.tournament.record(&figures);
+                recorded.map_err(|error| format!("comparing on {ports} ports: {error}"))?;
+                open.figures.clear();
+            }
+        }
+        Ok(())
     }
+}
+
+/// Numbers of rounds: one for each at each distance, in the order in which they begin.
+#[derive(Default)]
+struct Numbers(BTreeMap<(Distance, u32), u32>);
+
+impl Numbers {
+    fn of(&mut self, distance: Distance, place: u32) -> u32 {
+        let next = self.0.len() as u32;
+        *self.0.entry((distance, place)).or_insert(next)
+    }
+}
+
+/// A round that somebody is in.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    number: u32,
+    distance: Distance,
+    round_trip: Option<Duration>,
+}
+
+/// Those that open rounds at this distance still want.
+fn due(groups: &mut [Group], distance: Distance, how: &Comparison) -> Vec<usize> {
+    let due = groups.iter_mut().map(|group| group.due(distance, how));
+    due.flatten().collect()
 }
 
 impl Runner<'_> {
     /// Measures datapaths against each other until all pairs are decided, or the time for it is over.
+    ///
+    /// A round has all its figures at one distance between processors: where a hypervisor moves them, the round is gone on with
+    /// when they are back, and another one meanwhile.
     pub(super) fn compare(
         &mut self,
         sessions: &mut [Session<'_>],
@@ -99,49 +186,96 @@ impl Runner<'_> {
         let Some(rounds) = self.effort.comparison else {
             return Ok(());
         };
-        let mut groups = Group::of(sessions, &described(rounds));
-        let contestants: usize = groups.iter().map(|group| group.due().count()).sum();
-        let mut left = rounds.time * contestants as u32;
-        for round in 0.. {
-            let mut due: Vec<usize> = groups.iter().flat_map(Group::due).collect();
-            // With fewer rounds than the first stage has, all would have been for nothing.
-            let is_over = left.is_zero() && round as usize >= STAGES[0];
-            if due.is_empty() || is_over {
+        let how = described(rounds);
+        let mut groups = Group::of(sessions);
+        let contestants = groups.iter().filter(|group| group.members.len() > 1);
+        let contestants: usize = contestants.map(|group| group.members.len()).sum();
+        let time = rounds.time * contestants as u32;
+        let mut spent = Duration::ZERO;
+        let (mut distances, mut numbers) = (Distances::default(), Numbers::default());
+        // How often each has been in a round, at each distance.
+        let mut visits = BTreeMap::<(usize, Distance), u32>::new();
+        loop {
+            let distance = distances.class(self.placement.apart());
+            // With fewer rounds than the first stage has, all would have been for nothing; but on a machine whose processors move
+            // all the time there may never be as many.
+            let is_enough = groups
+                .iter()
+                .all(|group| group.is_between(distance) && group.is_judged());
+            if spent >= time && (is_enough || spent >= time * 2) {
                 break;
             }
-            due.shuffle(self.random);
-            let mut figures = BTreeMap::new();
-            for index in due {
-                let session = &mut sessions[index];
-                let name = session.datapath.name();
-                self.phase(name, &format!("comparison, round {}", round + 1));
-                match self.replicate(session, workload, rounds, round, &mut left)? {
-                    Ok(rate) => {
-                        figures.insert(index, rate);
-                    }
-                    Err(_) if self.is_interrupted() => break,
-                    Err(reason) => {
-                        session.failed = true;
-                        session.deployed = None;
-                        self.fail(name, &reason)?;
-                    }
+            let wanted = due(&mut groups, distance, &how);
+            let Some(index) = self.next(&wanted, &visits, distance) else {
+                break;
+            };
+            let session = &mut sessions[index];
+            let name = session.datapath.name();
+            let deployed = self.deploy(session, workload);
+            // To start it takes time, in which processors may have moved.
+            let apart = self.placement.apart();
+            let distance = distances.class(apart);
+            if deployed.is_ok() && !due(&mut groups, distance, &how).contains(&index) {
+                if self.is_interrupted() {
+                    break;
                 }
+                // However often they move, this ends.
+                spent += rounds.trial;
+                continue;
             }
-            // A round that is not complete compares nothing.
-            if self.is_interrupted() {
-                break;
+            let place = visits.get(&(index, distance)).copied().unwrap_or(0);
+            self.phase(name, &format!("comparison, round {}", place + 1));
+            let round = Round {
+                number: numbers.of(distance, place),
+                distance,
+                round_trip: apart,
+            };
+            let measured = match deployed {
+                Ok(()) => self.replicate(session, rounds, round, &mut spent)?,
+                Err(reason) => Err(reason),
+            };
+            let figure = match measured {
+                // A figure of two distances is of none.
+                Ok(_) if distances.class(self.placement.apart()) != distance => continue,
+                Ok(record) => Some(record),
+                Err(_) if self.is_interrupted() => break,
+                Err(reason) => {
+                    session.failed = true;
+                    session.deployed = None;
+                    self.fail(name, &reason)?;
+                    None
+                }
+            };
+            if let Some(record) = &figure {
+                session.found(distance, record.throughput);
+                *visits.entry((index, distance)).or_default() += 1;
+                self.log.append(&Record::Round(record.clone()))?;
             }
             for group in &mut groups {
-                if let Err(reason) = group.take(&figures) {
+                let figure = figure.as_ref().map(|record| record.throughput);
+                if let Err(reason) = group.take(index, distance, figure) {
                     tracing::error!(scenario = self.task.scenario.id, "{reason}");
                 }
             }
         }
-        self.progress.skip(left.as_secs_f64());
+        self.progress.skip(time.saturating_sub(spent).as_secs_f64());
         for session in sessions {
             session.deployed = None;
         }
         Ok(())
+    }
+
+    /// Any of those that have been in the fewest rounds at this distance.
+    fn next(
+        &mut self,
+        due: &[usize],
+        visits: &BTreeMap<(usize, Distance), u32>,
+        distance: Distance,
+    ) -> Option<usize> {
+        let of = |index: usize| visits.get(&(index, distance)).copied().unwrap_or(0);
+        let fewest = due.iter().map(|index| of(*index)).min()?;
+        let next = due.iter().copied().filter(|index| of(*index) == fewest);
+        next.collect::<Vec<_>>().choose(self.random).copied()
     }
 
     /// One short search around what was found before, and a trial for latency. The search begins at a random load, so that
@@ -149,17 +283,13 @@ impl Runner<'_> {
     fn replicate(
         &mut self,
         session: &mut Session<'_>,
-        workload: &Workload,
         rounds: Rounds,
-        round: u32,
-        left: &mut Duration,
-    ) -> Result<Result<f64, String>, Error> {
-        let Some(typical) = session.typical() else {
+        round: Round,
+        spent: &mut Duration,
+    ) -> Result<Result<RoundRecord, String>, Error> {
+        let Some(typical) = session.typical(round.distance) else {
             return Ok(Err("no rate to search around".to_owned()));
         };
-        if let Err(reason) = self.deploy(session, workload) {
-            return Ok(Err(reason));
-        }
         let dither = 1.0 + rounds.width * self.random.random::<f64>();
         let mut least = (typical * LEAST * dither).max(MIN_LOAD);
         let mut most = (typical * MOST * dither).max(2.0 * MIN_LOAD);
@@ -167,10 +297,11 @@ impl Runner<'_> {
         let mut throughput = least;
         for _ in 0..WIDENINGS {
             let range = (least, most);
-            let found = match self.short_search(session, rounds, round, range, &mut best, left)? {
-                Ok(found) => found,
-                Err(reason) => return Ok(Err(reason)),
-            };
+            let found =
+                match self.short_search(session, rounds, round.number, range, &mut best, spent)? {
+                    Ok(found) => found,
+                    Err(reason) => return Ok(Err(reason)),
+                };
             // What it carries lies beyond the range: what was found is its end, and no figure.
             (throughput, least, most) = match found {
                 Found::Within(rate) => {
@@ -183,8 +314,8 @@ impl Runner<'_> {
             };
         }
         let half = Pps::new((typical / 2.0).max(MIN_LOAD))?;
-        let latency = meter(session, rounds, round, half, true);
-        if let Err(reason) = self.step(session, &latency, left)? {
+        let latency = meter(session, rounds, round.number, half, true);
+        if let Err(reason) = self.step(session, &latency, spent)? {
             return Ok(Err(reason));
         }
         let latency = session
@@ -196,16 +327,16 @@ impl Runner<'_> {
         if session.datapath.polls_busily() {
             session.deployed = None;
         }
-        session.found(throughput);
-        self.log.append(&Record::Round(RoundRecord {
+        Ok(Ok(RoundRecord {
             datapath: session.datapath.name().to_owned(),
             scenario: self.task.scenario.id.clone(),
-            round,
+            round: round.number,
+            distance: round.distance.0,
+            round_trip_ns: round.round_trip.map(|it| it.as_nanos() as u64),
             throughput,
             cpu_ns_per_frame: best.0.map(|fastest| fastest.cpu_ns_per_frame),
             p99_ns,
-        }))?;
-        Ok(Ok(throughput))
+        }))
     }
 
     /// One search of a round, within a range of loads.
@@ -216,12 +347,12 @@ impl Runner<'_> {
         round: u32,
         (least, most): (f64, f64),
         best: &mut Best,
-        left: &mut Duration,
+        spent: &mut Duration,
     ) -> Result<Result<Found, String>, Error> {
         let mut search = Search::new(config(rounds, least, most)?)?;
         while let Step::Measure { load, .. } = search.next() {
             let meter = meter(session, rounds, round, load, false);
-            let trial = match self.step(session, &meter, left)? {
+            let trial = match self.step(session, &meter, spent)? {
                 Ok(trial) => trial,
                 Err(reason) => return Ok(Err(reason)),
             };
@@ -242,12 +373,12 @@ impl Runner<'_> {
         }))
     }
 
-    /// One trial of a round, which takes of the time that is left.
+    /// One trial of a round, whose time is added to what was spent.
     fn step(
         &mut self,
         session: &mut Session<'_>,
         meter: &Meter,
-        left: &mut Duration,
+        spent: &mut Duration,
     ) -> Result<Result<Trial, String>, Error> {
         if self.is_interrupted() {
             return Ok(Err("interrupted".to_owned()));
@@ -255,7 +386,7 @@ impl Runner<'_> {
         let Some(deployed) = &mut session.deployed else {
             return Ok(Err("it is not deployed".to_owned()));
         };
-        *left = left.saturating_sub(meter.duration);
+        *spent += meter.duration;
         let trial = self.trial(deployed, session.datapath.name(), meter)?;
         Ok(trial.ok_or_else(|| deployed.last_error.clone()))
     }
@@ -293,4 +424,73 @@ fn config(rounds: Rounds, least: f64, most: f64) -> Result<SearchConfig, Error> 
         preceding_targets: 0,
         ..SearchConfig::new(Pps::new(least)?, Pps::new(most)?, goals)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOW: Comparison = Comparison {
+        tolerance: Tolerance::DEFAULT,
+        error: ERROR,
+        width: 0.02,
+        trial_seconds: 0.1,
+    };
+    const NEAR: Distance = Distance(0);
+    const FAR: Distance = Distance(1);
+
+    /// Three datapaths, which are the sessions 4, 5 and 6.
+    fn group() -> Group {
+        Group {
+            ports: PortType::Veth,
+            members: vec![4, 5, 6],
+            tournaments: BTreeMap::new(),
+        }
+    }
+
+    fn rounds(group: &Group, distance: Distance) -> usize {
+        let open = group.tournaments.get(&distance);
+        open.map_or(0, |open| open.tournament.rounds())
+    }
+
+    #[test]
+    fn a_round_waits_for_its_distance_to_come_back() {
+        let mut group = group();
+        assert_eq!(group.due(NEAR, &HOW), [4, 5, 6]);
+        group.take(5, NEAR, Some(1e6)).unwrap();
+        assert_eq!(group.due(NEAR, &HOW), [4, 6]);
+        assert!(!group.is_between(NEAR) && group.is_between(FAR));
+        // Processors are moved, and another round begins.
+        assert_eq!(group.due(FAR, &HOW), [4, 5, 6]);
+        for member in [4, 5, 6] {
+            group.take(member, FAR, Some(5e5)).unwrap();
+        }
+        assert_eq!((rounds(&group, FAR), rounds(&group, NEAR)), (1, 0));
+        for member in [6, 4] {
+            group.take(member, NEAR, Some(1e6)).unwrap();
+        }
+        assert_eq!((rounds(&group, FAR), rounds(&group, NEAR)), (1, 1));
+        assert_eq!(group.due(NEAR, &HOW), [4, 5, 6]);
+    }
+
+    #[test]
+    fn who_failed_is_waited_for_nowhere() {
+        let mut group = group();
+        for distance in [NEAR, FAR] {
+            assert_eq!(group.due(distance, &HOW).len(), 3);
+            group.take(4, distance, Some(1e6)).unwrap();
+            group.take(5, distance, Some(1e6)).unwrap();
+        }
+        group.take(6, FAR, None).unwrap();
+        assert_eq!((rounds(&group, FAR), rounds(&group, NEAR)), (1, 1));
+        assert_eq!(group.due(NEAR, &HOW), [4, 5]);
+    }
+
+    #[test]
+    fn numbers_of_rounds_are_never_given_twice() {
+        let mut numbers = Numbers::default();
+        let given = [(NEAR, 0), (FAR, 0), (NEAR, 1), (NEAR, 0), (FAR, 1)];
+        let given = given.map(|(distance, place)| numbers.of(distance, place));
+        assert_eq!(given, [0, 1, 2, 0, 3]);
+    }
 }

@@ -1,5 +1,6 @@
 //! A datapath on ports with a tester at their other ends.
 
+use super::distances;
 use crate::environment::{Placement, steal};
 use crate::lab::{OverlayLab, OverlayLabError, VethLab, VhostUserLab};
 use crate::overlay::{self, Overlay};
@@ -72,6 +73,8 @@ pub struct Observation {
     pub switch: Option<Box<SwitchCounters>>,
     /// Each droplet's part, where there are several.
     pub hops: Vec<Hop>,
+    /// How far apart processors were before it and after it.
+    pub apart: Option<[Duration; 2]>,
 }
 
 /// What stands between a datapath and its tester.
@@ -288,6 +291,7 @@ impl Deployed {
         } = self.placement;
         let cpus = [datapath, tester, sinks];
         self.counted = None;
+        let apart = self.placement.apart();
         self.device.sum_ages(offer.watch == Watch::Latency)?;
         let hops_before = self.device.hops()?;
         let (stolen_before, before) = (steal(&cpus), self.threads_time());
@@ -296,7 +300,12 @@ impl Deployed {
         let hops = self.device.hops()?.into_iter().zip(&hops_before);
         let hops = hops.map(|(now, before)| now.since(before)).collect();
         let stolen = steal(&cpus).saturating_sub(stolen_before);
+        let apart = apart.zip(self.placement.apart());
+        let apart = apart.map(|(before, after)| [before, after]);
         let disturbed = self.disturbance(offer.duration, stolen, used.waiting, report.stalled);
+        let was_moved = apart.is_some_and(distances::moved);
+        let moved = || was_moved.then(|| "the hypervisor moved its processors".to_owned());
+        let disturbed = disturbed.or_else(moved);
         Ok(Observation {
             report,
             used,
@@ -304,6 +313,7 @@ impl Deployed {
             disturbed,
             switch: None,
             hops,
+            apart,
         })
     }
 
@@ -338,6 +348,7 @@ impl Deployed {
             disturbed,
             switch: _,
             hops,
+            apart,
         } = match self.observe(&offer) {
             Ok(observation) => observation,
             Err(error) => {
@@ -390,6 +401,8 @@ impl Deployed {
             datapath_wait_ns: used.waiting.as_nanos() as u64,
             tester_cpu_ns: report.cpu.running.as_nanos() as u64,
             steal_ns: stolen.as_nanos() as u64,
+            round_trip_ns: apart
+                .map(|it| it.map(|it| u32::try_from(it.as_nanos()).unwrap_or(u32::MAX))),
             counters,
             disturbed,
             repeated: false,
@@ -523,6 +536,7 @@ pub fn empty() -> TrialRecord {
         datapath_wait_ns: 0,
         tester_cpu_ns: 0,
         steal_ns: 0,
+        round_trip_ns: None,
         counters: None,
         disturbed: None,
         repeated: false,

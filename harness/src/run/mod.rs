@@ -4,6 +4,7 @@ mod ceiling;
 mod comparison;
 pub(crate) mod cycles;
 pub(crate) mod deploy;
+pub(crate) mod distances;
 pub mod event;
 pub mod learning;
 mod log;

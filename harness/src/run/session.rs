@@ -2,6 +2,7 @@
 
 use super::cycles;
 use super::deploy::Deployed;
+use super::distances::Distance;
 use crate::profile::PARTIAL_DROP;
 use crate::record::{Fastest, Rate, ResultRecord, TrialRecord};
 use crate::search::{Irregular, Pps, Search, Status, Step};
@@ -65,8 +66,8 @@ pub struct Session<'a> {
     unverified: bool,
     best: Best,
     idle: Option<f64>,
-    /// What rounds found.
-    found: Vec<f64>,
+    /// What rounds found, at which distance of the processors.
+    found: Vec<(Distance, f64)>,
 }
 
 impl<'a> Session<'a> {
@@ -155,16 +156,17 @@ impl<'a> Session<'a> {
             .map(Pps::get)
     }
 
-    /// Around what a round searches: the middle of PDR and what rounds found, so that one that was disturbed does not lead
-    /// the next ones astray.
-    pub fn typical(&self) -> Option<f64> {
-        let mut rates: Vec<f64> = self.found.iter().copied().chain(self.pdr()).collect();
+    /// Around what a round searches: the middle of PDR and what rounds at this distance found, so that one that was disturbed
+    /// does not lead the next ones astray.
+    pub fn typical(&self, distance: Distance) -> Option<f64> {
+        let found = self.found.iter().filter(|(at, _)| *at == distance);
+        let mut rates: Vec<f64> = found.map(|(_, rate)| *rate).chain(self.pdr()).collect();
         ranking::median(&mut rates)
     }
 
     /// Takes note of what a round found.
-    pub fn found(&mut self, rate: f64) {
-        self.found.push(rate);
+    pub fn found(&mut self, distance: Distance, rate: f64) {
+        self.found.push((distance, rate));
     }
 
     /// What the trials come to.

@@ -107,7 +107,7 @@ fn tables(figures: &Figures<'_>, group: &Group<'_>) -> Vec<Table> {
             for (place, name) in group.datapaths.iter().enumerate() {
                 let cells = scenarios.iter().map(|scenario| {
                     let cell = scenario.cells.get(place);
-                    cell.map_or_else(cells::none, |cell| cells::pdr(cell, true))
+                    cell.map_or_else(cells::none, cells::overview)
                 });
                 table.row([plain(*name)].into_iter().chain(cells).collect());
             }
@@ -154,7 +154,7 @@ fn native(figures: &Figures<'_>) -> Vec<Table> {
                         continue;
                     }
                     let mut row = vec![plain(*name), plain(group.ports.to_string())];
-                    row.extend(cells.map(|cell| cells::pdr(cell, true)));
+                    row.extend(cells.map(cells::overview));
                     table.row(row);
                 }
                 let mut row = vec![

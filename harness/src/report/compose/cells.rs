@@ -67,6 +67,28 @@ pub(super) fn pdr(cell: &Cell<'_>, strong: bool) -> Line {
     line
 }
 
+/// PDR with its marks, and what a typical round carried where there were some: the one figure that a few disturbed trials do not
+/// move.
+pub(super) fn overview(cell: &Cell<'_>) -> Line {
+    let mut line = pdr(cell, true);
+    if let Some(rounds) = in_rounds(cell) {
+        line.push(Span::Note(format!("in rounds {rounds}")));
+    }
+    line
+}
+
+/// What a typical round carried, with its interval.
+pub(super) fn in_rounds(cell: &Cell<'_>) -> Option<String> {
+    let it = cell.in_a_typical_round()?;
+    let bound = if cell.rounds_are_set_by_tester() {
+        "≥ "
+    } else {
+        ""
+    };
+    let interval = units::interval(Some(it.from), Some(it.to));
+    Some(format!("{bound}{} {interval}", units::mpps(it.median)))
+}
+
 /// The tester's ceiling and PDR's share of it.
 pub(super) fn ceiling(cell: &Cell<'_>) -> [Line; 2] {
     if cell.absence().is_some() {

@@ -143,30 +143,38 @@ fn add<'a>(
 
 /// Rates, processor time and checks.
 fn throughput(scenario: &ScenarioFigures<'_>) -> Table {
-    let mut table = Table::new(
-        format!("{}: throughput", scenario.id),
-        &[
-            "Datapath",
-            "#NDR, Mpps [lower, upper]",
-            "#PDR, Mpps [lower, upper]",
-            "#Tester's ceiling, Mpps",
-            "#PDR of ceiling",
-            "Verification",
-            "#Disturbed trials, repeated",
-        ],
-    );
+    let has_rounds = scenario.cells.iter().any(|cell| !cell.rounds.is_empty());
+    let mut titles = vec![
+        "Datapath",
+        "#NDR, Mpps [lower, upper]",
+        "#PDR, Mpps [lower, upper]",
+        "#Tester's ceiling, Mpps",
+        "#PDR of ceiling",
+        "Verification",
+        "#Disturbed trials, repeated",
+    ];
+    if has_rounds {
+        titles.insert(3, "#In a typical round, Mpps [interval]");
+    }
+    let mut table = Table::new(format!("{}: throughput", scenario.id), &titles);
     for cell in &scenario.cells {
         let [ceiling, share] = cells::ceiling(cell);
+        let mut row = vec![
+            plain(cell.datapath),
+            cells::rate(cell, cell.ndr(), false),
+            cells::pdr(cell, false),
+            ceiling,
+            share,
+            cells::check(cell),
+            plain(units::integer(cell.repeated)),
+        ];
+        if has_rounds {
+            let rounds = cells::in_rounds(cell);
+            let rounds = rounds.map_or_else(cells::none, |rounds| cells::figure(cell, rounds));
+            row.insert(3, rounds);
+        }
         table.rows.push(Row {
-            cells: vec![
-                plain(cell.datapath),
-                cells::rate(cell, cell.ndr(), false),
-                cells::pdr(cell, false),
-                ceiling,
-                share,
-                cells::check(cell),
-                plain(units::integer(cell.repeated)),
-            ],
+            cells: row,
             doubtful: cell.result.is_some() && cell.doubt().is_some(),
         });
     }

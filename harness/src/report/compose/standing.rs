@@ -17,6 +17,20 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
     out.push(Block::Paragraph(plain(format!(
         "The rate of the row's datapath over that of the column's, measured against each other in interleaved rounds of a short search each: the typical ratio, its interval, and what follows from it. Equivalent means that neither is faster by more than {tolerance}. Pairs were measured until they were decided, 32 rounds were made, or the time for it was over. All verdicts of this table are right together with a confidence of {confidence}; RANKING.md has the method and what it assumes."
     ))));
+    if let Some(apart) = scenario.apart {
+        let left_out = match apart.left_out {
+            0 => String::new(),
+            count => format!(
+                " {} at another distance {} left out: a hypervisor moves virtual processors, and what is handed from one to the other then costs up to twice as much.",
+                text::count(count as u64, "figure", "figures"),
+                if count == 1 { "is" } else { "are" },
+            ),
+        };
+        out.push(Block::Paragraph(plain(format!(
+            "In these rounds a cache line took {} ns from the datapath's processor to the tester's and back.{left_out}",
+            units::fixed(apart.round_trip_ns, 0)
+        ))));
+    }
 }
 
 /// A row for each but the last, a column for each but the first.

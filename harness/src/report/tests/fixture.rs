@@ -165,6 +165,8 @@ pub(crate) fn compare(folder: &mut RunFolder, id: &str, rates: &[(&str, f64)], r
                 datapath: (*datapath).to_owned(),
                 scenario: id.to_owned(),
                 round,
+                distance: 0,
+                round_trip_ns: None,
                 throughput: (rate * wobble).round(),
                 cpu_ns_per_frame: Some((9e8 / rate * wobble).round()),
                 p99_ns: Some((2e10 / rate * wobble) as u64),
@@ -441,6 +443,7 @@ impl Lab<'_> {
             datapath_wait_ns: 1_000,
             tester_cpu_ns: 990_000_000,
             steal_ns: 0,
+            round_trip_ns: None,
             counters: counts.then(|| Counters {
                 encapsulated: received,
                 refused: if self.id.starts_with("divide") {

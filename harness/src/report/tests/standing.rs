@@ -187,3 +187,44 @@ fn a_row_beats_its_column_in_the_order_of_the_table() {
     assert!((there.ratio * back.ratio - 1.0).abs() < 1e-12);
     assert!((there.lower * back.upper - 1.0).abs() < 1e-12);
 }
+
+/// A hypervisor had the processors near each other for eight rounds, in which one datapath was faster, and far apart for fewer,
+/// in which the other was.
+#[test]
+fn rounds_at_two_distances_are_not_mixed() {
+    let mut folder = run(&[("kernel-xdp", 1e6), ("openflow", 0.5e6)], STAGES[0]);
+    let place = |record: &mut Record, distance: u32, nanoseconds: u64| {
+        if let Record::Round(round) = record {
+            (round.distance, round.round_trip_ns) = (distance, Some(nanoseconds));
+        }
+    };
+    let near = folder.records.len();
+    folder.records.iter_mut().for_each(|it| place(it, 1, 97));
+    let rates = [("kernel-xdp", 0.25e6), ("openflow", 0.5e6)];
+    fixture::compare(&mut folder, SCENARIOS[0], &rates, STAGES[0] - 1);
+    for record in &mut folder.records[near..] {
+        place(record, 0, 370);
+        match record {
+            Record::Round(round) => round.round += 100,
+            Record::Trial(trial) => {
+                if let crate::record::Purpose::Comparison { round } = &mut trial.purpose {
+                    *round += 100;
+                }
+            }
+            _ => {}
+        }
+    }
+    let lead = lead(&folder);
+    assert!(lead.starts_with("kernel-xdp, 2.00 × the next"), "{lead}");
+    let figures = Figures::of(&folder);
+    let scenario = &figures.groups[0].scenarios[0];
+    let apart = scenario.apart.unwrap();
+    assert_eq!((apart.round_trip_ns, apart.left_out), (97.0, 14));
+    let cell = &scenario.cells[0];
+    assert_eq!((cell.rounds.len(), cell.in_rounds.len()), (8, 8));
+    let (_, markdown, _) = written(&folder);
+    assert!(
+        markdown.contains("a cache line took 97 ns") && markdown.contains("14 figures at another"),
+        "{markdown}"
+    );
+}

@@ -131,6 +131,23 @@ fn a_trial_of_a_round_that_stays_disturbed_is_told() {
 }
 
 #[test]
+fn processors_that_a_hypervisor_moved_are_told() {
+    let told = |round_trips: [u32; 2]| {
+        let mut folder = fixture::run();
+        for (number, trial) in trials(&mut folder).enumerate() {
+            let round_trip = round_trips[usize::from(number % 10 == 3)];
+            trial.round_trip_ns = Some([round_trip; 2]);
+        }
+        let warnings = Figures::of(&folder).warnings;
+        warnings
+            .iter()
+            .any(|it| it.contains("moved the processors: a cache line took 97 ns"))
+    };
+    assert!(told([97, 370]));
+    assert!(!told([97, 120]));
+}
+
+#[test]
 fn a_disturbed_ceiling_is_told() {
     let mut folder = fixture::run();
     let told = |folder: &RunFolder| {

@@ -2,7 +2,7 @@
 
 use crate::record::{PortType, Purpose, Rate, ResultRecord, TrialRecord};
 use crate::report::figures::{BUSY, Cell, Check, HELD_ABOVE};
-use crate::report::latency::missing;
+use crate::report::latency::failed_unsent;
 use crate::report::{inside, text, units};
 
 /// What concerns one datapath in one scenario, to be put behind their names.
@@ -143,7 +143,11 @@ fn disturbed(cell: &Cell<'_>, out: &mut Vec<String>) {
 
 /// Such trials of rounds. They make the rounds differ more, and so the intervals between datapaths wider.
 fn disturbed_in_rounds(cell: &Cell<'_>, out: &mut Vec<String>) {
-    let count = cell.disturbed_in_rounds;
+    let disturbed = cell
+        .in_rounds
+        .iter()
+        .filter(|trial| trial.disturbed.is_some());
+    let count = disturbed.count() as u64;
     if count > 0 {
         out.push(format!(
             ": {} of the rounds against others {} disturbed each time, and {}. Intervals are wider for it than on an idle machine.",
@@ -159,17 +163,10 @@ pub(in crate::report) fn unsent_decided(cell: &Cell<'_>, rate: &Rate) -> bool {
     let Some(upper) = rate.upper else {
         return false;
     };
-    let (mut unsent, mut all) = (0_u128, 0_u128);
-    for trial in &cell.trials {
-        let (bad, frames) = missing(trial);
-        let here = (trial.load - upper).abs() <= upper * 1e-6;
-        let failed = bad as f64 > frames as f64 * rate.loss_ratio;
-        if trial.purpose == Purpose::Search && here && failed {
-            unsent += u128::from(trial.intended.abs_diff(trial.offered));
-            all += bad;
-        }
-    }
-    unsent * 2 > all
+    let decided = cell.trials.iter().copied().filter(|trial| {
+        trial.purpose == Purpose::Search && (trial.load - upper).abs() <= upper * 1e-6
+    });
+    failed_unsent(decided, rate.loss_ratio)
 }
 
 /// Frames that came back otherwise than exactly once and intact.
