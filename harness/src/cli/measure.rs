@@ -230,14 +230,12 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
 
 /// Mixes with as many flows as the topology usually has, where nobody asked for numbers of them.
 fn at_least(usual: Usual, mixes: Vec<Mix>, asked: &[u32]) -> Vec<Mix> {
-    let least = if asked.is_empty() {
-        usual.flows.get()
-    } else {
-        1
-    };
+    if !asked.is_empty() {
+        return mixes;
+    }
     let mut enough = Vec::new();
     for mix in mixes {
-        let flows = mix.flows.max(least);
+        let flows = mix.flows.max(usual.flows.get());
         let mix = Mix { flows, ..mix };
         if !enough.contains(&mix) {
             enough.push(mix);

@@ -136,8 +136,9 @@ fn look_ever(
         }
         let began = Instant::now();
         let found = mirror.look()?;
-        pace.looked(began.elapsed());
-        tracing::trace!(?found, "the switch's flows");
+        let took = began.elapsed();
+        pace.looked(took);
+        tracing::trace!(?found, ?took, "the switch's flows");
         if sorted.elapsed() > SORT {
             sorted = Instant::now();
             let mut flows = flows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +162,8 @@ fn changed(monitors: &mut [Monitor]) -> Result<bool, Error> {
 /// looking, which the switch does on the thread that forwards, takes most of its time.
 struct Pace {
     looked: Instant,
-    took: Duration,
+    /// How long the last two looks took.
+    took: [Duration; 2],
     /// Looks that news still ask for.
     wanted: u32,
 }
@@ -170,7 +172,7 @@ impl Pace {
     fn new() -> Self {
         Self {
             looked: Instant::now(),
-            took: Duration::ZERO,
+            took: [Duration::ZERO; 2],
             wanted: 1,
         }
     }
@@ -180,18 +182,24 @@ impl Pace {
     }
 
     fn is_due(&self) -> bool {
+        self.looked.elapsed() >= self.pause()
+    }
+
+    /// How long after a look the next one is. One that a stall of the machine made long says nothing of how long they take: flows
+    /// that are new would be waited for many times as long as the stall lasted.
+    fn pause(&self) -> Duration {
         let (after_news, otherwise) = PAUSE;
-        let pause = if self.wanted > 0 {
-            after_news * self.took
+        let took = self.took[0].min(self.took[1]);
+        if self.wanted > 0 {
+            after_news * took
         } else {
-            AT_LEAST.max(otherwise * self.took)
-        };
-        self.looked.elapsed() >= pause
+            AT_LEAST.max(otherwise * took)
+        }
     }
 
     fn looked(&mut self, took: Duration) {
         self.looked = Instant::now();
-        self.took = took;
+        self.took = [self.took[1], took];
         self.wanted = self.wanted.saturating_sub(1);
     }
 }
@@ -264,5 +272,31 @@ impl SlowPath for Switch {
                 .try_for_each(|worker| check(worker, "mirroring the flows of the switch")),
             Looks::Asked(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paced(looks: &[u64]) -> Pace {
+        let mut pace = Pace::new();
+        for took in looks {
+            pace.looked(Duration::from_millis(*took));
+        }
+        pace.news();
+        pace
+    }
+
+    #[test]
+    fn looks_take_a_quarter_of_the_time_at_the_most() {
+        assert_eq!(paced(&[400, 400]).pause(), Duration::from_millis(1_200));
+        assert_eq!(paced(&[10, 10]).pause(), Duration::from_millis(30));
+    }
+
+    #[test]
+    fn one_look_that_a_stall_made_long_delays_no_other() {
+        assert_eq!(paced(&[10, 10, 5_000]).pause(), Duration::from_millis(30));
+        assert_eq!(paced(&[10, 5_000, 10]).pause(), Duration::from_millis(30));
     }
 }
