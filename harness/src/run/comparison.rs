@@ -42,6 +42,8 @@ struct Group {
     ports: PortType,
     /// Their places among the sessions.
     members: Vec<usize>,
+    /// Contestants that failed, and are in no tournament any more.
+    failed: Vec<usize>,
     /// One for each class of distances between processors, since figures of two are not to be compared.
     tournaments: BTreeMap<Distance, Open>,
 }
@@ -71,6 +73,7 @@ impl Group {
         let group = |(ports, members)| Self {
             ports,
             members,
+            failed: Vec::new(),
             tournaments: BTreeMap::new(),
         };
         members.into_iter().map(group).collect()
@@ -78,10 +81,16 @@ impl Group {
 
     /// The tournament at this distance, which may only begin.
     fn at(&mut self, distance: Distance, how: &Comparison) -> &mut Open {
-        let contestants = self.members.len();
-        self.tournaments.entry(distance).or_insert_with(|| Open {
-            tournament: how.tournament(contestants),
-            figures: BTreeMap::new(),
+        let (contestants, failed) = (self.members.len(), &self.failed);
+        self.tournaments.entry(distance).or_insert_with(|| {
+            let mut tournament = how.tournament(contestants);
+            for contestant in failed {
+                tournament.withdraw(*contestant);
+            }
+            Open {
+                tournament,
+                figures: BTreeMap::new(),
+            }
         })
     }
 
@@ -126,6 +135,7 @@ impl Group {
                 open.figures.insert(contestant, figure);
             }
         } else {
+            self.failed.push(contestant);
             for open in self.tournaments.values_mut() {
                 open.tournament.withdraw(contestant);
                 open.figures.remove(&contestant);
@@ -444,6 +454,7 @@ mod tests {
         Group {
             ports: PortType::Veth,
             members: vec![4, 5, 6],
+            failed: Vec::new(),
             tournaments: BTreeMap::new(),
         }
     }
@@ -484,6 +495,8 @@ mod tests {
         group.take(6, FAR, None).unwrap();
         assert_eq!((rounds(&group, FAR), rounds(&group, NEAR)), (1, 1));
         assert_eq!(group.due(NEAR, &HOW), [4, 5]);
+        // Nor where a tournament only begins.
+        assert_eq!(group.due(Distance(2), &HOW), [4, 5]);
     }
 
     #[test]
