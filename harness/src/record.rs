@@ -532,8 +532,8 @@ pub struct RoundRecord {
     pub scenario: String,
     /// The round, counted from zero.
     pub round: u32,
-    /// How far apart the processors of datapath and tester were: rounds of one number are alike in that, and others are not compared
-    /// with them. Where it cannot be told, all are of one.
+    /// How far apart the processors of datapath and tester were: rounds of a scenario with one number are alike in that, and others
+    /// are not compared with them. Where it cannot be told, all are of one.
     #[serde(default)]
     pub distance: u32,
     /// Round trip of a cache line between them before the first trial of the round.

@@ -77,23 +77,23 @@ pub(super) fn rate(cell: Option<&Cell<'_>>) -> String {
     }
     let searched = || {
         let rate = cell.pdr()?;
-        let bounds = units::interval(rate.lower, rate.upper);
-        Some((rate.throughput?, bounds, cell.is_tester_bound()))
+        let is_floor = cell.is_tester_bound();
+        Some(units::rate(
+            rate.throughput?,
+            rate.lower,
+            rate.upper,
+            is_floor,
+        ))
     };
-    let in_rounds = cell.in_a_typical_round().map(|it| {
-        let bounds = units::interval(Some(it.from), Some(it.to));
-        (it.median, bounds, cell.rounds_are_set_by_tester())
-    });
-    let Some((found, bounds, is_by_tester)) = in_rounds.or_else(searched) else {
+    let Some(found) = cell.typical_rate().or_else(searched) else {
         return NONE.to_owned();
     };
-    let bound = if is_by_tester { "≥ " } else { "" };
     let mark = if cell.failed_later() {
         ", failed later"
     } else {
         ""
     };
-    format!("{bound}{} {bounds}{mark}", units::mpps(found))
+    found + mark
 }
 
 /// The most that the tester gets through on these ports in a scenario, in Mpps.

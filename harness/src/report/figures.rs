@@ -15,6 +15,7 @@ use super::apart::Apart;
 use super::latency::{LatencyFigure, failed_unsent, loss_ratio};
 use super::lead::Lead;
 use super::standing::Standing;
+use super::units;
 
 /// A rate this close to the tester's ceiling may be the tester's, not the datapath's.
 const TESTER_BOUND: f64 = 0.95;
@@ -265,6 +266,13 @@ impl<'a> Cell<'a> {
     /// What it carried in a typical round, in frames per second.
     pub(crate) fn in_a_typical_round(&self) -> Option<MedianInterval> {
         MedianInterval::of(self.rounds.iter().map(|round| round.throughput).collect())
+    }
+
+    /// The same in words.
+    pub(crate) fn typical_rate(&self) -> Option<String> {
+        let it = self.in_a_typical_round()?;
+        let is_floor = self.rounds_are_set_by_tester();
+        Some(units::rate(it.median, Some(it.from), Some(it.to), is_floor))
     }
 
     /// Whether the tester may have set what it carried in a typical round: that is close to the ceiling, left its processor idle,

@@ -120,6 +120,8 @@ fn cell(cell: &Cell<'_>) -> Value {
         "pdr": cell.pdr().map(rate),
         "pdr_of_ceiling": cell.share_of_ceiling(),
         "tester_bound": cell.is_tester_bound(),
+        "typical_round_fps": cell.in_a_typical_round(),
+        "rounds_may_be_set_by_tester": cell.rounds_are_set_by_tester(),
         "fastest_trial": cell.fastest(),
         "null_forward": cell.null_forward(),
         "polls_busily": cell.polls_busily(),

@@ -280,6 +280,10 @@ fn notes(cell: &Cell<'_>) -> Vec<String> {
         let reason = rate.and_then(|rate| rate.irregular.as_ref());
         notes.extend(reason.map(|reason| format!("~ {name} irregular: {reason}")));
     }
+    notes.extend(
+        cell.typical_rate()
+            .map(|rate| format!("in a typical round {rate} Mpps")),
+    );
     if cell.is_tester_bound() {
         notes.push("tester-bound: the datapath may be faster".to_owned());
     }

@@ -59,6 +59,12 @@ pub(crate) fn mpps_or_none(rate: Option<f64>) -> String {
     rate.map_or_else(|| NONE.to_owned(), mpps)
 }
 
+/// A rate in Mpps and between what it lies; with a mark if it may be more.
+pub(crate) fn rate(rate: f64, lower: Option<f64>, upper: Option<f64>, is_floor: bool) -> String {
+    let bound = if is_floor { "≥ " } else { "" };
+    format!("{bound}{} {}", mpps(rate), interval(lower, upper))
+}
+
 /// Two bounds in Mpps: `[1.230, 1.240]`; `?` for a bound that was not found.
 pub(crate) fn interval(lower: Option<f64>, upper: Option<f64>) -> String {
     let bound = |rate: Option<f64>| rate.map_or_else(|| "?".to_owned(), mpps);

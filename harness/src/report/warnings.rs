@@ -269,7 +269,7 @@ fn of_moved_processors(folder: &RunFolder, out: &mut Vec<String>) {
     let elsewhere = times.iter().filter(|time| !alike(**time, typical)).count();
     if elsewhere > 0 {
         out.push(format!(
-            "The hypervisor moved the processors: a cache line took {} ns from the datapath's to the tester's and back in most trials, and in {} of {} less than half of that or twice as much. Frames that are handed from one to the other cost up to twice as much where they are far apart. NDR and PDR are of whatever distances their trials met; rounds are compared at one distance alone.",
+            "The hypervisor moved the processors: a cache line took {} ns from the datapath's to the tester's and back in most trials, and clearly more or less in {} of {}. Frames that are handed from one to the other cost up to twice as much where they are far apart. NDR and PDR are of whatever distances their trials met; rounds are compared at one distance alone.",
             units::fixed(typical, 0),
             units::integer(elsewhere as u64),
             units::integer(times.len() as u64)

@@ -22,16 +22,18 @@ struct Class {
 }
 
 impl Class {
-    fn is_near(&self, logarithm: f64) -> bool {
-        (logarithm - self.sum / self.count).abs() < FACTOR.ln()
+    /// The middle of those in it.
+    fn typical(&self) -> f64 {
+        (self.sum / self.count).exp()
     }
 }
 
 impl Distances {
     /// The class of a distance, which may be a new one. Where none can be measured, all are of one.
     pub fn class(&mut self, distance: Option<Duration>) -> Distance {
-        let logarithm = distance.map_or(0.0, |it| (it.as_nanos().max(1) as f64).ln());
-        let known = self.0.iter().position(|class| class.is_near(logarithm));
+        let distance = distance.map_or(1.0, |it| it.as_nanos().max(1) as f64);
+        let mut known = self.0.iter();
+        let known = known.position(|class| alike(distance, class.typical()));
         let place = known.unwrap_or_else(|| {
             self.0.push(Class {
                 sum: 0.0,
@@ -39,7 +41,7 @@ impl Distances {
             });
             self.0.len() - 1
         });
-        self.0[place].sum += logarithm;
+        self.0[place].sum += distance.ln();
         self.0[place].count += 1.0;
         Distance(place as u32)
     }

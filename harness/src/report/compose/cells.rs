@@ -71,22 +71,10 @@ pub(super) fn pdr(cell: &Cell<'_>, strong: bool) -> Line {
 /// move.
 pub(super) fn overview(cell: &Cell<'_>) -> Line {
     let mut line = pdr(cell, true);
-    if let Some(rounds) = in_rounds(cell) {
+    if let Some(rounds) = cell.typical_rate() {
         line.push(Span::Note(format!("in rounds {rounds}")));
     }
     line
-}
-
-/// What a typical round carried, with its interval.
-pub(super) fn in_rounds(cell: &Cell<'_>) -> Option<String> {
-    let it = cell.in_a_typical_round()?;
-    let bound = if cell.rounds_are_set_by_tester() {
-        "≥ "
-    } else {
-        ""
-    };
-    let interval = units::interval(Some(it.from), Some(it.to));
-    Some(format!("{bound}{} {interval}", units::mpps(it.median)))
 }
 
 /// The tester's ceiling and PDR's share of it.

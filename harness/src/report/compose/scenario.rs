@@ -169,7 +169,7 @@ fn throughput(scenario: &ScenarioFigures<'_>) -> Table {
             plain(units::integer(cell.repeated)),
         ];
         if has_rounds {
-            let rounds = cells::in_rounds(cell);
+            let rounds = cell.typical_rate();
             let rounds = rounds.map_or_else(cells::none, |rounds| cells::figure(cell, rounds));
             row.insert(3, rounds);
         }

@@ -31,6 +31,7 @@ fn who_differs_by_less_than_the_tolerance_is_equivalent() {
     let expected = "openflow and kernel-xdp, equivalent";
     assert_eq!(lead(&folder), expected);
     assert!(terminal_table(&folder).contains(expected));
+    assert!(terminal_table(&folder).contains("1.013 [1.010, 1.015] Mpps"));
     let (html, markdown, _) = written(&folder);
     assert!(html.contains("measured against each other"));
     assert!(markdown.contains("equivalent, 8 rounds"));
