@@ -14,7 +14,7 @@ pub use topologies::topology::EventKind;
 use topologies::topology::{DirectPathState, HealthTiming};
 
 /// Version of the two files' schema; grows with every change that older readers would misread.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -296,6 +296,9 @@ pub struct TrialRecord {
     /// moves virtual processors, and frames that are handed from one to the other cost up to twice as much then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round_trip_ns: Option<[u32; 2]>,
+    /// The class of that distance: trials of a run with one number are alike in it. A trial in which it changed does not count.
+    #[serde(default)]
+    pub distance: u32,
     /// What the datapath counted during the trial.
     pub counters: Option<Counters>,
     /// What disturbed the trial.
@@ -483,7 +486,8 @@ pub struct Rate {
     pub irregular: Option<String>,
 }
 
-/// What the trials of one datapath in one scenario come to.
+/// What the trials of one datapath in one scenario come to, with processors at one distance. There is one for each distance that
+/// its search met.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultRecord {
     /// The datapath.
@@ -494,6 +498,12 @@ pub struct ResultRecord {
     pub ports: PortType,
     /// Measured although it failed verification: no figure of it can be trusted.
     pub unverified: bool,
+    /// How far apart the processors of datapath and tester were: see [`TrialRecord::distance`].
+    #[serde(default)]
+    pub distance: u32,
+    /// Round trip of a cache line between them before the first trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ns: Option<u64>,
     /// The tester's ceiling on these ports.
     pub ceiling: Option<f64>,
     /// The rates found, strictest goal first.
@@ -532,8 +542,8 @@ pub struct RoundRecord {
     pub scenario: String,
     /// The round, counted from zero.
     pub round: u32,
-    /// How far apart the processors of datapath and tester were: rounds of a scenario with one number are alike in that, and others
-    /// are not compared with them. Where it cannot be told, all are of one.
+    /// How far apart the processors of datapath and tester were: see [`TrialRecord::distance`]. Rounds are compared with those of
+    /// the same number alone. Where it cannot be told, all are of one.
     #[serde(default)]
     pub distance: u32,
     /// Round trip of a cache line between them before the first trial of the round.

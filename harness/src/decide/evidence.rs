@@ -2,7 +2,7 @@
 
 use crate::record::{Purpose, Record};
 use crate::report::RunFolder;
-use crate::report::figures::Cell;
+use crate::report::cell::Cell;
 use serde::Serialize;
 use std::fmt;
 

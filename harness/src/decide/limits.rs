@@ -5,7 +5,7 @@ use super::requirements::{Attached, Requirements};
 use super::{FlowSetups, Selected};
 use crate::record::{DatapathInfo, PortType, Rate};
 use crate::report::RunFolder;
-use crate::report::figures::{Cell, Check};
+use crate::report::cell::{Cell, Check};
 use crate::report::lead::set_by_tester;
 use crate::report::units;
 use datapath_api::Needs;

@@ -21,7 +21,8 @@ pub use text::words;
 
 use crate::figure::Figure;
 use crate::report::RunFolder;
-use crate::report::figures::{Cell, Figures, ScenarioFigures};
+use crate::report::cell::Cell;
+use crate::report::figures::{Figures, ScenarioFigures};
 use crate::report::text::{list, repeat};
 use crossover::Crossover;
 use evidence::Evidence;

@@ -8,7 +8,7 @@ use super::Selected;
 use super::requirements::Weights;
 use crate::figure::Figure;
 use crate::record::RoundRecord;
-use crate::report::figures::Cell;
+use crate::report::cell::Cell;
 use ranking::{Interval, Rounds, STAGES, intervals, pairs};
 
 /// What a figure weighs, where all weights together are 1.

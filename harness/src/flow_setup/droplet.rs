@@ -6,6 +6,7 @@ use super::flows::{Layout, Traffic};
 use super::record::{Purpose, Record, TrialRecord, WarmUp};
 use crate::lines::LogError;
 use crate::record::Latency;
+use crate::run::distances;
 use crate::search::Pps;
 use crate::tester::{Offer, Watch};
 use std::time::{Duration, Instant};
@@ -234,6 +235,7 @@ impl<'a, 'b> Droplet<'a, 'b> {
             second_latency: report.odd_latency,
             datapath_cpu_ns: observed.used.running.as_nanos() as u64,
             steal_ns: observed.stolen.as_nanos() as u64,
+            round_trip_ns: observed.apart.map(distances::in_whole_nanoseconds),
             disturbed: observed.disturbed,
             switch: observed.switch,
         };

@@ -108,6 +108,9 @@ pub struct TrialRecord {
     pub datapath_cpu_ns: u64,
     /// Time the hypervisor took from the processors of the trial, in nanoseconds.
     pub steal_ns: u64,
+    /// Round trip of a cache line between the processors of datapath and tester, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ns: Option<[u32; 2]>,
     /// What disturbed the trial.
     pub disturbed: Option<String>,
     /// What a switch counted inside, where one forwards.

@@ -2,7 +2,8 @@
 
 use crate::record::{PortType, RoundRecord};
 use crate::report::RunFolder;
-use crate::report::figures::{Cell, Figures, ScenarioFigures};
+use crate::report::cell::Cell;
+use crate::report::figures::{Figures, ScenarioFigures};
 use crate::report::{text, units};
 use ranking::{MedianInterval, Verdict};
 

@@ -1,11 +1,13 @@
-//! Rounds at one distance of the processors: the others are not to be compared with them.
+//! Figures at one distance of the processors: others are not to be compared with them.
 
-use super::figures::Cell;
+use super::cell::Cell;
+use super::{text, units};
 use crate::record::Purpose;
-use crate::run::distances::alike;
+use crate::run::distances::{Distances, alike};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-/// How far apart processors were in the rounds that count.
+/// How far apart processors were in the trials that are shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Apart {
     /// Round trip of a cache line between those of datapath and tester, the middle one.
@@ -15,18 +17,25 @@ pub(crate) struct Apart {
 }
 
 impl Apart {
-    /// Leaves these cells, which are all of a scenario on one kind of port, with the rounds of the distance that most have; of
-    /// two with as many, the one that came first. `None` where nobody measured how far apart they were.
+    /// Leaves these cells, which are all of a scenario on one kind of port, with the figures at the distance at which most rounds
+    /// are, or most searches where there are none; of two with as many, the one that came first. `None` where nobody measured how
+    /// far apart they were.
     pub(crate) fn keep_one(cells: &mut [Cell<'_>]) -> Option<Self> {
         let mut counts = BTreeMap::<u32, usize>::new();
         for round in cells.iter().flat_map(|cell| &cell.rounds) {
             *counts.entry(round.distance).or_default() += 1;
         }
+        let all: usize = counts.values().sum();
+        if counts.is_empty() {
+            for result in cells.iter().flat_map(|cell| &cell.results) {
+                let is_complete = result.rates.iter().all(|rate| rate.throughput.is_some());
+                *counts.entry(result.distance).or_default() += usize::from(is_complete);
+            }
+        }
         let (kept, count) = counts
             .iter()
             .max_by_key(|(distance, count)| (**count, std::cmp::Reverse(**distance)))
-            .map(|(distance, count)| (*distance, *count))?;
-        let all: usize = counts.values().sum();
+            .map_or((0, 0), |(distance, count)| (*distance, *count));
         for cell in &mut *cells {
             cell.rounds.retain(|round| round.distance == kept);
             let numbers: BTreeSet<u32> = cell.rounds.iter().map(|round| round.round).collect();
@@ -34,15 +43,16 @@ impl Apart {
                 Purpose::Comparison { round } => numbers.contains(&round),
                 _ => false,
             });
+            cell.settle(kept);
         }
-        let rounds = cells.iter().flat_map(|cell| &cell.rounds);
-        let mut times: Vec<f64> = rounds
-            .filter_map(|round| round.round_trip_ns)
-            .map(|it| it as f64)
-            .collect();
+        let of_rounds = cells.iter().flat_map(|cell| &cell.rounds);
+        let of_rounds = of_rounds.filter_map(|round| round.round_trip_ns);
+        let of_results = cells.iter().filter(|cell| !cell.is_elsewhere);
+        let of_results = of_results.filter_map(|cell| cell.result?.round_trip_ns);
+        let mut times: Vec<f64> = of_rounds.chain(of_results).map(|it| it as f64).collect();
         Some(Self {
             round_trip_ns: ranking::median(&mut times)?,
-            left_out: all - count,
+            left_out: all.saturating_sub(count),
         })
     }
 
@@ -50,5 +60,52 @@ impl Apart {
     pub(crate) fn can_be_compared(one: Option<Self>, other: Option<Self>) -> bool {
         let both = one.zip(other);
         both.is_none_or(|(one, other)| alike(one.round_trip_ns, other.round_trip_ns))
+    }
+}
+
+/// That a hypervisor moved the processors, where it did: round trips in nanoseconds, by class. It lacks what follows from it.
+pub(super) fn moved(classes: &mut BTreeMap<u32, Vec<f64>>) -> Option<String> {
+    if classes.len() < 2 {
+        return None;
+    }
+    let told = classes.values_mut().filter_map(|times| {
+        let typical = ranking::median(times)?;
+        let (ns, count) = (units::fixed(typical, 0), units::integer(times.len() as u64));
+        Some(format!("{ns} ns in {count} trials"))
+    });
+    let told: Vec<String> = told.collect();
+    let told: Vec<&str> = told.iter().map(String::as_str).collect();
+    Some(format!(
+        "The hypervisor moved the processors: a cache line took {} from the datapath's to the tester's and back. Frames that are handed from one to the other cost up to twice as much where they are far apart.",
+        text::list(&told)
+    ))
+}
+
+/// The same for a table whose rows are of whatever distances their trials met.
+pub(super) fn of_rows(round_trips: impl Iterator<Item = Option<[u32; 2]>>) -> Vec<String> {
+    let (mut distances, mut classes) = (Distances::default(), BTreeMap::new());
+    for [before, _] in round_trips.flatten() {
+        let class = distances.class(Some(Duration::from_nanos(u64::from(before))));
+        let times: &mut Vec<f64> = classes.entry(class.0).or_default();
+        times.push(f64::from(before));
+    }
+    let consequence = "Rows may be of one or of both: differences below a factor of two may come from that alone. Run again, or on hardware of its own.";
+    let told = moved(&mut classes).map(|moved| format!("{moved} {consequence}"));
+    told.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_two_distances_are_told() {
+        let told = |times: &[u32]| of_rows(times.iter().map(|it| Some([*it; 2])));
+        assert!(told(&[95, 121, 88]).is_empty() && of_rows([None, None].into_iter()).is_empty());
+        let told = told(&[95, 391, 97, 402, 99]);
+        assert!(
+            told[0].contains("97 ns in 3 trials and 396 ns in 2 trials"),
+            "{told:?}"
+        );
     }
 }

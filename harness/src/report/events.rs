@@ -2,7 +2,7 @@
 
 use crate::record::{EventKind, EventRecord, EventStep, StepKind};
 
-use super::figures::Cell;
+use super::cell::Cell;
 use topologies::provision::Extensions;
 
 /// Rounds at the end of a trial that must all be whole for the overlay to count as healed.

@@ -2,7 +2,7 @@
 
 use crate::record::{Hop, Purpose, TrialRecord};
 
-use super::figures::Cell;
+use super::cell::Cell;
 use super::telling::{self, Telling};
 
 /// The trial, and its droplets; `None` where packets do not go by several.

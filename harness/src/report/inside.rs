@@ -2,7 +2,7 @@
 
 use crate::record::{Counters, Purpose, SwitchCounters, TrialRecord};
 
-use super::figures::Cell;
+use super::cell::Cell;
 use super::telling::{self, Telling};
 
 /// With more misses than this share of its lookups a switch was busy with its slow path.

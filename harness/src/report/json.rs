@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::cell::{Cell, Check};
 use super::compose::{repeat, share};
 use super::events::{self, EventFigure};
-use super::figures::{Cell, Check, Figures, Group, ScenarioFigures};
+use super::figures::{Figures, Group, ScenarioFigures};
 use super::latency::LatencyFigure;
 use super::lead::Lead;
 use super::standing::{Doubt, Pair, Standing};
@@ -76,6 +77,7 @@ fn scenario(scenario: &ScenarioFigures<'_>) -> Value {
     json!({
         "scenario": scenario.id,
         "most": most,
+        "round_trip_between_processors_ns": scenario.apart.map(|apart| apart.round_trip_ns),
         "compared": scenario.standing.as_ref().map(compared),
         "datapaths": scenario.cells.iter().map(cell).collect::<Vec<_>>(),
     })
@@ -115,6 +117,7 @@ fn cell(cell: &Cell<'_>) -> Value {
         "absent": cell.absence(),
         "doubt": cell.doubt(),
         "verification": { "status": status, "passed": passed, "failures": differing, "not_compared": cell.excused },
+        "at_another_distance_of_processors": cell.is_elsewhere,
         "ceiling_fps": cell.ceiling(),
         "ndr": cell.ndr().map(rate),
         "pdr": cell.pdr().map(rate),

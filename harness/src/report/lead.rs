@@ -2,7 +2,8 @@
 
 use crate::record::{Rate, Run};
 
-use super::figures::{Cell, Trials, unfit};
+use super::cell::Cell;
+use super::figures::{Trials, unfit};
 use super::standing::{Pair, Standing};
 use super::text;
 use super::warnings::unsent_decided;
@@ -46,6 +47,12 @@ impl<'a> Lead<'a> {
         }
         if let Some(standing) = standing {
             return Self::by_rounds(standing, cells);
+        }
+        let elsewhere = cells.iter().filter(|cell| cell.is_elsewhere);
+        let elsewhere: Vec<_> = elsewhere.map(|cell| cell.datapath).collect();
+        if !elsewhere.is_empty() {
+            let names = text::list(&elsewhere);
+            return Self::Undecided(format!("processors were at another distance with {names}"));
         }
         let mut rated: Vec<_> = cells.iter().filter_map(Carried::of).collect();
         rated.sort_by(|a, b| b.lower.total_cmp(&a.lower));

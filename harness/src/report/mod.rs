@@ -9,6 +9,7 @@
 //! ```
 
 pub(crate) mod apart;
+pub(crate) mod cell;
 mod compose;
 mod document;
 mod events;

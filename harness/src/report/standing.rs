@@ -1,6 +1,6 @@
 //! How the datapaths of a scenario compare with each other, by the rounds of its comparison.
 
-use super::figures::Cell;
+use super::cell::Cell;
 use crate::record::{Comparison, Run};
 use ranking::{Interval, Tournament, Verdict};
 use std::collections::BTreeMap;

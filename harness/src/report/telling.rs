@@ -3,7 +3,7 @@
 use crate::profile::PARTIAL_DROP;
 use crate::record::{Purpose, TrialRecord};
 
-use super::figures::Cell;
+use super::cell::Cell;
 use super::latency::loss_ratio;
 
 /// What PDR allows where a result does not say it.

@@ -1,10 +1,11 @@
 //! The figures for a terminal: plain text, aligned, at most 100 columns.
 
+use super::cell::{Cell, Check};
 use super::compose::events::{NEVER, healed};
 use super::compose::learning::{NOTHING, until};
 use super::compose::{null_forward, repeat};
 use super::events::{self, EventFigure};
-use super::figures::{Cell, Check, Figures, Group};
+use super::figures::{Figures, Group};
 use super::text::{clean, count, list, width, wrap};
 use super::units;
 use crate::record::{EventKind, Rate};

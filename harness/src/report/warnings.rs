@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 
 use crate::lines::Damage;
 use crate::record::{Environment, Purpose, Record};
-use crate::run::distances::alike;
 
 use super::RunFolder;
 use super::figures::{Figures, place};
 use super::folder::TRIALS;
-use super::{text, units};
+use super::{apart, text, units};
 
 /// A clock this slow to read is felt in a latency of microseconds.
 const SLOW_CLOCK_NS: f64 = 200.0;
@@ -180,10 +179,11 @@ pub(super) fn of_damage(file: &str, damage: &Damage) -> Vec<String> {
 /// Records and descriptions that do not fit together.
 fn of_names(figures: &Figures<'_>, folder: &RunFolder, out: &mut Vec<String>) {
     let run = figures.run;
-    let mut results = BTreeMap::<(&str, &str), u64>::new();
+    let mut results = BTreeMap::<(&str, &str), BTreeMap<u32, u64>>::new();
     for record in &folder.records {
         if let Record::Result(result) = record {
-            *results.entry(place(record)).or_default() += 1;
+            let at_distances = results.entry(place(record)).or_default();
+            *at_distances.entry(result.distance).or_default() += 1;
             let info = run
                 .datapaths
                 .iter()
@@ -196,7 +196,8 @@ fn of_names(figures: &Figures<'_>, folder: &RunFolder, out: &mut Vec<String>) {
             }
         }
     }
-    for ((datapath, scenario), count) in results {
+    for ((datapath, scenario), at_distances) in results {
+        let count = at_distances.values().copied().max().unwrap_or(0);
         if count > 1 {
             out.push(format!(
                 "{datapath} in {scenario} has {count} results; the last one is shown, but the trials of all are mixed in the pictures. Use one folder for each run."
@@ -258,21 +259,18 @@ fn of_disturbed_ceilings(folder: &RunFolder, out: &mut Vec<String>) {
 
 /// Trials whose processors were at another distance than in most.
 fn of_moved_processors(folder: &RunFolder, out: &mut Vec<String>) {
-    let trials = folder.records.iter().filter_map(|record| match record {
-        Record::Trial(trial) if !trial.repeated => trial.round_trip_ns.map(|[before, _]| before),
-        _ => None,
-    });
-    let mut times: Vec<f64> = trials.map(f64::from).collect();
-    let Some(typical) = ranking::median(&mut times) else {
-        return;
-    };
-    let elsewhere = times.iter().filter(|time| !alike(**time, typical)).count();
-    if elsewhere > 0 {
-        out.push(format!(
-            "The hypervisor moved the processors: a cache line took {} ns from the datapath's to the tester's and back in most trials, and clearly more or less in {} of {}. Frames that are handed from one to the other cost up to twice as much where they are far apart. NDR and PDR are of whatever distances their trials met; rounds are compared at one distance alone.",
-            units::fixed(typical, 0),
-            units::integer(elsewhere as u64),
-            units::integer(times.len() as u64)
-        ));
+    let mut at = BTreeMap::<u32, Vec<f64>>::new();
+    for record in &folder.records {
+        if let Record::Trial(trial) = record
+            && let Some([before, _]) = trial.round_trip_ns.filter(|_| !trial.repeated)
+        {
+            at.entry(trial.distance)
+                .or_default()
+                .push(f64::from(before));
+        }
+    }
+    if let Some(moved) = apart::moved(&mut at) {
+        let consequence = "What a scenario shows is all of one distance; trials at others are left out, and those that saw processors move as well.";
+        out.push(format!("{moved} {consequence}"));
     }
 }

@@ -1,7 +1,8 @@
 //! Datapaths measured against each other, round by round: see `RANKING.md`.
 
 use super::deploy::Meter;
-use super::distances::{Distance, Distances};
+use super::distances::Distance;
+use super::rates::Outcome;
 use super::session::{Best, Session};
 use super::{Error, MIN_LOAD, Runner};
 use crate::profile::{PARTIAL_DROP, Rounds, goal};
@@ -12,7 +13,7 @@ use datapath_api::PortType;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use ranking::{STAGES, Tolerance, Tournament};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The probability that any verdict is wrong.
@@ -174,7 +175,16 @@ impl Numbers {
 struct Round {
     number: u32,
     distance: Distance,
-    round_trip: Option<Duration>,
+}
+
+/// Why there is no figure of a datapath in a round.
+enum Ended {
+    /// Processors were moved, and a figure of two distances is of none.
+    Moved,
+    /// It carried nothing that was offered.
+    Nothing,
+    /// It failed, for this reason.
+    Failed(String),
 }
 
 /// Those that open rounds at this distance still want.
@@ -202,11 +212,13 @@ impl Runner<'_> {
         let contestants: usize = contestants.map(|group| group.members.len()).sum();
         let time = rounds.time * contestants as u32;
         let mut spent = Duration::ZERO;
-        let (mut distances, mut numbers) = (Distances::default(), Numbers::default());
+        let mut numbers = Numbers::default();
         // How often each has been in a round, at each distance.
         let mut visits = BTreeMap::<(usize, Distance), u32>::new();
+        // In whose last round no rate was found.
+        let mut vain = BTreeSet::<usize>::new();
         loop {
-            let distance = distances.class(self.placement.apart());
+            let distance = self.distance();
             // With fewer rounds than the first stage has, all would have been for nothing; but on a machine whose processors move
             // all the time there may never be as many.
             let is_enough = groups
@@ -223,8 +235,7 @@ impl Runner<'_> {
             let name = session.datapath.name();
             let deployed = self.deploy(session, workload);
             // To start it takes time, in which processors may have moved.
-            let apart = self.placement.apart();
-            let distance = distances.class(apart);
+            let distance = self.distance();
             if deployed.is_ok() && !due(&mut groups, distance, &how).contains(&index) {
                 if self.is_interrupted() {
                     break;
@@ -238,18 +249,25 @@ impl Runner<'_> {
             let round = Round {
                 number: numbers.of(distance, place),
                 distance,
-                round_trip: apart,
             };
-            let measured = match deployed {
+            let visited = match deployed {
                 Ok(()) => self.replicate(session, rounds, round, &mut spent)?,
-                Err(reason) => Err(reason),
+                Err(reason) => Err(Ended::Failed(reason)),
             };
-            let figure = match measured {
-                // A figure of two distances is of none.
-                Ok(_) if distances.class(self.placement.apart()) != distance => continue,
+            // A datapath that spins would take the processor from the next one.
+            if session.datapath.polls_busily() {
+                session.deployed = None;
+            }
+            let figure = match visited {
                 Ok(record) => Some(record),
                 Err(_) if self.is_interrupted() => break,
-                Err(reason) => {
+                Err(Ended::Moved) => continue,
+                Err(Ended::Nothing) if vain.insert(index) => continue,
+                Err(ended) => {
+                    let reason = match ended {
+                        Ended::Failed(reason) => reason,
+                        _ => "two rounds after each other found no rate that it carries with PDR's loss".to_owned(),
+                    };
                     session.failed = true;
                     session.deployed = None;
                     self.fail(name, &reason)?;
@@ -258,6 +276,7 @@ impl Runner<'_> {
             };
             if let Some(record) = &figure {
                 session.found(distance, record.throughput);
+                vain.remove(&index);
                 *visits.entry((index, distance)).or_default() += 1;
                 self.log.append(&Record::Round(record.clone()))?;
             }
@@ -296,56 +315,53 @@ impl Runner<'_> {
         rounds: Rounds,
         round: Round,
         spent: &mut Duration,
-    ) -> Result<Result<RoundRecord, String>, Error> {
-        let Some(typical) = session.typical(round.distance) else {
-            return Ok(Err("no rate to search around".to_owned()));
+    ) -> Result<Result<RoundRecord, Ended>, Error> {
+        let known = session.typical(round.distance);
+        let Some(typical) = known.or_else(|| session.pdr()) else {
+            let reason = "no rate to search around".to_owned();
+            return Ok(Err(Ended::Failed(reason)));
         };
         let dither = 1.0 + rounds.width * self.random.random::<f64>();
         let mut least = (typical * LEAST * dither).max(MIN_LOAD);
         let mut most = (typical * MOST * dither).max(2.0 * MIN_LOAD);
         let mut best = Best::default();
-        let mut throughput = least;
+        let mut throughput = None;
         for _ in 0..WIDENINGS {
             let range = (least, most);
-            let found =
-                match self.short_search(session, rounds, round.number, range, &mut best, spent)? {
-                    Ok(found) => found,
-                    Err(reason) => return Ok(Err(reason)),
-                };
-            // What it carries lies beyond the range: what was found is its end, and no figure.
-            (throughput, least, most) = match found {
+            let found = match self.short_search(session, rounds, round, range, &mut best, spent)? {
+                Ok(found) => found,
+                Err(ended) => return Ok(Err(ended)),
+            };
+            (least, most) = match found {
                 Found::Within(rate) => {
-                    throughput = rate;
+                    throughput = Some(rate);
                     break;
                 }
-                Found::Above => (most, most * 0.95, most * WIDER),
+                Found::Above => (most * 0.95, most * WIDER),
                 Found::Below if least <= MIN_LOAD => break,
-                Found::Below => (least, (least / WIDER).max(MIN_LOAD), least * 1.05),
+                Found::Below => ((least / WIDER).max(MIN_LOAD), least * 1.05),
             };
         }
-        let half = Pps::new((typical / 2.0).max(MIN_LOAD))?;
+        let Some(throughput) = throughput else {
+            return Ok(Err(Ended::Nothing));
+        };
+        let half = Pps::new((known.unwrap_or(throughput) / 2.0).max(MIN_LOAD))?;
         let latency = meter(session, rounds, round.number, half, true);
-        if let Err(reason) = self.step(session, &latency, spent)? {
-            return Ok(Err(reason));
+        if let Err(ended) = self.step(session, &latency, round.distance, spent)? {
+            return Ok(Err(ended));
         }
-        let latency = session
-            .deployed
-            .as_ref()
-            .and_then(|it| it.last.latency.as_ref());
-        let p99_ns = latency.map(|latency| latency.p99_ns);
-        // A datapath that spins would take the processor from the next one.
-        if session.datapath.polls_busily() {
-            session.deployed = None;
-        }
+        let last = session.deployed.as_ref().map(|deployed| &deployed.last);
+        let latency = last.and_then(|last| last.latency.as_ref());
+        let round_trip = last.and_then(|last| last.round_trip_ns);
         Ok(Ok(RoundRecord {
             datapath: session.datapath.name().to_owned(),
             scenario: self.task.scenario.id.clone(),
             round: round.number,
             distance: round.distance.0,
-            round_trip_ns: round.round_trip.map(|it| it.as_nanos() as u64),
+            round_trip_ns: round_trip.map(|[before, _]| u64::from(before)),
             throughput,
             cpu_ns_per_frame: best.0.map(|fastest| fastest.cpu_ns_per_frame),
-            p99_ns,
+            p99_ns: latency.map(|latency| latency.p99_ns),
         }))
     }
 
@@ -354,23 +370,23 @@ impl Runner<'_> {
         &mut self,
         session: &mut Session<'_>,
         rounds: Rounds,
-        round: u32,
+        round: Round,
         (least, most): (f64, f64),
         best: &mut Best,
         spent: &mut Duration,
-    ) -> Result<Result<Found, String>, Error> {
+    ) -> Result<Result<Found, Ended>, Error> {
         let mut search = Search::new(config(rounds, least, most)?)?;
         while let Step::Measure { load, .. } = search.next() {
-            let meter = meter(session, rounds, round, load, false);
-            let trial = match self.step(session, &meter, spent)? {
+            let meter = meter(session, rounds, round.number, load, false);
+            let trial = match self.step(session, &meter, round.distance, spent)? {
                 Ok(trial) => trial,
-                Err(reason) => return Ok(Err(reason)),
+                Err(ended) => return Ok(Err(ended)),
             };
             if let Some(deployed) = &session.deployed {
                 best.note(&deployed.last, session.datapath.ports());
             }
             if let Err(error) = search.record(trial) {
-                return Ok(Err(error.to_string()));
+                return Ok(Err(Ended::Failed(error.to_string())));
             }
         }
         let result = search.result();
@@ -388,17 +404,22 @@ impl Runner<'_> {
         &mut self,
         session: &mut Session<'_>,
         meter: &Meter,
+        distance: Distance,
         spent: &mut Duration,
-    ) -> Result<Result<Trial, String>, Error> {
+    ) -> Result<Result<Trial, Ended>, Error> {
+        let failed = |reason: &str| Ok(Err(Ended::Failed(reason.to_owned())));
         if self.is_interrupted() {
-            return Ok(Err("interrupted".to_owned()));
+            return failed("interrupted");
         }
         let Some(deployed) = &mut session.deployed else {
-            return Ok(Err("it is not deployed".to_owned()));
+            return failed("it is not deployed");
         };
         *spent += meter.duration;
-        let trial = self.trial(deployed, session.datapath.name(), meter)?;
-        Ok(trial.ok_or_else(|| deployed.last_error.clone()))
+        match self.trial(deployed, session.datapath.name(), meter, distance)? {
+            Outcome::Trial(trial) => Ok(Ok(trial)),
+            Outcome::Moved => Ok(Err(Ended::Moved)),
+            Outcome::Failed => failed(&deployed.last_error),
+        }
     }
 }
 

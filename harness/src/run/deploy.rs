@@ -401,8 +401,8 @@ impl Deployed {
             datapath_wait_ns: used.waiting.as_nanos() as u64,
             tester_cpu_ns: report.cpu.running.as_nanos() as u64,
             steal_ns: stolen.as_nanos() as u64,
-            round_trip_ns: apart
-                .map(|it| it.map(|it| u32::try_from(it.as_nanos()).unwrap_or(u32::MAX))),
+            round_trip_ns: apart.map(distances::in_whole_nanoseconds),
+            distance: 0,
             counters,
             disturbed,
             repeated: false,
@@ -537,6 +537,7 @@ pub fn empty() -> TrialRecord {
         tester_cpu_ns: 0,
         steal_ns: 0,
         round_trip_ns: None,
+        distance: 0,
         counters: None,
         disturbed: None,
         repeated: false,

@@ -29,12 +29,33 @@ impl Class {
 }
 
 impl Distances {
+    /// The class of the distance that `measure` tells. What seems to be a new one is measured again: the processor may have done
+    /// something else meanwhile.
+    pub fn now(&mut self, measure: impl Fn() -> Option<Duration>) -> Distance {
+        let distance = measure();
+        let is_known = |it: Duration| self.place(in_nanoseconds(Some(it))).is_some();
+        if self.0.is_empty() || distance.is_some_and(is_known) {
+            self.class(distance)
+        } else {
+            self.class(measure())
+        }
+    }
+
+    /// Whether a distance is of this class, as far as one can tell: it is of no other.
+    pub fn is_of(&self, distance: Duration, class: Distance) -> bool {
+        let place = self.place(in_nanoseconds(Some(distance)));
+        place.is_none_or(|place| place == class.0 as usize)
+    }
+
+    fn place(&self, distance: f64) -> Option<usize> {
+        let mut known = self.0.iter();
+        known.position(|class| alike(distance, class.typical()))
+    }
+
     /// The class of a distance, which may be a new one. Where none can be measured, all are of one.
     pub fn class(&mut self, distance: Option<Duration>) -> Distance {
-        let distance = distance.map_or(1.0, |it| it.as_nanos().max(1) as f64);
-        let mut known = self.0.iter();
-        let known = known.position(|class| alike(distance, class.typical()));
-        let place = known.unwrap_or_else(|| {
+        let distance = in_nanoseconds(distance);
+        let place = self.place(distance).unwrap_or_else(|| {
             self.0.push(Class {
                 sum: 0.0,
                 count: 0.0,
@@ -45,6 +66,16 @@ impl Distances {
         self.0[place].count += 1.0;
         Distance(place as u32)
     }
+}
+
+/// One for all where none can be measured.
+fn in_nanoseconds(distance: Option<Duration>) -> f64 {
+    distance.map_or(1.0, |it| it.as_nanos().max(1) as f64)
+}
+
+/// Those before and after something, as they are recorded.
+pub fn in_whole_nanoseconds(distances: [Duration; 2]) -> [u32; 2] {
+    distances.map(|it| u32::try_from(it.as_nanos()).unwrap_or(u32::MAX))
 }
 
 /// Whether two distances are of one class.
@@ -77,6 +108,22 @@ mod tests {
             assert_eq!(distances.class(nanoseconds(far)), Distance(1), "{far}");
         }
         assert_eq!(distances.class(nanoseconds(118)), Distance(0));
+    }
+
+    #[test]
+    fn what_seems_new_is_measured_again() {
+        let mut distances = Distances::default();
+        let told = |values: &'static [u64]| {
+            let values = std::cell::RefCell::new(values.iter());
+            move || nanoseconds(*values.borrow_mut().next().unwrap())
+        };
+        assert_eq!(distances.now(told(&[95])), Distance(0));
+        assert_eq!(distances.now(told(&[700, 99])), Distance(0));
+        assert_eq!(distances.now(told(&[391, 387])), Distance(1));
+        let is_of = |distance, class| distances.is_of(Duration::from_nanos(distance), class);
+        assert!(is_of(95, Distance(0)) && !is_of(95, Distance(1)));
+        // Of none that is known: it may be a single slow one.
+        assert!(is_of(5_000, Distance(0)) && is_of(5_000, Distance(1)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod event;
 pub mod learning;
 mod log;
 mod progress;
+mod rates;
 mod session;
 mod timestamp;
 
@@ -20,21 +21,21 @@ pub use timestamp::rfc3339;
 use crate::environment::{Placement, describe};
 use crate::overlay::Overlay;
 use crate::profile::{Effort, Profile};
-use crate::record::{DatapathInfo, Environment, Failure, Purpose, Record, Run, SCHEMA, Scenario};
+use crate::record::{DatapathInfo, Environment, Failure, Record, Run, SCHEMA, Scenario};
 use crate::remote::Meeting;
-use crate::search::{ConfigError, GoalError, Pps, RateError, Step};
+use crate::search::{ConfigError, GoalError, RateError};
 use crate::tester::{FrameSize, Workload};
-use crate::{search, verify};
-use datapath_api::{Datapath, PortType};
-use deploy::{Deployed, Meter};
+use crate::verify;
+use ceiling::Ceilings;
+use datapath_api::Datapath;
+use distances::{Distance, Distances};
 use netdev::Awake;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use session::{Ceiling, Session};
+use session::Session;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 use topologies::topology::Topology;
 
 /// The lowest load offered: one frame a millisecond.
@@ -158,6 +159,7 @@ pub fn run(
     order.shuffle(&mut random);
     let mut summary = Summary::default();
     let (mut golden, mut changed) = (Vec::new(), Vec::new());
+    let mut distances = Distances::default();
     for task in order {
         let mut runner = Runner {
             plan,
@@ -168,6 +170,8 @@ pub fn run(
             progress,
             interrupted,
             random: &mut random,
+            distances: &mut distances,
+            ceilings: Ceilings::default(),
             golden: &mut golden,
             changed: &mut changed,
         };
@@ -257,6 +261,8 @@ struct Runner<'a> {
     progress: &'a dyn Progress,
     interrupted: &'a AtomicBool,
     random: &'a mut StdRng,
+    distances: &'a mut Distances,
+    ceilings: Ceilings,
     golden: &'a mut Vec<(String, verify::Report)>,
     /// Datapaths and topologies whose changes of tables were verified.
     changed: &'a mut Vec<(String, String)>,
@@ -282,7 +288,6 @@ impl Runner<'_> {
             }
         };
         let mut sessions = Vec::new();
-        let mut ceilings: Vec<(PortType, Option<Ceiling>)> = Vec::new();
         for datapath in datapaths {
             if self.is_interrupted() {
                 return Ok(summary);
@@ -296,42 +301,31 @@ impl Runner<'_> {
                 summary.failures += 1;
                 continue;
             }
-            let ports = datapath.ports();
-            let ceiling = match ceilings.iter().find(|(known, _)| *known == ports) {
-                Some((_, ceiling)) => *ceiling,
-                None => {
-                    let ceiling = self.ceiling(datapath, &workload)?;
-                    ceilings.push((ports, ceiling));
-                    ceiling
-                }
-            };
-            let search = self.new_search(None)?;
-            let mut session = Session::new(datapath, search, ceiling, unverified);
-            session.search = self.new_search(session.most())?;
-            sessions.push(session);
+            sessions.push(Session::new(datapath, unverified));
         }
-        self.search(&mut sessions, &workload)?;
-        self.doubted_ceilings(&mut sessions, &workload)?;
-        self.search(&mut sessions, &workload)?;
+        self.rates(&mut sessions, &workload)?;
         self.compare(&mut sessions, &workload)?;
         for session in &mut sessions {
             if session.failed {
                 summary.failures += 1;
                 continue;
             }
-            if !self.is_interrupted() {
-                self.latency(session, &workload)?;
-            }
             if self.task.events {
                 summary.failures += self.learning(session)?;
                 summary.failures += self.events(session, &workload)?;
             }
             let scenario = &self.task.scenario.id;
-            let result = session.result(scenario);
-            self.log.append(&Record::Result(result))?;
+            for result in session.results(scenario) {
+                self.log.append(&Record::Result(result))?;
+            }
             summary.results += 1;
         }
         Ok(summary)
+    }
+
+    /// How far apart processors are now.
+    fn distance(&mut self) -> Distance {
+        self.distances.now(|| self.placement.apart())
     }
 
     fn is_interrupted(&self) -> bool {
@@ -420,164 +414,5 @@ impl Runner<'_> {
     fn phase(&self, datapath: &str, phase: &str) {
         self.progress
             .phase(&format!("{} {datapath}: {phase}", self.task.scenario.id));
-    }
-
-    /// Advances all searches by a few trials at a time, in random order, so that drift of the machine hits
-    /// all alike.
-    fn search(&mut self, sessions: &mut [Session<'_>], workload: &Workload) -> Result<(), Error> {
-        loop {
-            let mut open: Vec<usize> = (0..sessions.len())
-                .filter(|index| sessions[*index].is_open())
-                .collect();
-            if open.is_empty() || self.is_interrupted() {
-                break;
-            }
-            open.shuffle(self.random);
-            for index in open {
-                let session = &mut sessions[index];
-                if let Err(reason) = self.turn(session, workload)? {
-                    let name = session.datapath.name();
-                    session.failed = true;
-                    session.deployed = None;
-                    self.fail(name, &reason)?;
-                }
-            }
-        }
-        for session in sessions {
-            session.deployed = None;
-        }
-        Ok(())
-    }
-
-    fn turn(
-        &mut self,
-        session: &mut Session<'_>,
-        workload: &Workload,
-    ) -> Result<Result<(), String>, Error> {
-        self.phase(session.datapath.name(), "rate search");
-        if let Err(reason) = self.deploy(session, workload) {
-            return Ok(Err(reason));
-        }
-        session.watch_idle();
-        let (mut trials, mut measured) = (0, Duration::ZERO);
-        while trials < Session::TRIALS_A_TURN || measured < Session::TURN {
-            let Step::Measure { load, duration } = session.search.next() else {
-                break;
-            };
-            if self.is_interrupted() {
-                break;
-            }
-            let meter = Meter {
-                load,
-                duration,
-                latency: false,
-                asks_datapath: true,
-                purpose: Purpose::Search,
-            };
-            trials += 1;
-            measured += duration;
-            let Some(deployed) = &mut session.deployed else {
-                break;
-            };
-            match self.trial(deployed, session.datapath.name(), &meter)? {
-                Some(trial) => {
-                    let last = deployed.last.clone();
-                    session.note(&last);
-                    if let Err(error) = session.search.record(trial) {
-                        return Ok(Err(error.to_string()));
-                    }
-                }
-                None => return Ok(Err(deployed.last_error.clone())),
-            }
-        }
-        // A datapath that spins would take the processor from the next one.
-        if session.datapath.polls_busily() {
-            session.deployed = None;
-        }
-        Ok(Ok(()))
-    }
-
-    fn deploy(&self, session: &mut Session<'_>, workload: &Workload) -> Result<(), String> {
-        if session.deployed.is_none() {
-            let topology = &self.task.topology;
-            let meeting = self.plan.meeting.as_ref();
-            let deployed = Deployed::datapath(
-                session.datapath,
-                topology,
-                workload,
-                self.placement,
-                meeting,
-            );
-            session.deployed = Some(deployed.map_err(|error| error.to_string())?);
-        }
-        Ok(())
-    }
-
-    fn latency(&mut self, session: &mut Session<'_>, workload: &Workload) -> Result<(), Error> {
-        let Some(pdr) = session.pdr() else {
-            return Ok(());
-        };
-        self.phase(session.datapath.name(), "latency");
-        if let Err(reason) = self.deploy(session, workload) {
-            return self.fail(session.datapath.name(), &reason);
-        }
-        for percent in [10, 50, 90] {
-            let Ok(load) = Pps::new((pdr * f64::from(percent) / 100.0).max(MIN_LOAD)) else {
-                continue;
-            };
-            let purpose = Purpose::Latency {
-                percent_of_pdr: percent,
-            };
-            let meter = Meter {
-                load,
-                duration: self.effort.latency,
-                latency: true,
-                asks_datapath: true,
-                purpose,
-            };
-            let Some(deployed) = &mut session.deployed else {
-                break;
-            };
-            if self
-                .trial(deployed, session.datapath.name(), &meter)?
-                .is_none()
-            {
-                let reason = deployed.last_error.clone();
-                self.fail(session.datapath.name(), &reason)?;
-                break;
-            }
-        }
-        session.deployed = None;
-        Ok(())
-    }
-
-    /// One trial, repeated while it is disturbed; `None` if it failed, with the reason in the deployment.
-    fn trial(
-        &mut self,
-        deployed: &mut Deployed,
-        datapath: &str,
-        meter: &Meter,
-    ) -> Result<Option<search::Trial>, Error> {
-        let mut attempts = 0;
-        loop {
-            let began = Instant::now();
-            let scenario = &self.task.scenario.id;
-            let Some(mut record) = deployed.measure(meter, self.log.clock(), datapath, scenario)
-            else {
-                return Ok(None);
-            };
-            attempts += 1;
-            let give_up = attempts >= Session::ATTEMPTS || self.is_interrupted();
-            // A trial that stays disturbed counts, stays marked, and is warned of.
-            let repeated = record.disturbed.is_some() && !give_up;
-            record.repeated = repeated;
-            record.number = self.log.next_trial();
-            self.log.append(&Record::Trial(record))?;
-            if !repeated {
-                self.progress.advance(meter.duration.as_secs_f64());
-                return Ok(deployed.trial(meter));
-            }
-            tracing::debug!(elapsed = ?began.elapsed(), "a disturbed trial is repeated");
-        }
     }
 }

@@ -5,8 +5,9 @@ use super::deploy::Deployed;
 use super::distances::Distance;
 use crate::profile::PARTIAL_DROP;
 use crate::record::{Fastest, Rate, ResultRecord, TrialRecord};
-use crate::search::{Irregular, Pps, Search, Status, Step};
+use crate::search::{GoalResult, Irregular, Pps, RecordError, Search, Status, Step, Trial};
 use datapath_api::{Datapath, PortType};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The loss within which a trial counts for the cost of a frame: PDR's.
@@ -22,6 +23,14 @@ pub struct Ceiling {
     pub rate: f64,
     /// The fastest trial.
     pub fastest: Option<Fastest>,
+}
+
+impl Ceiling {
+    /// The most that is worth offering. A datapath may be faster than the ceiling: in frames that it makes shorter, and
+    /// where a disturbance lowered the ceiling.
+    pub fn most(self) -> f64 {
+        self.rate * 2.0
+    }
 }
 
 /// Keeps the fastest trial with little loss.
@@ -56,16 +65,39 @@ impl Best {
     }
 }
 
+/// What is known of a datapath with processors at one distance: figures of two are not of one thing.
+struct Searched {
+    search: Search,
+    ceiling: Option<Ceiling>,
+    best: Best,
+    /// Before its first trial.
+    round_trip: Option<Duration>,
+    /// How long its trials took together.
+    measured: Duration,
+    has_latency: bool,
+}
+
+/// What is to be done next with a datapath at one distance.
+#[derive(Debug, Clone, Copy)]
+pub enum Next {
+    /// A trial of its search.
+    Search { load: Pps, duration: Duration },
+    /// The tester's ceiling, which a trial came close to.
+    Ceiling,
+    /// Latency.
+    Latency,
+    /// Nothing.
+    Nothing,
+}
+
 /// A datapath whose rates are being searched.
 pub struct Session<'a> {
     pub datapath: &'a dyn Datapath,
-    pub search: Search,
     pub deployed: Option<Deployed>,
     pub failed: bool,
-    ceiling: Option<Ceiling>,
     unverified: bool,
-    best: Best,
     idle: Option<f64>,
+    at: BTreeMap<Distance, Searched>,
     /// What rounds found, at which distance of the processors.
     found: Vec<(Distance, f64)>,
 }
@@ -78,54 +110,55 @@ impl<'a> Session<'a> {
     /// How often a disturbed trial is made at the most.
     pub const ATTEMPTS: u32 = 3;
 
-    pub fn new(
-        datapath: &'a dyn Datapath,
-        search: Search,
-        ceiling: Option<Ceiling>,
-        unverified: bool,
-    ) -> Self {
+    pub fn new(datapath: &'a dyn Datapath, unverified: bool) -> Self {
         Self {
             datapath,
-            search,
             deployed: None,
             failed: false,
-            ceiling,
             unverified,
-            best: Best::default(),
             idle: None,
+            at: BTreeMap::new(),
             found: Vec::new(),
         }
     }
 
-    /// Whether a trial came close to the ceiling or went beyond it: a disturbance may have lowered it when it was measured.
-    pub fn doubts_ceiling(&self) -> bool {
-        let rate = self.best.0.map(|best| best.rate);
-        let ceiling = self.ceiling.map(|ceiling| ceiling.rate);
-        ceiling
-            .zip(rate)
-            .is_some_and(|(ceiling, rate)| rate > ceiling * CLOSE)
+    /// Whether a search at this distance has begun.
+    pub fn has_begun(&self, distance: Distance) -> bool {
+        self.at.contains_key(&distance)
     }
 
-    /// Takes a ceiling that was measured again, if it is higher; whether it is.
-    pub fn raise_ceiling(&mut self, again: Ceiling) -> bool {
-        let is_higher = self.ceiling.is_none_or(|ceiling| again.rate > ceiling.rate);
-        if is_higher {
-            self.ceiling = Some(again);
+    /// Begins to search at a distance.
+    pub fn begin(&mut self, distance: Distance, search: Search, ceiling: Option<Ceiling>) {
+        let begun = Searched {
+            search,
+            ceiling,
+            best: Best::default(),
+            round_trip: None,
+            measured: Duration::ZERO,
+            has_latency: false,
+        };
+        self.at.insert(distance, begun);
+    }
+
+    /// Takes a ceiling that was measured again, if it is higher. Who carried all that the old one let be offered is to be
+    /// searched again, by what `search` makes of the new one.
+    pub fn raise_ceiling<E>(
+        &mut self,
+        distance: Distance,
+        again: Ceiling,
+        search: impl FnOnce(Ceiling) -> Result<Search, E>,
+    ) -> Result<(), E> {
+        let Some(at) = self.at.get_mut(&distance) else {
+            return Ok(());
+        };
+        if at.ceiling.is_none_or(|ceiling| again.rate > ceiling.rate) {
+            at.ceiling = Some(again);
+            if at.carried_all() {
+                at.search = search(again)?;
+                at.has_latency = false;
+            }
         }
-        is_higher
-    }
-
-    /// The most that is worth offering. A datapath may be faster than the ceiling: in frames that it makes shorter, and
-    /// where a disturbance lowered the ceiling.
-    pub fn most(&self) -> Option<f64> {
-        self.ceiling.map(|ceiling| ceiling.rate * 2.0)
-    }
-
-    /// Whether it carried all that was offered, so that more must be offered to find what it carries.
-    pub fn carried_all(&self) -> bool {
-        let result = self.search.result();
-        let is_floor = |status| status == Status::Irregular(Irregular::NoUpperWithinMax);
-        result.goals.iter().any(|goal| is_floor(goal.status))
+        Ok(())
     }
 
     /// Looks once what the datapath takes while there is nothing to do.
@@ -135,18 +168,120 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether there is something left to measure.
-    pub fn is_open(&mut self) -> bool {
-        !self.failed && !matches!(self.search.next(), Step::Done)
+    /// What is to be done next at a distance where a search has begun. A ceiling is measured again where `doubts` are minded.
+    pub fn next(&mut self, distance: Distance, doubts: bool) -> Next {
+        let Some(at) = self.at.get_mut(&distance) else {
+            return Next::Nothing;
+        };
+        match at.search.next() {
+            Step::Measure { load, duration } => Next::Search { load, duration },
+            Step::Done if at.has_latency => Next::Nothing,
+            Step::Done if doubts && at.doubts_ceiling() => Next::Ceiling,
+            Step::Done => Next::Latency,
+        }
     }
 
-    /// Takes note of what a trial showed beside its loss.
-    pub fn note(&mut self, trial: &TrialRecord) {
-        self.best.note(trial, self.datapath.ports());
+    /// Whether there is something left to measure at a distance.
+    pub fn is_open(&mut self, distance: Distance) -> bool {
+        let is_done =
+            self.has_begun(distance) && matches!(self.next(distance, false), Next::Nothing);
+        !self.failed && !is_done
     }
 
-    /// PDR's throughput, or the best guess at it.
+    /// Takes a trial of the search at a distance, with what it showed beside its loss.
+    pub fn record(
+        &mut self,
+        distance: Distance,
+        trial: Trial,
+        seen: &TrialRecord,
+    ) -> Result<(), RecordError> {
+        let ports = self.datapath.ports();
+        let Some(at) = self.at.get_mut(&distance) else {
+            return Ok(());
+        };
+        at.best.note(seen, ports);
+        at.measured += Duration::from_secs_f64(seen.duration_seconds);
+        let before = seen.round_trip_ns.map(|[before, _]| before);
+        let before = before.map(|it| Duration::from_nanos(u64::from(it)));
+        at.round_trip = at.round_trip.or(before);
+        at.search.record(trial)
+    }
+
+    /// Takes note that latency was taken at a distance, or cannot be.
+    pub fn has_latency(&mut self, distance: Distance) {
+        if let Some(at) = self.at.get_mut(&distance) {
+            at.has_latency = true;
+        }
+    }
+
+    /// Whether latency was taken at any distance.
+    pub fn has_any_latency(&self) -> bool {
+        self.at.values().any(|at| at.has_latency)
+    }
+
+    /// PDR's throughput at a distance, or the best guess at it.
+    pub fn pdr_at(&self, distance: Distance) -> Option<f64> {
+        self.at.get(&distance)?.pdr()
+    }
+
+    /// The same at the distance at which most was measured.
     pub fn pdr(&self) -> Option<f64> {
+        let found = self.at.values().filter(|at| at.pdr().is_some());
+        found.max_by_key(|at| at.measured)?.pdr()
+    }
+
+    /// Around what a round searches: the middle of PDR and what rounds at this distance found, so that one that was disturbed
+    /// does not lead the next ones astray.
+    pub fn typical(&self, distance: Distance) -> Option<f64> {
+        let found = self.found.iter().filter(|(at, _)| *at == distance);
+        let found = found.map(|(_, rate)| *rate);
+        let mut rates: Vec<f64> = found.chain(self.pdr_at(distance)).collect();
+        ranking::median(&mut rates)
+    }
+
+    /// Takes note of what a round found.
+    pub fn found(&mut self, distance: Distance, rate: f64) {
+        self.found.push((distance, rate));
+    }
+
+    /// What the trials at each distance come to.
+    pub fn results(&self, scenario: &str) -> Vec<ResultRecord> {
+        let measured = self.at.iter().filter(|(_, at)| !at.measured.is_zero());
+        let result = |(distance, at): (&Distance, &Searched)| ResultRecord {
+            datapath: self.datapath.name().to_owned(),
+            scenario: scenario.to_owned(),
+            ports: self.datapath.ports(),
+            unverified: self.unverified,
+            distance: distance.0,
+            round_trip_ns: at.round_trip.map(|it| it.as_nanos() as u64),
+            ceiling: at.ceiling.map(|ceiling| ceiling.rate),
+            rates: at.rates(),
+            fastest: at.best.0,
+            null_forward: at.ceiling.and_then(|ceiling| ceiling.fastest),
+            idle: self.idle,
+        };
+        measured.map(result).collect()
+    }
+}
+
+impl Searched {
+    /// Whether a trial came close to the ceiling or went beyond it: a disturbance may have lowered it when it was measured.
+    fn doubts_ceiling(&self) -> bool {
+        let rate = self.best.0.map(|best| best.rate);
+        let ceiling = self.ceiling.map(|ceiling| ceiling.rate);
+        ceiling
+            .zip(rate)
+            .is_some_and(|(ceiling, rate)| rate > ceiling * CLOSE)
+    }
+
+    /// Whether it carried all that was offered, so that more must be offered to find what it carries.
+    fn carried_all(&self) -> bool {
+        let result = self.search.result();
+        let is_floor = |status| status == Status::Irregular(Irregular::NoUpperWithinMax);
+        result.goals.iter().any(|goal| is_floor(goal.status))
+    }
+
+    fn pdr(&self) -> Option<f64> {
         let result = self.search.result();
         let pdr = result.goals.last()?;
         let guess = pdr.estimate.and_then(|estimate| estimate.lower);
@@ -156,49 +291,20 @@ impl<'a> Session<'a> {
             .map(Pps::get)
     }
 
-    /// Around what a round searches: the middle of PDR and what rounds at this distance found, so that one that was disturbed
-    /// does not lead the next ones astray.
-    pub fn typical(&self, distance: Distance) -> Option<f64> {
-        let found = self.found.iter().filter(|(at, _)| *at == distance);
-        let mut rates: Vec<f64> = found.map(|(_, rate)| *rate).chain(self.pdr()).collect();
-        ranking::median(&mut rates)
-    }
-
-    /// Takes note of what a round found.
-    pub fn found(&mut self, distance: Distance, rate: f64) {
-        self.found.push((distance, rate));
-    }
-
-    /// What the trials come to.
-    pub fn result(&self, scenario: &str) -> ResultRecord {
-        let rates: Vec<Rate> = self
-            .search
-            .result()
-            .goals
-            .iter()
-            .map(|goal| Rate {
-                goal: goal.goal.name().to_owned(),
-                loss_ratio: goal.goal.loss_ratio().get(),
-                lower: goal.lower.map(Pps::get),
-                upper: goal.upper.map(Pps::get),
-                throughput: goal.conditional_throughput.map(Pps::get),
-                irregular: match goal.status {
-                    Status::Regular => None,
-                    Status::Irregular(reason) => Some(reason.to_string()),
-                },
-            })
-            .collect();
-        ResultRecord {
-            datapath: self.datapath.name().to_owned(),
-            scenario: scenario.to_owned(),
-            ports: self.datapath.ports(),
-            unverified: self.unverified,
-            ceiling: self.ceiling.map(|ceiling| ceiling.rate),
-            rates,
-            fastest: self.best.0,
-            null_forward: self.ceiling.and_then(|ceiling| ceiling.fastest),
-            idle: self.idle,
-        }
+    fn rates(&self) -> Vec<Rate> {
+        let result = self.search.result();
+        let rate = |goal: &GoalResult| Rate {
+            goal: goal.goal.name().to_owned(),
+            loss_ratio: goal.goal.loss_ratio().get(),
+            lower: goal.lower.map(Pps::get),
+            upper: goal.upper.map(Pps::get),
+            throughput: goal.conditional_throughput.map(Pps::get),
+            irregular: match goal.status {
+                Status::Regular => None,
+                Status::Irregular(reason) => Some(reason.to_string()),
+            },
+        };
+        result.goals.iter().map(rate).collect()
     }
 }
 

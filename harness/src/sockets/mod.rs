@@ -29,7 +29,7 @@ use crate::lab::OverlayLabError;
 use crate::lines::LogError;
 use crate::overlay::{self, Overlay};
 use crate::profile::Profile;
-use crate::run::{self, Progress, Summary, rfc3339};
+use crate::run::{self, Progress, Summary, distances, rfc3339};
 use crate::tester;
 use cross_check::Program;
 use datapath_api::Datapath;
@@ -453,6 +453,7 @@ impl Runner<'_> {
         let at_seconds = self.began.elapsed().as_secs_f64();
         let placement = self.placement;
         let cpus = [placement.datapath, placement.tester, placement.sinks];
+        let before = placement.apart();
         let (stolen, began) = (steal(&cpus), Instant::now());
         let is_interrupted = || self.interrupted.load(Ordering::Relaxed);
         let Done {
@@ -464,7 +465,10 @@ impl Runner<'_> {
             hops,
         } = exchange::measure(setting, job, self.span, &is_interrupted)?;
         let stolen = steal(&cpus).saturating_sub(stolen);
-        let share = stolen.as_secs_f64() / began.elapsed().as_secs_f64();
+        let elapsed = began.elapsed();
+        let apart = before.zip(placement.apart());
+        let apart = apart.map(|(before, after)| [before, after]);
+        let share = stolen.as_secs_f64() / elapsed.as_secs_f64();
         // Steal is counted in ticks of 10 ms: less than two of them may be a rounding.
         let disturbed = share > DISTURBED && stolen > Duration::from_millis(10);
         Ok(Sample {
@@ -478,6 +482,7 @@ impl Runner<'_> {
             endpoints_cpu_ns: endpoints.as_nanos() as u64,
             hops,
             steal_ns: stolen.as_nanos() as u64,
+            round_trip_ns: apart.map(distances::in_whole_nanoseconds),
             disturbed: disturbed
                 .then(|| format!("the hypervisor took {:.0} % of its time", 100.0 * share)),
         })

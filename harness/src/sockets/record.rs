@@ -205,6 +205,9 @@ pub struct Sample {
     pub hops: Vec<Hop>,
     /// Time the hypervisor took from the processors, in nanoseconds.
     pub steal_ns: u64,
+    /// Round trip of a cache line between the processors of datapath and tester, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ns: Option<[u32; 2]>,
     /// What disturbed it.
     pub disturbed: Option<String>,
 }

@@ -1,8 +1,9 @@
 //! The first thing on the page: the question, the answer, one picture.
 
 use crate::record::PortType;
+use crate::report::cell::Cell;
 use crate::report::document::{Block, Column, Line, Span, Table, plain};
-use crate::report::figures::{Cell, Figures, Group, ScenarioFigures};
+use crate::report::figures::{Figures, Group, ScenarioFigures};
 use crate::report::lead::Lead;
 use crate::report::plots::GroupPictures;
 use crate::report::{text, units};

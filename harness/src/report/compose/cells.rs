@@ -2,8 +2,8 @@
 
 use crate::record::Rate;
 
+use crate::report::cell::{Cell, Check};
 use crate::report::document::{Line, Span};
-use crate::report::figures::{Cell, Check};
 use crate::report::latency::Percentile;
 use crate::report::telling::Telling;
 use crate::report::units;

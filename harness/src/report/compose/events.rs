@@ -1,9 +1,10 @@
 //! Tables of events: what packets suffered when endpoints moved, were deleted, or lost their host.
 
 use crate::record::{EventKind, EventRecord, StepKind};
+use crate::report::cell::Cell;
 use crate::report::document::{Block, Row, Table, plain};
 use crate::report::events::{self, EventFigure, Spread};
-use crate::report::figures::{Cell, ScenarioFigures};
+use crate::report::figures::ScenarioFigures;
 use crate::report::units;
 use topologies::topology::HealthTiming;
 

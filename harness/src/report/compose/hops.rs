@@ -1,8 +1,9 @@
 //! Tables of overlays: what each droplet did, and what the direct path gives.
 
 use crate::record::{Hop, TrialRecord};
+use crate::report::cell::Cell;
 use crate::report::document::{Row, Table, plain};
-use crate::report::figures::{Cell, Group, ScenarioFigures};
+use crate::report::figures::{Group, ScenarioFigures};
 use crate::report::latency::LatencyFigure;
 use crate::report::telling::Telling;
 use crate::report::{hops, units};

@@ -1,8 +1,9 @@
 //! The table of what switches counted inside.
 
 use crate::record::SwitchCounters;
+use crate::report::cell::Cell;
 use crate::report::document::{Line, Row, Table, plain};
-use crate::report::figures::{Cell, ScenarioFigures};
+use crate::report::figures::ScenarioFigures;
 use crate::report::telling::Telling;
 use crate::report::{inside, units};
 

@@ -1,9 +1,10 @@
 //! How flows found their direct path.
 
 use crate::record::LearningRecord;
+use crate::report::cell::Cell;
 use crate::report::document::{Block, Row, Table, plain};
 use crate::report::events::Spread;
-use crate::report::figures::{Cell, ScenarioFigures};
+use crate::report::figures::ScenarioFigures;
 
 use super::{cells, events};
 

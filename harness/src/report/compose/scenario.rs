@@ -1,8 +1,9 @@
 //! One port group: processor time, then each scenario with its tables and pictures.
 
 use crate::record::PortType;
+use crate::report::cell::{Cell, Check};
 use crate::report::document::{Block, Row, Span, Table, plain};
-use crate::report::figures::{Cell, Check, Figures, Group, ScenarioFigures};
+use crate::report::figures::{Figures, Group, ScenarioFigures};
 use crate::report::plots::{GroupPictures, Picture};
 use crate::report::{text, units};
 

@@ -4,6 +4,7 @@ use super::warnings;
 use crate::flow_setup::flows::Traffic;
 use crate::flow_setup::record::{Ceiling, Cell, FILE, Header, Record, Recorded};
 use crate::record::{Failure, PortType};
+use crate::report::apart;
 use crate::report::warnings::of_damage;
 
 /// All figures of a run.
@@ -108,9 +109,18 @@ impl<'a> Figures<'a> {
                     .collect(),
             })
             .collect();
+        let round_trips = records.iter().map(|record| match record {
+            Record::Trial(trial) => trial.round_trip_ns,
+            _ => None,
+        });
         Self {
             header,
-            warnings: [warnings::of_run(header), of_damage(FILE, damage)].concat(),
+            warnings: [
+                warnings::of_run(header),
+                apart::of_rows(round_trips),
+                of_damage(FILE, damage),
+            ]
+            .concat(),
             groups,
             failures: records
                 .iter()

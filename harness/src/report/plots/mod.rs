@@ -12,8 +12,9 @@ mod overlay;
 mod palette;
 pub(super) mod sockets;
 
+use super::cell::Cell;
 use super::events::of as figures_of_events;
-use super::figures::{Cell, Figures, Group, ScenarioFigures};
+use super::figures::{Figures, Group, ScenarioFigures};
 use super::{text, units};
 use crate::record::{PortType, Rate};
 

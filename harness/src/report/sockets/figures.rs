@@ -1,6 +1,7 @@
 //! The figures of a run of sockets: what several rounds come to, and how it stands to no overlay.
 
 use crate::record::Latency;
+use crate::report::apart;
 use crate::report::flow_setup::warnings::of_machine;
 use crate::report::warnings::of_damage;
 use crate::sockets::record::{
@@ -159,7 +160,12 @@ impl<'a> Figures<'a> {
         Self {
             cross_checks: cross_checks.collect(),
             header,
-            warnings: [warnings(header), of_damage(FILE, damage)].concat(),
+            warnings: [
+                warnings(header),
+                apart::of_rows(samples.iter().map(|it| it.round_trip_ns)),
+                of_damage(FILE, damage),
+            ]
+            .concat(),
             rows,
         }
     }

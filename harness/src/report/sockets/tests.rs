@@ -102,6 +102,7 @@ fn streams(visit: Visit, gigabits: f64) -> Sample {
         endpoints_cpu_ns: 250_000_000,
         hops,
         steal_ns: 0,
+        round_trip_ns: None,
         disturbed: None,
     }
 }

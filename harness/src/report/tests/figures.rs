@@ -3,7 +3,8 @@
 use super::fixture::{self, SCENARIOS};
 use super::{lines, written};
 use crate::record::{Failure, Fastest, Latency, Purpose, Record, TrialRecord};
-use crate::report::figures::{Check, Figures};
+use crate::report::cell::Check;
+use crate::report::figures::Figures;
 use crate::report::latency::LatencyFigure;
 use crate::report::{RunFolder, summary_json, terminal_table};
 

@@ -341,6 +341,8 @@ fn measure(folder: &mut RunFolder, device: &Device, number: usize, id: &str) {
         scenario: id.to_owned(),
         ports: device.ports,
         unverified,
+        distance: 0,
+        round_trip_ns: None,
         ceiling: Some(ceiling),
         rates,
         fastest: Some(Fastest {
@@ -444,6 +446,7 @@ impl Lab<'_> {
             tester_cpu_ns: 990_000_000,
             steal_ns: 0,
             round_trip_ns: None,
+            distance: 0,
             counters: counts.then(|| Counters {
                 encapsulated: received,
                 refused: if self.id.starts_with("divide") {

@@ -3,7 +3,8 @@
 use super::fixture::{self, SCENARIOS};
 use super::{lines, written};
 use crate::record::{Counters, Cycles, Purpose, Record, SwitchCounters, TrialRecord};
-use crate::report::figures::{Cell, Figures};
+use crate::report::cell::Cell;
+use crate::report::figures::Figures;
 use crate::report::{RunFolder, inside, summary_json};
 
 /// A switch that answers most lookups from its caches.

@@ -1,5 +1,6 @@
 //! Tests of the report on runs that never took place.
 
+mod apart;
 mod events;
 mod figures;
 pub(crate) mod fixture;

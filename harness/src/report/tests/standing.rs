@@ -194,10 +194,13 @@ fn a_row_beats_its_column_in_the_order_of_the_table() {
 #[test]
 fn rounds_at_two_distances_are_not_mixed() {
     let mut folder = run(&[("kernel-xdp", 1e6), ("openflow", 0.5e6)], STAGES[0]);
-    let place = |record: &mut Record, distance: u32, nanoseconds: u64| {
-        if let Record::Round(round) = record {
+    let place = |record: &mut Record, distance: u32, nanoseconds: u64| match record {
+        Record::Round(round) => {
             (round.distance, round.round_trip_ns) = (distance, Some(nanoseconds));
         }
+        Record::Result(result) => result.distance = distance,
+        Record::Trial(trial) => trial.distance = distance,
+        _ => {}
     };
     let near = folder.records.len();
     folder.records.iter_mut().for_each(|it| place(it, 1, 97));

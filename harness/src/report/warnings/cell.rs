@@ -1,7 +1,7 @@
 //! What concerns one datapath in one scenario.
 
 use crate::record::{PortType, Purpose, Rate, ResultRecord, TrialRecord};
-use crate::report::figures::{BUSY, Cell, Check, HELD_ABOVE};
+use crate::report::cell::{BUSY, Cell, Check, HELD_ABOVE};
 use crate::report::latency::failed_unsent;
 use crate::report::{inside, text, units};
 
@@ -26,6 +26,11 @@ pub(super) fn of(cell: &Cell<'_>) -> Vec<String> {
             says("has no result: the run was interrupted or is still going on.");
         }
         _ => {}
+    }
+    if cell.is_elsewhere {
+        says(
+            "was never measured to the end at the distance of processors that the rest of its scenario shows; its NDR, PDR and latency are of another, and not to be compared with the rest. Run again.",
+        );
     }
     let detached = |result: &ResultRecord| result.ports == PortType::Detached;
     if cell.result.is_some_and(detached) {
