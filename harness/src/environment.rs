@@ -15,7 +15,12 @@ pub struct Placement {
     pub tester: Cpu,
     /// Of the tester's sinks: a processor of their own, if there are three.
     pub sinks: Cpu,
+    /// What measures how far apart two are.
+    round_trip: RoundTrip,
 }
+
+/// The round trip of a cache line between two processors, if it can be measured.
+type RoundTrip = fn(Cpu, Cpu) -> Option<Duration>;
 
 impl Placement {
     /// The last two or three processors that this process may use: the first usually has the machine's chores.
@@ -34,14 +39,27 @@ impl Placement {
             datapath,
             tester,
             sinks: from_last(2).unwrap_or(tester),
+            round_trip,
         }
+    }
+
+    /// The same processors, with distances that somebody else tells.
+    #[cfg(test)]
+    pub(crate) fn with_round_trip(self, round_trip: RoundTrip) -> Self {
+        Self { round_trip, ..self }
+    }
+
+    /// Each of them, some maybe twice.
+    pub fn all(&self) -> [Cpu; 3] {
+        [self.datapath, self.tester, self.sinks]
     }
 
     /// How far the datapath's processor is from those of the tester: the round trip of a cache line to the farther one. `None`
     /// where they are one, or it cannot be told.
     pub fn apart(&self) -> Option<Duration> {
-        let generator = round_trip(self.datapath, self.tester);
-        let sinks = (self.sinks != self.tester).then(|| round_trip(self.datapath, self.sinks));
+        let generator = (self.round_trip)(self.datapath, self.tester);
+        let sinks = self.sinks != self.tester;
+        let sinks = sinks.then(|| (self.round_trip)(self.datapath, self.sinks));
         generator.max(sinks.flatten())
     }
 

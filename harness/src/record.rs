@@ -161,6 +161,9 @@ pub struct Scenario {
     pub frame: String,
     /// Inner transport: UDP or TCP.
     pub transport: String,
+    /// Rules of the longest access list, where networks have some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<u32>,
     /// The overlay, where packets go from endpoint to endpoint by several droplets with a datapath each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlay: Option<OverlayInfo>,

@@ -274,6 +274,7 @@ fn fails_and_the_run_goes_on(
         flows,
         frame: "64".to_owned(),
         transport: "UDP".to_owned(),
+        rules: None,
         overlay: None,
         direct_path: None,
     };

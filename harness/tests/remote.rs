@@ -165,6 +165,7 @@ fn killed() -> Result<(), Failed> {
         flows: 1,
         frame: "64".to_owned(),
         transport: "UDP".to_owned(),
+        rules: None,
         overlay: Some(overlay::describe(&topology)),
         direct_path: Some(DirectPathState::Cold),
     };

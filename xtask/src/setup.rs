@@ -69,15 +69,15 @@ fn bpf_toolchain() -> anyhow::Result<()> {
     if Toolchain::find().is_ok() {
         return Ok(());
     }
-    let nightly_sources = Step::new("rustup")
-        .args(["run", "nightly", "rustc", "--print", "sysroot"])
-        .output()
-        .is_some_and(|sysroot| {
-            let core =
-                std::path::Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core");
-            core.is_dir()
-        });
-    if nightly_sources {
+    let of_debian = Step::new("apt-cache").args(["show", "rustc-web"]);
+    if !has_nightly_sources() && of_debian.output().is_none() {
+        // Neither here nor to be had from the distribution.
+        Step::new("rustup")
+            .args(["toolchain", "install", "nightly", "--profile", "minimal"])
+            .args(["--component", "rust-src"])
+            .expect("installing a compiler for BPF")?;
+    }
+    if has_nightly_sources() {
         // Without features it downloads an LLVM of its own, made for rustup's compilers.
         install("bpf-linker", &["--version", BPF_LINKER, "--locked"], &[])?;
     } else {
@@ -109,6 +109,15 @@ fn bpf_toolchain() -> anyhow::Result<()> {
         Ok(_) => Ok(()),
         Err(missing) => bail!("the BPF toolchain is still incomplete: {missing}"),
     }
+}
+
+/// Whether rustup has a nightly compiler with the sources of `core`, which is compiled for BPF.
+fn has_nightly_sources() -> bool {
+    let sysroot = Step::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]);
+    sysroot.output().is_some_and(|sysroot| {
+        let core = std::path::Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core");
+        core.is_dir()
+    })
 }
 
 /// What runs tests.

@@ -4,7 +4,8 @@
 //! nanoseconds, and several hundred between others. A hypervisor moves virtual processors from one to the other and tells
 //! nobody; frames that are handed from processor to processor then cost up to twice as much as before.
 
-use crate::{Cpu, Tid, Urgency};
+use crate::thread::Prompt;
+use crate::{Cpu, Tid};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ pub fn round_trip(one: Cpu, other: Cpu) -> Option<Duration> {
     if one == other {
         return None;
     }
+    // A thread that begins as an ordinary one may begin behind one that polls on its processor, and wait for a tenth of a second
+    // before it can say that it is in a hurry.
+    let _prompt = Prompt::now();
     let (ball, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let there = scope.spawn(|| {
@@ -46,12 +50,9 @@ pub fn round_trip(one: Cpu, other: Cpu) -> Option<Duration> {
     })
 }
 
-/// Moves the calling thread there, before others if that is allowed.
+/// Moves the calling thread there. Without the privilege to go before others they may be in the way, which the patience ends.
 fn settle(cpu: Cpu) -> bool {
-    let thread = Tid::current();
-    // Without the privilege others may be in the way, which the patience ends.
-    let _ = thread.prioritise(Urgency::Prompt);
-    thread.pin(cpu).is_ok()
+    Tid::current().pin(cpu).is_ok()
 }
 
 /// How long each batch took; nothing if nobody plays along.
@@ -113,5 +114,8 @@ mod tests {
             assert!(time > Duration::ZERO && time < PATIENCE, "{time:?}");
         }
         assert_eq!(crate::allowed_cpus().unwrap(), cpus);
+        // SAFETY: has no preconditions; zero is the calling thread.
+        let policy = unsafe { libc::sched_getscheduler(0) };
+        assert_eq!(policy, libc::SCHED_OTHER);
     }
 }

@@ -204,6 +204,40 @@ impl Tid {
     }
 }
 
+/// Lets the calling thread go before ordinary ones until this is dropped by the same thread; threads that it starts meanwhile
+/// begin so. Does nothing where the kernel refuses.
+pub(crate) struct Prompt {
+    /// As it was before.
+    before: Option<(libc::c_int, libc::sched_param)>,
+    _stays_on_its_thread: PhantomData<*const ()>,
+}
+
+impl Prompt {
+    pub(crate) fn now() -> Self {
+        let mut parameter = libc::sched_param { sched_priority: 0 };
+        // SAFETY: zero is the calling thread, and the parameter block is valid and written alone.
+        let (policy, known) = unsafe {
+            let known = libc::sched_getparam(0, &raw mut parameter);
+            (libc::sched_getscheduler(0), known)
+        };
+        let is_known = policy >= 0 && known == 0;
+        let is_prompt = is_known && Tid::current().prioritise(Urgency::Prompt).is_ok();
+        Self {
+            before: is_prompt.then_some((policy, parameter)),
+            _stays_on_its_thread: PhantomData,
+        }
+    }
+}
+
+impl Drop for Prompt {
+    fn drop(&mut self) {
+        if let Some((policy, parameter)) = self.before {
+            // SAFETY: a valid parameter block. To give up a privilege needs none.
+            unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) };
+        }
+    }
+}
+
 /// Pins the calling thread to one processor.
 ///
 /// # Errors

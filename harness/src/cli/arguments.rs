@@ -102,12 +102,17 @@ pub struct Measure {
     /// Numbers of distinct flows, 1 to 1,000,000.
     #[arg(long, value_name = "COUNT", value_delimiter = ',')]
     pub flows: Vec<u32>,
-    /// Endpoints of the topology, 1 to 65,537; one if not given, or what the topology says is usual.
-    #[arg(long, value_name = "COUNT")]
-    pub endpoints: Option<u32>,
-    /// Rules of each access list, where the topology leaves that open, as guarded does: 1 to 996.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub rules: u32,
+    /// Numbers of endpoints of the topology, 1 to 65,537; one if not given, or what the topology says is usual.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',')]
+    pub endpoints: Vec<u32>,
+    /// Numbers of rules of each access list that no packet meets, where the topology leaves that open, as guarded does: 1 to 996.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        default_value = "100"
+    )]
+    pub rules: Vec<u32>,
     /// Hosts of each network, where the topology leaves that open, as fan does: 1 to 128.
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     pub hosts: u32,

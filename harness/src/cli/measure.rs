@@ -10,6 +10,7 @@ use crate::record::Scenario;
 use crate::remote::{Meeting, PATIENCE};
 use crate::report::RUN;
 use crate::run::{self, Plan, Progress, Silent, Task, rfc3339};
+use crate::tester::FrameSize;
 use crate::{lines, registry, report};
 use anyhow::{Context, bail};
 use datapath_api::Datapath;
@@ -191,39 +192,67 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
         &arguments.frame_sizes,
         &arguments.flows,
     );
-    let mut tasks = Vec::new();
+    let mut tasks: Vec<Task> = Vec::new();
     for (name, mixes) in effort.scenarios(&names, sizes, flows) {
         let usual = catalogue::find(name, Parameters::default())?.usual();
-        let endpoints = arguments.endpoints.unwrap_or(usual.endpoints.get());
+        let usual_endpoints = [usual.endpoints.get()];
+        let endpoints = match arguments.endpoints.as_slice() {
+            [] => &usual_endpoints[..],
+            asked => asked,
+        };
         for (number, Mix { size, flows }) in at_least(usual, mixes, flows).iter().enumerate() {
-            let parameters = Parameters::new(endpoints, *flows)?.with_droplets(
-                arguments.hosts,
-                arguments.bouncers,
-                arguments.dividers,
-            )?;
-            let parameters = parameters.with_rules(arguments.rules)?;
-            let topology = catalogue::find(name, parameters)?;
-            let both = topology.direct_path_states().len() > 1;
-            for topology in in_states(topology, arguments.direct_path)? {
-                let is_overlay = topology.under_test().is_none();
-                let overlay = is_overlay.then(|| overlay::describe(&topology));
-                let mut topology = topology.clone();
-                if let Some(transport) = arguments.transport {
-                    topology = topology.with_transport(transport.into());
+            for (endpoints, rules) in product(endpoints, &arguments.rules) {
+                let parameters = Parameters::new(endpoints, *flows)?.with_droplets(
+                    arguments.hosts,
+                    arguments.bouncers,
+                    arguments.dividers,
+                )?;
+                let topology = catalogue::find(name, parameters.with_rules(rules)?)?;
+                for task in in_all_states(topology, *size, arguments, number == 0)? {
+                    // Where there are no lists, their lengths make no difference.
+                    if tasks.iter().all(|it| it.scenario.id != task.scenario.id) {
+                        tasks.push(task);
+                    }
                 }
-                let scenario = Scenario {
-                    overlay,
-                    ..describe(&topology, size, both)
-                };
-                tasks.push(Task {
-                    scenario,
-                    topology,
-                    size: *size,
-                    // What they do to packets depends on neither size nor number of flows.
-                    events: number == 0 && !arguments.no_events,
-                });
             }
         }
+    }
+    Ok(tasks)
+}
+
+/// Each of the one with each of the other.
+fn product<'a>(one: &'a [u32], other: &'a [u32]) -> impl Iterator<Item = (u32, u32)> {
+    one.iter()
+        .flat_map(|one| other.iter().map(|other| (*one, *other)))
+}
+
+/// A topology in the states of the direct path that it is measured in.
+fn in_all_states(
+    topology: Topology,
+    size: FrameSize,
+    arguments: &Measure,
+    is_first: bool,
+) -> anyhow::Result<Vec<Task>> {
+    let both = topology.direct_path_states().len() > 1;
+    let mut tasks = Vec::new();
+    for topology in in_states(topology, arguments.direct_path)? {
+        let is_overlay = topology.under_test().is_none();
+        let overlay = is_overlay.then(|| overlay::describe(&topology));
+        let topology = match arguments.transport {
+            Some(transport) => topology.with_transport(transport.into()),
+            None => topology,
+        };
+        let scenario = Scenario {
+            overlay,
+            ..describe(&topology, size, both)
+        };
+        tasks.push(Task {
+            scenario,
+            topology,
+            size,
+            // What they do to packets depends on neither size nor number of flows.
+            events: is_first && !arguments.no_events,
+        });
     }
     Ok(tasks)
 }
@@ -269,7 +298,7 @@ pub fn in_states(
 }
 
 /// `both` if the topology is measured with the direct path and without.
-fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) -> Scenario {
+fn describe(topology: &Topology, size: FrameSize, both: bool) -> Scenario {
     let parameters = topology.parameters();
     let transports: Vec<Transport> = topology
         .traffic()
@@ -291,11 +320,7 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) ->
             format!("{count}-{one}s")
         }
     };
-    let unit = if *size == crate::tester::FrameSize::Imix {
-        ""
-    } else {
-        "B"
-    };
+    let unit = if size == FrameSize::Imix { "" } else { "B" };
     let mut id = format!("{}/{size}{unit}/{}", topology.name(), plural(flows, "flow"));
     if endpoints > 1 {
         id = format!("{id}/{}", plural(endpoints, "endpoint"));
@@ -311,6 +336,10 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) ->
             plural(topology.droplets().len() as u32, "droplet")
         );
     }
+    let rules = topology.access_rules();
+    if rules.is_some() && parameters.rules() != usual.rules() {
+        id = format!("{id}/{}", plural(parameters.rules(), "vain-rule"));
+    }
     let direct_path = both.then(|| topology.direct_path());
     match direct_path {
         Some(DirectPathState::Cold) => id += "/direct-path-off",
@@ -325,6 +354,7 @@ fn describe(topology: &Topology, size: &crate::tester::FrameSize, both: bool) ->
         flows,
         frame: size.to_string(),
         transport: transport.to_owned(),
+        rules,
         overlay: None,
         direct_path,
     }
@@ -375,13 +405,41 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_and_rules_are_varied_where_a_topology_has_them() {
+        let guarded = [
+            "--topology",
+            "guarded",
+            "--rules",
+            "10,100",
+            "--direct-path",
+            "on",
+        ];
+        assert_eq!(
+            ids(&guarded),
+            [
+                "guarded/64B/1-flow/10-vain-rules/direct-path-on",
+                "guarded/64B/1-flow/direct-path-on"
+            ]
+        );
+        let hop = [
+            "--topology",
+            "hop",
+            "--rules",
+            "10,100",
+            "--endpoints",
+            "1,8",
+        ];
+        assert_eq!(ids(&hop), ["hop/64B/1-flow", "hop/64B/1-flow/8-endpoints"]);
+    }
+
+    #[test]
     fn mixes_that_become_the_same_are_measured_once() {
         let usual = Usual {
             endpoints: 1.try_into().unwrap(),
             flows: 1_000.try_into().unwrap(),
         };
         let mix = |flows| Mix {
-            size: crate::tester::FrameSize::Imix,
+            size: FrameSize::Imix,
             flows,
         };
         let mixes = vec![mix(1), mix(1_000), mix(10_000)];

@@ -1,8 +1,8 @@
 //! Two lots of runs against each other: what became slower, what faster.
 //!
-//! Runs are paired in their order, and a pair has one figure: the typical ratio of the rounds of its two runs. So what differs
-//! from one run to the next, which all rounds of a run have in common, is in the intervals ([`ranking`]). With fewer than
-//! [`FEWEST`] pairs nothing is decided.
+//! Runs are paired in their order, each with the next one whose processors were as far apart, and a pair has one figure: the
+//! typical ratio of the rounds of its two runs. So what differs from one run to the next, which all rounds of a run have in
+//! common, is in the intervals ([`ranking`]). With fewer than [`FEWEST`] pairs nothing is decided.
 
 mod sides;
 mod text;
@@ -21,6 +21,7 @@ use crate::report::apart::Apart;
 use crate::report::figures::Figures;
 use ranking::{Interval, STAGES, Tolerance, Verdict, intervals, median};
 use serde::Serialize;
+pub(crate) use sides::between_machines;
 use sides::differences;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,9 +68,10 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Whether something became slower for certain.
+    /// Whether something became worse for certain, or is not measured any more.
     pub fn has_regressions(&self) -> bool {
-        self.changes.iter().any(|it| it.verdict == Verdict::Slower)
+        let is_gone = !self.only[0].is_empty();
+        is_gone || self.changes.iter().any(|it| it.verdict == Verdict::Slower)
     }
 }
 
@@ -81,20 +83,19 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
     let lots = [base, run];
     let measured = lots.map(|lot| lot.iter().map(Measured::of).collect::<Vec<_>>());
     let [before, after] = &measured;
+    let places = measured.each_ref().map(|lot| {
+        let places = lot.iter().flat_map(|it| &it.places);
+        places.collect::<BTreeSet<&Place>>()
+    });
     let mut paired = BTreeMap::<Place, Vec<Pair>>::new();
-    // Scenarios in which a hypervisor had the processors elsewhere in one of two runs.
+    // Scenarios in which a hypervisor had the processors elsewhere in runs that have no counterpart therefore.
     let mut moved = BTreeSet::<String>::new();
-    for (before, after) in before.iter().zip(after) {
-        for (place, before) in &before.rounds {
-            if let Some(after) = after.rounds.get(place) {
-                if !Apart::can_be_compared(before.apart, after.apart) {
-                    moved.insert(place.1.clone());
-                    continue;
-                }
-                let pairs = paired.entry(place.clone()).or_default();
-                pairs.push(Pair::of(before, after));
-            }
+    for place in places[0].intersection(&places[1]) {
+        let (pairs, are_left) = pairs(before, after, place);
+        if are_left {
+            moved.insert(place.1.clone());
         }
+        paired.insert((*place).clone(), pairs);
     }
     let unfit: Vec<String> = measured
         .iter()
@@ -111,7 +112,6 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
         error,
         resolution: widths.map(|it| it.width).fold(0.0, f64::max),
         tolerance,
-        is_fit: unfit.is_empty(),
     };
     let mut changes: Vec<Change> = paired
         .iter()
@@ -131,10 +131,6 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
         };
         key(one).cmp(&key(other))
     });
-    let places = measured.each_ref().map(|lot| {
-        let places = lot.iter().flat_map(|it| it.rounds.keys());
-        places.collect::<BTreeSet<&Place>>()
-    });
     let lacking = |here: &BTreeSet<&Place>, there: &BTreeSet<&Place>| {
         let only = here.difference(there);
         only.map(|(datapath, scenario)| format!("{datapath} in {scenario}"))
@@ -149,7 +145,7 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
         }
     }
     let mut cautions = unfit;
-    cautions.extend(moved.iter().map(|scenario| format!("In {scenario} processors were farther apart in some of the runs than in their counterparts, so that these pairs of runs count for nothing: a hypervisor moves virtual processors.")));
+    cautions.extend(moved.iter().map(|scenario| format!("In {scenario} processors were farther apart in some of the runs than in their counterparts, so that those count for nothing: a hypervisor moves virtual processors.")));
     cautions.extend(of_lots(lots));
     cautions.extend(lots.into_iter().flatten().filter_map(of_run));
     Comparison {
@@ -225,8 +221,11 @@ struct Rounds {
 struct Measured {
     /// Why nothing can be concluded from it.
     unfit: Option<String>,
-    /// Rounds by place; none of a datapath that failed verification there.
+    /// Rounds by place; none of a datapath that failed verification there, and none at all of a run that nothing can be concluded
+    /// from.
     rounds: BTreeMap<Place, Rounds>,
+    /// Everything that was measured, whether anything can be concluded from it or not.
+    places: BTreeSet<Place>,
 }
 
 impl Measured {
@@ -234,7 +233,8 @@ impl Measured {
         let figures = Figures::of(&found.folder);
         let path = found.path.display();
         let mut by_place = BTreeMap::new();
-        for (scenario, cell) in figures.cells() {
+        let reason = figures.unfit();
+        for (scenario, cell) in figures.cells().filter(|_| reason.is_none()) {
             if cell.doubt().is_some() || cell.rounds.is_empty() {
                 continue;
             }
@@ -250,12 +250,44 @@ impl Measured {
             };
             by_place.insert(place, of_place);
         }
-        let reason = figures.unfit();
         Self {
-            unfit: reason.map(|reason| format!("{path}: {reason}, so nothing is decided.")),
+            unfit: reason.map(|reason| format!("{path}: {reason}, so it counts for nothing.")),
             rounds: by_place,
+            places: found.folder.records.iter().filter_map(measured).collect(),
         }
     }
+}
+
+/// What a result is of.
+fn measured(record: &Record) -> Option<Place> {
+    match record {
+        Record::Result(result) => Some((result.datapath.clone(), result.scenario.clone())),
+        _ => None,
+    }
+}
+
+/// Each run with the next of the other side whose processors were as far apart, beginning with the one made in the same turn; and
+/// whether some are left for want of such.
+fn pairs(base: &[Measured], run: &[Measured], place: &Place) -> (Vec<Pair>, bool) {
+    let mut left: Vec<Option<&Rounds>> = run.iter().map(|it| it.rounds.get(place)).collect();
+    let mut pairs = Vec::new();
+    let mut are_left = false;
+    for (turn, before) in base.iter().enumerate() {
+        let Some(before) = before.rounds.get(place) else {
+            continue;
+        };
+        let is_alike = |after: &Option<&Rounds>| {
+            after.is_some_and(|after| Apart::can_be_compared(before.apart, after.apart))
+        };
+        let same_turn = left.get(turn).filter(|it| is_alike(it)).map(|_| turn);
+        match same_turn.or_else(|| left.iter().position(|it| is_alike(it))) {
+            Some(place) => {
+                pairs.extend(left[place].take().map(|after| Pair::of(before, after)));
+            }
+            None => are_left |= left.iter().any(Option::is_some),
+        }
+    }
+    (pairs, are_left)
 }
 
 /// A datapath in a scenario, in two runs.
@@ -292,7 +324,6 @@ struct Judge {
     error: f64,
     resolution: f64,
     tolerance: Tolerance,
-    is_fit: bool,
 }
 
 impl Judge {
@@ -318,15 +349,14 @@ impl Judge {
         let verdict =
             times_better.map_or(Verdict::Undecided, |it| Verdict::of(&it, self.tolerance));
         let by_tester = figure == Figure::Throughput && pairs.iter().any(|pair| pair.by_tester);
-        let is_final = self.is_fit && !by_tester;
         Some(Change {
             scenario: scenario.clone(),
             datapath: datapath.clone(),
             figure,
-            verdict: if is_final {
-                verdict
-            } else {
+            verdict: if by_tester {
                 Verdict::Undecided
+            } else {
+                verdict
             },
             about: typical(pairs.iter().filter_map(|pair| pair.times_better[place]))?,
             times_better,

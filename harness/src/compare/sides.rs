@@ -76,15 +76,18 @@ fn notes(environment: &Environment) -> String {
     lasting.map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 
-/// What is not the same about two runs, so that a difference may not be the datapaths' doing.
-pub fn differences(base: &RunFolder, run: &RunFolder) -> Vec<String> {
-    let (one, other) = (&base.run.environment, &run.run.environment);
+/// Those that are not the same: what, and both in words.
+fn different(pairs: impl IntoIterator<Item = (&'static str, String, String)>) -> Vec<String> {
+    let pairs = pairs.into_iter().filter(|(_, one, other)| one != other);
+    pairs
+        .map(|(what, one, other)| format!("{what}: {one}, then {other}"))
+        .collect()
+}
+
+/// What is not the same about two machines.
+pub fn between_machines(one: &Environment, other: &Environment) -> Vec<String> {
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-    let comparison = |run: &RunFolder| match run.run.comparison {
-        Some(how) => format!("trials of {} s, width {}", how.trial_seconds, how.width),
-        None => "none".to_owned(),
-    };
-    let pairs = [
+    different([
         ("processor", one.cpu_model.clone(), other.cpu_model.clone()),
         ("processors", one.cpus.to_string(), other.cpus.to_string()),
         ("kernel", one.kernel.clone(), other.kernel.clone()),
@@ -103,13 +106,20 @@ pub fn differences(base: &RunFolder, run: &RunFolder) -> Vec<String> {
             other.memory_mib.to_string(),
         ),
         ("notes", notes(one), notes(other)),
+    ])
+}
+
+/// What is not the same about two runs, so that a difference may not be the datapaths' doing.
+pub fn differences(base: &RunFolder, run: &RunFolder) -> Vec<String> {
+    let comparison = |run: &RunFolder| match run.run.comparison {
+        Some(how) => format!("trials of {} s, width {}", how.trial_seconds, how.width),
+        None => "none".to_owned(),
+    };
+    let mut differences = between_machines(&base.run.environment, &run.run.environment);
+    differences.extend(different([
         ("profile", base.run.profile.clone(), run.run.profile.clone()),
         ("rounds", comparison(base), comparison(run)),
-    ];
-    let differ = |(what, one, other): (&str, String, String)| {
-        (one != other).then(|| format!("{what}: {one}, then {other}"))
-    };
-    let mut differences: Vec<String> = pairs.into_iter().filter_map(differ).collect();
+    ]));
     for info in &base.run.datapaths {
         let same = |it: &&crate::record::DatapathInfo| it.name == info.name;
         if let Some(then) = run.run.datapaths.iter().find(same)

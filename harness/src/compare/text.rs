@@ -8,6 +8,7 @@ use ranking::Verdict;
 /// The whole comparison, for people.
 pub fn words(comparison: &Comparison) -> String {
     let mut out = Output::default();
+    out.wrapped("", &headline(comparison));
     if !comparison.differences.is_empty() {
         out.line("NOT THE SAME ENVIRONMENT: a difference below may be that of");
         for difference in &comparison.differences {
@@ -32,14 +33,13 @@ pub fn words(comparison: &Comparison) -> String {
             }
         }
     }
-    let equivalent = of(comparison, Verdict::Equivalent).len();
-    let all = comparison.changes.len();
-    out.line(&format!(
-        "{equivalent} of {all} figures are as they were, within the tolerance."
-    ));
-    for (only, side) in comparison.only.iter().zip(["base", "run"]) {
+    for (only, what) in comparison
+        .only
+        .iter()
+        .zip(["Not measured any more", "Measured for the first time"])
+    {
         if !only.is_empty() {
-            out.wrapped("", &format!("Only in {side}: {}.", list(only)));
+            out.wrapped("", &format!("{what}: {}.", list(only)));
         }
     }
     if comparison.changes.is_empty() {
@@ -49,6 +49,25 @@ pub fn words(comparison: &Comparison) -> String {
         );
     }
     out.0
+}
+
+/// What follows, in a sentence.
+fn headline(comparison: &Comparison) -> String {
+    let count = |verdict| of(comparison, verdict).len();
+    let [worse, better, as_before] =
+        [Verdict::Slower, Verdict::Faster, Verdict::Equivalent].map(count);
+    let all = comparison.changes.len();
+    let first = if comparison.has_regressions() {
+        "Something became worse"
+    } else if worse + better + as_before == 0 {
+        "Nothing could be decided"
+    } else {
+        "Nothing became worse for certain"
+    };
+    format!(
+        "{first}: of {all} figures {worse} are worse, {better} better, {as_before} as they were within the tolerance, and {} undecided.",
+        count(Verdict::Undecided)
+    )
 }
 
 fn of(comparison: &Comparison, verdict: Verdict) -> Vec<&Change> {

@@ -1,6 +1,6 @@
 //! Where the answer changes.
 //!
-//! Scenarios of a run that differ in one thing alone (the size of frames, the number of flows or of endpoints) are points on
+//! Scenarios of a run that differ in one thing alone (the size of frames, the number of flows, of endpoints or of rules) are points on
 //! a line. Where one datapath has the better score at one point, and another at the next, the answer changes in between;
 //! where, is interpolated, with both scales logarithmic.
 
@@ -24,12 +24,14 @@ pub enum Axis {
     Flows,
     /// Endpoints.
     Endpoints,
+    /// Rules of access lists.
+    Rules,
     /// Percent of frames that are the first of their flow.
     NewFlows,
 }
 
 impl Axis {
-    const OF_SCENARIOS: [Self; 3] = [Self::FrameSize, Self::Flows, Self::Endpoints];
+    const OF_SCENARIOS: [Self; 4] = [Self::FrameSize, Self::Flows, Self::Endpoints, Self::Rules];
 
     /// Where a scenario lies on it.
     fn place(self, scenario: &Scenario) -> Option<f64> {
@@ -37,6 +39,7 @@ impl Axis {
             Self::FrameSize => scenario.frame.parse().ok(),
             Self::Flows => Some(scenario.flows.into()),
             Self::Endpoints => Some(scenario.endpoints.into()),
+            Self::Rules => scenario.rules.map(f64::from),
             Self::NewFlows => None,
         }
     }
@@ -50,6 +53,7 @@ impl Axis {
             && same_but_for(Self::FrameSize, one.frame == other.frame)
             && same_but_for(Self::Flows, one.flows == other.flows)
             && same_but_for(Self::Endpoints, one.endpoints == other.endpoints)
+            && same_but_for(Self::Rules, one.rules == other.rules)
     }
 
     /// A place on it, with its unit.
@@ -58,6 +62,7 @@ impl Axis {
             Self::FrameSize => format!("frames of {place:.0} bytes"),
             Self::Flows => format!("{place:.0} flows"),
             Self::Endpoints => format!("{place:.0} endpoints"),
+            Self::Rules => format!("{place:.0} rules"),
             Self::NewFlows => format!("{place:.3} % of all frames first of their flow"),
         }
     }

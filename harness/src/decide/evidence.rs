@@ -1,7 +1,6 @@
 //! Where in a run's folder a sentence comes from.
 
-use crate::record::{Purpose, Record};
-use crate::report::RunFolder;
+use crate::record::Purpose;
 use crate::report::cell::Cell;
 use serde::Serialize;
 use std::fmt;
@@ -26,8 +25,11 @@ pub enum Evidence {
     },
     /// The line of a kind about a datapath in a scenario, in `trials.jsonl`.
     Line {
-        /// The kind: `verification` or `result`.
+        /// The kind: `verification`, `result` or `failure`.
         kind: &'static str,
+        /// Of several results that of this distance of processors.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        distance: Option<u32>,
         /// The scenario.
         scenario: String,
         /// The datapath.
@@ -64,20 +66,11 @@ impl Which {
 }
 
 impl Evidence {
-    /// Trials of a datapath in a scenario that count; nothing if there are none.
-    pub fn trials(folder: &RunFolder, scenario: &str, datapath: &str, which: Which) -> Self {
-        let numbers = folder.records.iter().filter_map(|record| match record {
-            Record::Trial(it)
-                if it.scenario == scenario
-                    && it.datapath == datapath
-                    && !it.repeated
-                    && which.takes(it.purpose) =>
-            {
-                Some(it.number)
-            }
-            _ => None,
-        });
-        Self::of(numbers.collect(), scenario, datapath)
+    /// The trials behind what is shown of a datapath in a scenario; nothing if there are none.
+    pub(crate) fn trials(scenario: &str, cell: &Cell<'_>, which: Which) -> Self {
+        let trials = cell.trials.iter().filter(|it| which.takes(it.purpose));
+        let numbers = trials.map(|trial| trial.number);
+        Self::of(numbers.collect(), scenario, cell.datapath)
     }
 
     /// The trials of the first `count` rounds that a datapath was in; nothing if there are none.
@@ -136,6 +129,11 @@ impl fmt::Display for Evidence {
                 datapath,
                 installed,
             } => write!(f, "flow-setup.jsonl, {datapath}, {installed} installed"),
+            Self::Line {
+                kind,
+                distance: Some(distance),
+                ..
+            } => write!(f, "its line of kind {kind} and distance {distance}"),
             Self::Line { kind, .. } => write!(f, "its line of kind {kind}"),
             Self::Nothing => f.write_str("nothing in this run"),
         }

@@ -4,7 +4,6 @@ use super::evidence::{Evidence, Which};
 use super::requirements::{Attached, Requirements};
 use super::{FlowSetups, Selected};
 use crate::record::{DatapathInfo, PortType, Rate};
-use crate::report::RunFolder;
 use crate::report::cell::{Cell, Check};
 use crate::report::lead::set_by_tester;
 use crate::report::units;
@@ -56,7 +55,6 @@ impl Finding {
 pub fn findings(
     asked: &Requirements,
     info: &DatapathInfo,
-    folder: &RunFolder,
     selected: &Selected<'_, '_>,
     flow_setups: Option<&FlowSetups>,
 ) -> Vec<Finding> {
@@ -81,7 +79,7 @@ pub fn findings(
         return findings;
     }
     for (scenario, cell) in selected.cells_of(&info.name) {
-        findings.extend(of_cell(asked, scenario, cell, folder));
+        findings.extend(of_cell(asked, scenario, cell));
     }
     if let Some(least) = asked.limits.new_flows {
         findings.push(new_flows(least, info, flow_setups));
@@ -93,6 +91,7 @@ const ATTACHES: &str = "host.attaches";
 /// What nobody asks for in a file, and without which no figure counts.
 pub const MEASURED: &str = "measured";
 pub const VERIFIED: &str = "verified";
+pub const SOUND: &str = "nothing failed";
 
 fn description(info: &DatapathInfo) -> Evidence {
     Evidence::Description {
@@ -183,13 +182,8 @@ fn of_needs(asked: &Requirements, needs: Needs) -> Vec<(&'static str, bool, Stri
 }
 
 /// What was measured in one scenario.
-fn of_cell(
-    asked: &Requirements,
-    scenario: &str,
-    cell: &Cell<'_>,
-    folder: &RunFolder,
-) -> Vec<Finding> {
-    let trials = |which| Evidence::trials(folder, scenario, cell.datapath, which);
+fn of_cell(asked: &Requirements, scenario: &str, cell: &Cell<'_>) -> Vec<Finding> {
+    let trials = |which| Evidence::trials(scenario, cell, which);
     if let Some(absence) = cell.absence() {
         let says = format!("{scenario}: {absence}");
         return vec![Finding::new(
@@ -201,10 +195,22 @@ fn of_cell(
     }
     let line = |kind| Evidence::Line {
         kind,
+        distance: (kind == "result")
+            .then(|| cell.result.map(|result| result.distance))
+            .flatten(),
         scenario: scenario.to_owned(),
         datapath: cell.datapath.to_owned(),
     };
     let mut findings = Vec::new();
+    for failure in cell.failures.iter().filter(|_| cell.failed_later()) {
+        let says = format!("{scenario}: {}", failure.reason);
+        findings.push(Finding::new(
+            SOUND,
+            Outcome::NotShown,
+            says,
+            line("failure"),
+        ));
+    }
     if let Some(doubt) = cell.doubt() {
         let says = format!("{scenario}: {doubt}, so that no figure of it counts");
         let (outcome, evidence) = match cell.check {
@@ -217,7 +223,7 @@ fn of_cell(
     if let Some(least) = limits.rate {
         findings.push(rate(
             least,
-            limits.loss,
+            limits.loss.unwrap_or_default(),
             scenario,
             cell,
             trials(Which::Search),
@@ -236,7 +242,8 @@ fn of_cell(
                     units::significant(most, 4),
                 );
                 let allowed = cell.pdr().map_or(0.0, |pdr| pdr.loss_ratio);
-                let outcome = if figure.loss > allowed || figure.p99.uncertain {
+                let is_shown = !cell.is_elsewhere && !figure.p99.uncertain;
+                let outcome = if figure.loss > allowed || !is_shown {
                     // Of frames that never came nobody knows how late they would have been.
                     Outcome::NotShown
                 } else if found <= most {
@@ -296,7 +303,10 @@ fn rate(least: f64, loss: f64, scenario: &str, cell: &Cell<'_>, evidence: Eviden
         mpps(goal.upper),
         mpps(Some(least)),
     );
-    let outcome = if goal.lower.is_some_and(|lower| lower >= least) {
+    let outcome = if cell.is_elsewhere {
+        // The same datapath may carry half or twice as much where the others were measured.
+        Outcome::NotShown
+    } else if goal.lower.is_some_and(|lower| lower >= least) {
         Outcome::Met
     } else if goal.upper.is_some_and(|upper| upper < least)
         && !cell.is_contradicted()
@@ -326,12 +336,14 @@ fn new_flows(least: f64, info: &DatapathInfo, flow_setups: Option<&FlowSetups>) 
         bound(setup.lower),
         bound(setup.upper)
     );
-    let outcome = if setup.lower.is_some_and(|lower| lower >= least) {
-        Outcome::Met
+    let (says, outcome) = if setup.lower.is_some_and(|lower| lower >= least) {
+        (says, Outcome::Met)
+    } else if let Some(doubt) = setup.doubt {
+        (format!("{says}; {doubt}"), Outcome::NotShown)
     } else if setup.upper.is_some_and(|upper| upper < least) {
-        Outcome::Unmet
+        (says, Outcome::Unmet)
     } else {
-        Outcome::NotShown
+        (says, Outcome::NotShown)
     };
     Finding::new(KEY, outcome, says, setup.evidence(&info.name))
 }

@@ -83,6 +83,17 @@ pub enum Answer {
     None,
 }
 
+impl Answer {
+    /// Those that it names as best, or as not worse than any.
+    fn datapaths(&self) -> Vec<String> {
+        match self {
+            Self::One { datapath, .. } => vec![datapath.clone()],
+            Self::Equivalent { datapaths } | Self::Undecided { datapaths, .. } => datapaths.clone(),
+            Self::None => Vec::new(),
+        }
+    }
+}
+
 /// A datapath, as it fares.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
@@ -226,7 +237,7 @@ pub fn decide(
         .datapaths
         .iter()
         .map(|info| {
-            let findings = limits::findings(asked, info, folder, &selected, flow_setups);
+            let findings = limits::findings(asked, info, &selected, flow_setups);
             Candidate {
                 datapath: info.name.clone(),
                 keeps_to_limits: findings.iter().all(|it| it.outcome == Outcome::Met),
@@ -256,7 +267,8 @@ pub fn decide(
     let mut crossovers = Vec::new();
     if figures.unfit().is_none() {
         crossovers = crossover::find(&selected.0, &eligible, asked, width);
-        let by_share = |it| share::crossovers(folder, &selected, &eligible, it);
+        let best = answer.datapaths();
+        let by_share = |it| share::crossovers(&selected, &eligible, &best, it);
         crossovers.extend(flow_setups.map(by_share).into_iter().flatten());
     }
     Decision {
@@ -266,7 +278,11 @@ pub fn decide(
         answer,
         candidates,
         crossovers,
-        warnings: figures.warnings.clone(),
+        warnings: flow_setups
+            .map_or_else(Vec::new, |it| it.warnings(&folder.run))
+            .into_iter()
+            .chain(figures.warnings.iter().cloned())
+            .collect(),
         repeat: repeat(&folder.run.command, folder.run.seed),
     }
 }
@@ -275,7 +291,8 @@ pub fn decide(
 fn unmet_by_all(candidates: &[Candidate]) -> Vec<&'static str> {
     let mut keys: Vec<&'static str> = Vec::new();
     for finding in candidates.iter().flat_map(|it| &it.findings) {
-        let is_asked = ![limits::MEASURED, limits::VERIFIED].contains(&finding.requirement);
+        let is_asked =
+            ![limits::MEASURED, limits::VERIFIED, limits::SOUND].contains(&finding.requirement);
         if is_asked && !keys.contains(&finding.requirement) {
             keys.push(finding.requirement);
         }

@@ -161,9 +161,9 @@ pub struct Limits {
     /// Frames a second that one processor must carry at least.
     #[serde(default)]
     pub rate: Option<f64>,
-    /// Share of frames that may be lost at that rate; 0 if left out.
+    /// Share of frames that may be lost at that rate; 0 if left out. Nothing without a rate.
     #[serde(default)]
-    pub loss: f64,
+    pub loss: Option<f64>,
     /// The 99th percentile of latency at half of PDR, in microseconds, at the most.
     #[serde(default)]
     pub p99_us: Option<f64>,
@@ -251,9 +251,15 @@ impl Requirements {
             ),
             (
                 "limits.loss",
-                limits.loss,
-                (0.0..1.0).contains(&limits.loss),
+                limits.loss.unwrap_or_default(),
+                (0.0..1.0).contains(&limits.loss.unwrap_or_default()),
                 "must be a share, at least 0 and below 1",
+            ),
+            (
+                "limits.loss",
+                limits.loss.unwrap_or_default(),
+                limits.loss.is_none() || limits.rate.is_some(),
+                "is allowed at a rate, and limits.rate is missing",
             ),
             (
                 "limits.rate",
@@ -330,6 +336,8 @@ mod tests {
         assert!(kernel.contains("one like \"5.15\""), "{kernel}");
         let loss = error(&format!("{LEAST}[limits]\nloss = 5\n"));
         assert!(loss.contains("limits.loss = 5"), "{loss}");
+        let alone = error(&format!("{LEAST}[limits]\nloss = 0\n"));
+        assert!(alone.contains("limits.rate is missing"), "{alone}");
     }
 
     #[test]

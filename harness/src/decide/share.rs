@@ -3,14 +3,27 @@
 //! A frame of an established flow takes 1/R seconds of a datapath that carries R of those a second, one that is the first of
 //! its flow 1/N where it sets up N a second. So with a share s of first frames it carries 1 / ((1 - s) / R + s / N), and two
 //! datapaths carry as many where their times are equal: s = (1/R' - 1/R) / ((1/N - 1/R) - (1/N' - 1/R')).
+//!
+//! That is a model, by throughput alone: R is of frames both ways on a host, N of flows that leave it, and no mixture of both
+//! was measured.
 
 use super::Selected;
 use super::crossover::{Axis, Crossover};
-use super::evidence::{Evidence, Which};
+use super::evidence::Evidence;
+use crate::compare::between_machines;
 use crate::flow_setup::flows::Traffic;
-use crate::flow_setup::record::{Record, Recorded};
-use crate::report::RunFolder;
+use crate::flow_setup::record::{Cell, FILE, Record, Recorded};
+use crate::record::Run;
+use crate::report::cell::Cell as Measured;
+use crate::report::figures::ScenarioFigures;
+use crate::report::warnings::of_damage;
 use ranking::Verdict;
+
+/// Frames of flow setup, as a scenario names them, and the topology whose droplet has its part.
+const FRAME: &str = "64";
+const TOPOLOGY: &str = "vtep";
+/// A rate this near to the tester's ceiling may be the tester's.
+const NEAR: f64 = 0.95;
 
 /// How many new flows a second datapaths take, by a run of `bench flow-setup`.
 pub struct FlowSetups(Recorded);
@@ -34,6 +47,8 @@ pub struct FlowSetup {
     pub upper: Option<f64>,
     /// The figure to calculate with.
     pub throughput: f64,
+    /// What else may have set it: the tester, or the machine's other work.
+    pub doubt: Option<&'static str>,
     /// Flows that were installed before.
     pub installed: u32,
 }
@@ -64,6 +79,30 @@ impl FlowSetups {
         Ok(Self(recorded))
     }
 
+    fn ceiling(&self, cell: &Cell) -> Option<f64> {
+        let ceilings = self.0.records.iter().filter_map(|record| match record {
+            Record::Ceiling(ceiling) => Some(ceiling),
+            _ => None,
+        });
+        let mut ceilings =
+            ceilings.filter(|it| (it.ports, it.traffic) == (cell.ports, cell.traffic));
+        Some(ceilings.next()?.rate)
+    }
+
+    /// What makes its figures not those of `run`: another machine, or lines that could not be read.
+    pub fn warnings(&self, run: &Run) -> Vec<String> {
+        let Recorded { header, damage, .. } = &self.0;
+        let differences = between_machines(&run.environment, &header.environment);
+        let mut warnings = of_damage(FILE, damage);
+        if !differences.is_empty() {
+            warnings.push(format!(
+                "The run of flow-setup was made on another machine than the other run, or another day's: {}. What follows from both together may be the machine's doing.",
+                differences.join("; ")
+            ));
+        }
+        warnings
+    }
+
     /// New flows a second that leave an endpoint, with the fewest flows installed before.
     pub fn of(&self, datapath: &str) -> Option<FlowSetup> {
         let cells = self.0.records.iter().filter_map(|record| match record {
@@ -73,10 +112,20 @@ impl FlowSetups {
         let outgoing = cells.filter(|cell| cell.traffic == Traffic::NewDestinations);
         let rated = outgoing.filter_map(|cell| {
             let rate = cell.rate.as_ref()?;
+            let throughput = rate.throughput.or(rate.lower)?;
+            let is_near = |ceiling: f64| throughput >= ceiling * NEAR;
+            let doubt = if self.ceiling(cell).is_some_and(is_near) {
+                Some("the tester may have set it")
+            } else if cell.disturbed * 2 > cell.trials {
+                Some("most of its trials were disturbed")
+            } else {
+                None
+            };
             Some(FlowSetup {
+                doubt,
+                throughput,
                 lower: rate.lower,
                 upper: rate.upper,
-                throughput: rate.throughput.or(rate.lower)?,
                 installed: cell.installed,
             })
         });
@@ -86,20 +135,28 @@ impl FlowSetups {
 
 /// Shares at which the better of two datapaths changes, by scenario.
 pub fn crossovers(
-    folder: &RunFolder,
     selected: &Selected<'_, '_>,
     candidates: &[&str],
+    best: &[String],
     flow_setups: &FlowSetups,
 ) -> Vec<Crossover> {
     let mut found = Vec::new();
-    for scenario in &selected.0 {
-        let rates: Vec<(&str, f64, FlowSetup)> = candidates
+    let is_like_flow_setup = |scenario: &&&ScenarioFigures<'_>| {
+        let info = scenario.info;
+        info.is_some_and(|it| it.frame == FRAME && it.topology == TOPOLOGY)
+    };
+    for scenario in selected.0.iter().filter(is_like_flow_setup) {
+        let rates: Vec<(&Measured<'_>, f64, FlowSetup)> = candidates
             .iter()
             .filter_map(|name| {
                 let cell = scenario.cells.iter().find(|cell| cell.datapath == *name)?;
-                Some((*name, cell.pdr()?.throughput?, flow_setups.of(name)?))
+                let typical = cell.in_a_typical_round()?;
+                let setup = flow_setups.of(name)?;
+                let is_sound = setup.doubt.is_none() && !cell.rounds_are_set_by_tester();
+                is_sound.then_some((cell, typical.median, setup))
             })
             .collect();
+        let is_best = |cell: &Measured<'_>| best.iter().any(|it| it == cell.datapath);
         let is_decided = |one: &str, other: &str| {
             let standing = scenario.standing.as_ref();
             let pair = standing.and_then(|it| it.pair(one, other));
@@ -107,11 +164,12 @@ pub fn crossovers(
         };
         for (place, one) in rates.iter().enumerate() {
             for other in &rates[place + 1..] {
-                let both = |it: &(&str, f64, FlowSetup)| (it.1, it.2.throughput);
+                let both = |it: &(&Measured<'_>, f64, FlowSetup)| (it.1, it.2.throughput);
                 let Some(share) = equal_at(both(one), both(other)) else {
                     continue;
                 };
-                if !is_decided(one.0, other.0) {
+                let concerns_the_answer = is_best(one.0) || is_best(other.0);
+                if !concerns_the_answer || !is_decided(one.0.datapath, other.0.datapath) {
                     continue;
                 }
                 let (below, above) = if one.1 > other.1 {
@@ -119,17 +177,17 @@ pub fn crossovers(
                 } else {
                     (other, one)
                 };
-                let evidence = |it: &(&str, f64, FlowSetup)| {
-                    let trials = Evidence::trials(folder, scenario.id, it.0, Which::Search);
-                    [trials, it.2.evidence(it.0)]
+                let evidence = |(cell, _, setup): &(&Measured<'_>, f64, FlowSetup)| {
+                    let trials = Evidence::rounds(scenario.id, cell, cell.rounds.len());
+                    [trials, setup.evidence(cell.datapath)]
                 };
                 found.push(Crossover {
                     axis: Axis::NewFlows,
                     scenarios: [scenario.id.to_owned(), "flow-setup".to_owned()],
                     between: [0.0, 100.0],
                     about: share * 100.0,
-                    below: below.0.to_owned(),
-                    above: above.0.to_owned(),
+                    below: below.0.datapath.to_owned(),
+                    above: above.0.datapath.to_owned(),
                     evidence: [evidence(below), evidence(above)].concat(),
                 });
             }

@@ -320,3 +320,199 @@ fn latency_of_frames_that_did_not_come_is_not_shown() {
         .unwrap();
     assert_eq!(p99.outcome, Outcome::NotShown, "{}", p99.says);
 }
+
+fn finding<'d>(decision: &'d Decision, datapath: &str, requirement: &str) -> &'d Finding {
+    let mut findings = candidate(decision, datapath).findings.iter();
+    findings.find(|it| it.requirement == requirement).unwrap()
+}
+
+#[test]
+fn who_failed_after_its_figures_were_found_is_not_chosen() {
+    let mut folder = run();
+    folder.records.push(Record::Failure(crate::record::Failure {
+        datapath: "kernel-xdp".to_owned(),
+        scenario: ENCAP.to_owned(),
+        reason: "the datapath no longer answers".to_owned(),
+    }));
+    let decision = decide(&folder, &containers(""), None);
+    let failed = finding(&decision, "kernel-xdp", limits::SOUND);
+    assert_eq!(failed.outcome, Outcome::NotShown);
+    assert!(said(&decision).contains("no longer answers [its line of kind failure]"));
+    assert_ne!(chosen(&decision), "kernel-xdp");
+}
+
+/// Everything was searched near, and the rounds were far apart.
+#[test]
+fn figures_of_another_distance_show_nothing() {
+    let mut folder = run();
+    for record in &mut folder.records {
+        match record {
+            Record::Round(round) => (round.distance, round.round_trip_ns) = (1, Some(390)),
+            Record::Result(result) => result.round_trip_ns = Some(96),
+            _ => {}
+        }
+    }
+    let asked = containers("rate = 1e5\nloss = 0.005\np99_us = 1e6");
+    let decision = decide(&folder, &asked, None);
+    for limit in ["limits.rate", "limits.p99_us"] {
+        let found = finding(&decision, "kernel-xdp", limit);
+        assert_eq!(found.outcome, Outcome::NotShown, "{limit}");
+    }
+}
+
+#[test]
+fn evidence_is_of_the_distance_that_is_shown() {
+    let mut folder = run();
+    let elsewhere = folder
+        .records
+        .clone()
+        .into_iter()
+        .filter_map(|record| match record {
+            Record::Trial(trial)
+                if !matches!(trial.purpose, crate::record::Purpose::Comparison { .. }) =>
+            {
+                let number = trial.number + 1_000_000;
+                let distance = 1;
+                Some(Record::Trial(crate::record::TrialRecord {
+                    number,
+                    distance,
+                    ..trial
+                }))
+            }
+            Record::Result(result) => Some(Record::Result(crate::record::ResultRecord {
+                distance: 1,
+                ..result
+            })),
+            _ => None,
+        });
+    let elsewhere: Vec<Record> = elsewhere.collect();
+    folder.records.extend(elsewhere);
+    let decision = decide(
+        &folder,
+        &containers("rate = 1e5\np99_us = 1e6\nidle = 1.0"),
+        None,
+    );
+    let mut named = 0;
+    for finding in decision.candidates.iter().flat_map(|it| &it.findings) {
+        match &finding.evidence {
+            Evidence::Trials { trials, .. } => {
+                assert!(trials.iter().all(|number| *number < 1_000_000));
+                named += trials.len();
+            }
+            Evidence::Line {
+                kind: "result",
+                distance,
+                ..
+            } => assert_eq!(*distance, Some(0)),
+            _ => {}
+        }
+    }
+    assert!(named > 20, "{named}");
+}
+
+/// A run of flow setup, in which each of these takes so many new flows a second, with such a ceiling of the tester.
+fn flow_setups(rates: &[(&str, f64)], ceiling: f64) -> FlowSetups {
+    use crate::flow_setup::record::{Ceiling, Record};
+    use crate::report::flow_setup::tests::{cell, header};
+    let mut records = vec![Record::Ceiling(Ceiling {
+        ports: datapath_api::PortType::Veth,
+        traffic: crate::flow_setup::flows::Traffic::NewDestinations,
+        rate: ceiling,
+    })];
+    for (name, rate) in rates {
+        let mut cell = cell(0);
+        cell.datapath = (*name).to_owned();
+        cell.rate = cell.rate.map(|found| crate::record::Rate {
+            lower: Some(*rate),
+            upper: Some(rate * 1.02),
+            throughput: Some(*rate),
+            ..found
+        });
+        records.push(Record::Cell(Box::new(cell)));
+    }
+    let recorded = crate::flow_setup::record::Recorded {
+        header: header(crate::flow_setup::record::SCHEMA),
+        records,
+        damage: crate::lines::Damage::default(),
+    };
+    FlowSetups::new(recorded).unwrap()
+}
+
+#[test]
+fn new_flows_are_judged_by_the_run_for_them_unless_the_tester_set_them() {
+    let folder = run();
+    let asked = containers("new_flows = 50000");
+    let outcome = |ceiling: f64| {
+        let setups = flow_setups(&[("kernel-xdp", 9e5), ("openflow", 1e4)], ceiling);
+        let decision = decide(&folder, &asked, Some(&setups));
+        let of = |name| finding(&decision, name, "limits.new_flows").outcome;
+        [of("kernel-xdp"), of("openflow"), of("mizar-dpdk-veth")]
+    };
+    use Outcome::{Met, NotShown, Unmet};
+    assert_eq!(outcome(2e6), [Met, Unmet, NotShown]);
+    assert_eq!(outcome(1e4), [Met, NotShown, NotShown]);
+}
+
+#[test]
+fn another_machine_of_flow_setup_is_told() {
+    let mut folder = run();
+    folder.run.environment.kernel = "7.0".to_owned();
+    let setups = flow_setups(&[("kernel-xdp", 9e5)], 2e6);
+    let decision = decide(&folder, &containers(""), Some(&setups));
+    assert!(
+        decision.warnings[0].contains("another machine"),
+        "{:?}",
+        decision.warnings
+    );
+}
+
+/// Who carries more established flows takes fewer new ones.
+#[test]
+fn shares_of_new_flows_change_sides_only_for_the_answer_and_only_as_a_model() {
+    let (small, host) = (ENCAP, "vtep/64B/1-flow");
+    let mut folder = run();
+    let mut like = folder.run.scenarios[0].clone();
+    (like.id, like.topology) = (host.to_owned(), "vtep".to_owned());
+    folder.run.scenarios.push(like);
+    let mut copies = folder.records.clone();
+    copies.retain_mut(|record| {
+        let (_, of) = crate::report::figures::place(record);
+        let is_there = of == small;
+        match record {
+            Record::Trial(it) => it.scenario = host.to_owned(),
+            Record::Result(it) => it.scenario = host.to_owned(),
+            Record::Verification(it) => it.scenario = host.to_owned(),
+            Record::Round(it) => it.scenario = host.to_owned(),
+            _ => return false,
+        }
+        is_there
+    });
+    folder.records.extend(copies);
+    let mut asked = containers("");
+    asked.workload.topologies = vec!["vtep".to_owned()];
+    asked.workload.frames = vec!["64".to_owned()];
+    let rates = [
+        ("kernel-xdp", 1e4),
+        ("openflow", 1e5),
+        ("mizar-dpdk-veth", 5e4),
+    ];
+    let setups = flow_setups(&rates, 2e6);
+    let decision = decide(&folder, &asked, Some(&setups));
+    assert_eq!(chosen(&decision), "kernel-xdp");
+    let sides: Vec<(&str, &str)> = decision
+        .crossovers
+        .iter()
+        .map(|it| (it.below.as_str(), it.above.as_str()))
+        .collect();
+    // Of the two others none is the answer, whatever they do to each other.
+    assert_eq!(sides.len(), 2, "{sides:?}");
+    assert!(
+        sides.iter().all(|(below, _)| *below == "kernel-xdp"),
+        "{sides:?}"
+    );
+    let out = said(&decision);
+    assert!(
+        out.contains("a model: calculated") && !out.contains("measured at 0.000"),
+        "{out}"
+    );
+}

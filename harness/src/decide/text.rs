@@ -1,5 +1,6 @@
 //! A decision in words.
 
+use super::crossover::{Axis, Crossover};
 use super::limits::{Outcome, attached};
 use super::{Answer, Candidate, Comparison, Decision};
 use crate::report::terminal::Output;
@@ -134,24 +135,43 @@ fn crossovers(out: &mut Output, decision: &Decision) {
         );
         return;
     }
-    out.line("");
-    out.line("Where the answer changes (interpolated between what was measured):");
-    for it in &decision.crossovers {
-        let [from, to] = it.between.map(|place| it.axis.words(place));
-        let evidence: Vec<String> = it.evidence.iter().map(ToString::to_string).collect();
-        out.wrapped(
-                "  ",
-                &format!(
-                    "{} and {}: from about {} on, {} instead of {}; measured at {from} and at {to} [{}]",
-                    it.scenarios[0],
-                    it.scenarios[1],
-                    it.axis.words(it.about),
-                    it.above,
-                    it.below,
-                    evidence.join("; ")
-                ),
+    let (modelled, interpolated): (Vec<&Crossover>, Vec<&Crossover>) = decision
+        .crossovers
+        .iter()
+        .partition(|it| it.axis == Axis::NewFlows);
+    let mut says = |title: &str, all: &[&Crossover]| {
+        if all.is_empty() {
+            return;
+        }
+        out.line("");
+        out.wrapped("", title);
+        for it in all {
+            let [from, to] = it.between.map(|place| it.axis.words(place));
+            let measured = match it.axis {
+                Axis::NewFlows => String::new(),
+                _ => format!("; measured at {from} and at {to}"),
+            };
+            let evidence: Vec<String> = it.evidence.iter().map(ToString::to_string).collect();
+            let says = format!(
+                "{} and {}: from about {} on, {} instead of {}{measured} [{}]",
+                it.scenarios[0],
+                it.scenarios[1],
+                it.axis.words(it.about),
+                it.above,
+                it.below,
+                evidence.join("; ")
             );
-    }
+            out.wrapped("  ", &says);
+        }
+    };
+    says(
+        "Where the answer changes (interpolated between what was measured):",
+        &interpolated,
+    );
+    says(
+        "Where throughput alone would change sides with new flows (a model: calculated from frames of established flows and from new flows a second; no mixture was measured):",
+        &modelled,
+    );
 }
 
 fn worst(candidate: &Candidate) -> Outcome {

@@ -11,6 +11,7 @@ pub use gallery::{Error, Gallery};
 use crate::decide::{self, BUILT_IN, Requirements};
 use crate::record::PortType;
 use crate::report::RunFolder;
+use crate::report::apart::Apart;
 use crate::report::text;
 use crate::report::units::fixed;
 use facts::{Facts, NONE, ceiling, idle, nanoseconds, of, p99, rate, ratio, table, verdicts};
@@ -169,8 +170,8 @@ fn which(gallery: &Gallery) -> String {
     out.push_str("Frames of 64 bytes of one flow, on a host:\n\n");
     out.push_str(&costs(&facts, "vtep/64B/1-flow", &names));
     out.push_str(
-        "Beside figures: `openflow` runs on any kernel and takes nothing while idle; `ovs-xdp` and `ovs-dpdk-veth` take a whole \
-         processor all the time, and DPDK needs hugepages; `ovs-ebpf` needs a kernel with BPF links at tc or XDP, and keeps the \
+        "Beside figures: `openflow` runs on any kernel; `ovs-xdp` and `ovs-dpdk-veth` poll, so that each has a whole processor \
+         for itself, and DPDK needs hugepages; `ovs-ebpf` needs a kernel with BPF links at tc or XDP, and keeps the \
          switch's flows and control plane; `kernel-xdp` needs no switch and offers no OpenFlow.\n\n",
     );
     out
@@ -246,7 +247,15 @@ fn states(facts: &Facts<'_>, topology: &str) -> String {
             p99(warm),
         ]
     });
-    table(&titles.map(str::to_owned), &rows.collect::<Vec<_>>())
+    let out = table(&titles.map(str::to_owned), &rows.collect::<Vec<_>>());
+    let apart = [off, on].map(|scenario| scenario.apart);
+    match apart {
+        [Some(off), Some(on)] if !Apart::can_be_compared(Some(off), Some(on)) => format!(
+            "{out}**Do not compare both columns:** a cache line took {:.0} ns between the processors without the direct path, and {:.0} ns with it.\n\n",
+            off.round_trip_ns, on.round_trip_ns
+        ),
+        _ => out,
+    }
 }
 
 fn openflow(gallery: &Gallery) -> String {
@@ -260,8 +269,9 @@ fn openflow(gallery: &Gallery) -> String {
     let version = facts.version("openflow").unwrap_or(NONE);
     out.push_str(&format!(
         "Measured with {version}, unchanged; any from 3.1 on will do (README: which version, and why).\n\n\
-         For a flow that the switch knows it costs nothing: the packet is carried by a megaflow, whichever rules it was made \
-         from. `ovs-ebpf` has the switch behind the same programs that `ovs-ebpf-core` has without one: {}\n\n",
+         A packet of a flow that the switch knows is carried by a megaflow, whichever rules that was made from. `ovs-ebpf` has \
+         the switch behind the same programs that `ovs-ebpf-core` has without one, so that what lies between the two is what \
+         OpenFlow costs such packets: {}\n\n",
         verdicts(&facts.scenarios(PortType::Veth), "ovs-ebpf", "ovs-ebpf-core")
     ));
     out.push_str("For a flow that it does not know it costs an upcall, in which the packet goes through the rules. New flows a second, on a host:\n\n");

@@ -2,10 +2,13 @@
 
 use super::cell::Cell;
 use super::{text, units};
-use crate::record::Purpose;
+use crate::record::{Purpose, Run};
 use crate::run::distances::{Distances, alike};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// The first schema whose results and trials of searches are of one distance.
+pub(super) const SCHEMA_OF_DISTANCES: u32 = 6;
 
 /// How far apart processors were in the trials that are shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,7 +23,9 @@ impl Apart {
     /// Leaves these cells, which are all of a scenario on one kind of port, with the figures at the distance at which most rounds
     /// are, or most searches where there are none; of two with as many, the one that came first. `None` where nobody measured how
     /// far apart they were.
-    pub(crate) fn keep_one(cells: &mut [Cell<'_>]) -> Option<Self> {
+    pub(crate) fn keep_one(run: &Run, cells: &mut [Cell<'_>]) -> Option<Self> {
+        // Their searches are of whatever distances they met, which is said.
+        let knows_distances = run.schema >= SCHEMA_OF_DISTANCES;
         let mut counts = BTreeMap::<u32, usize>::new();
         for round in cells.iter().flat_map(|cell| &cell.rounds) {
             *counts.entry(round.distance).or_default() += 1;
@@ -43,7 +48,7 @@ impl Apart {
                 Purpose::Comparison { round } => numbers.contains(&round),
                 _ => false,
             });
-            cell.settle(kept);
+            cell.settle(if knows_distances { kept } else { 0 });
         }
         let of_rounds = cells.iter().flat_map(|cell| &cell.rounds);
         let of_rounds = of_rounds.filter_map(|round| round.round_trip_ns);
@@ -54,6 +59,13 @@ impl Apart {
             round_trip_ns: ranking::median(&mut times)?,
             left_out: all.saturating_sub(count),
         })
+    }
+
+    /// Whether what was searched in two scenarios of one datapath can be compared.
+    pub(crate) fn are_alike(cells: [&Cell<'_>; 2]) -> bool {
+        let [one, other] = cells.map(|cell| cell.result.and_then(|result| result.round_trip_ns));
+        let both = one.zip(other);
+        both.is_none_or(|(one, other)| alike(one as f64, other as f64))
     }
 
     /// Whether figures at these distances can be compared: they are alike, or nobody knows.

@@ -137,8 +137,8 @@ impl<'a> Cell<'a> {
         let here = self.results.iter().rev().find(|it| it.distance == distance);
         self.result = here.or(self.results.last()).copied();
         self.is_elsewhere = here.is_none() && self.result.is_some();
-        let shown = self.result.map(|result| result.distance);
-        let is_shown = |trial: &&TrialRecord| shown.is_none_or(|shown| trial.distance == shown);
+        let shown = self.result.map_or(distance, |result| result.distance);
+        let is_shown = |trial: &&TrialRecord| trial.distance == shown;
         self.trials = self.measured.iter().copied().filter(is_shown).collect();
         let mut by_share = BTreeMap::<u8, Vec<&TrialRecord>>::new();
         for trial in &self.trials {

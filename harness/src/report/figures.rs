@@ -278,7 +278,7 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
                 }
                 cells.push(cell);
             }
-            let apart = Apart::keep_one(&mut cells);
+            let apart = Apart::keep_one(run, &mut cells);
             let standing = Standing::of(run, &cells);
             group.scenarios.push(ScenarioFigures {
                 id,

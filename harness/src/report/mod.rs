@@ -32,7 +32,7 @@ mod telling;
 pub(crate) mod terminal;
 pub(crate) mod text;
 pub(crate) mod units;
-mod warnings;
+pub(crate) mod warnings;
 
 #[cfg(test)]
 pub(crate) mod tests;

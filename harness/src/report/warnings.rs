@@ -7,7 +7,7 @@ pub(super) use cell::unsent_decided;
 use std::collections::BTreeMap;
 
 use crate::lines::Damage;
-use crate::record::{Environment, Purpose, Record};
+use crate::record::{Environment, Purpose, Record, Run, SCHEMA};
 
 use super::RunFolder;
 use super::figures::{Figures, place};
@@ -22,6 +22,7 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
     let mut out = Vec::new();
     of_run(figures, &mut out);
     of_files(folder, &mut out);
+    of_schema(figures.run, &mut out);
     of_names(figures, folder, &mut out);
     let mut by_text = BTreeMap::new();
     let mut order = Vec::new();
@@ -146,8 +147,23 @@ fn of_files(folder: &RunFolder, out: &mut Vec<String>) {
     out.extend(of_damage(TRIALS, damage));
 }
 
+/// What a run of an older program lacks.
+fn of_schema(run: &Run, out: &mut Vec<String>) {
+    if run.schema < SCHEMA {
+        let distances = if run.schema < apart::SCHEMA_OF_DISTANCES {
+            " On a virtual machine NDR, PDR, ceiling and latency may be of processors near each other and far apart, mixed."
+        } else {
+            ""
+        };
+        out.push(format!(
+            "The run has schema {}, of an older program than this one, whose schema is {SCHEMA}: what that did not record is missing here.{distances} Make it anew before you compare it with others.",
+            run.schema
+        ));
+    }
+}
+
 /// Lines of a file of records that are left out.
-pub(super) fn of_damage(file: &str, damage: &Damage) -> Vec<String> {
+pub(crate) fn of_damage(file: &str, damage: &Damage) -> Vec<String> {
     let mut out = Vec::new();
     if damage.cut_off {
         out.push(format!(
@@ -270,7 +286,7 @@ fn of_moved_processors(folder: &RunFolder, out: &mut Vec<String>) {
         }
     }
     if let Some(moved) = apart::moved(&mut at) {
-        let consequence = "What a scenario shows is all of one distance; trials at others are left out, and those that saw processors move as well.";
+        let consequence = "What a scenario shows is all of one distance, unless it is marked; trials at others are left out, and those that saw processors move as well.";
         out.push(format!("{moved} {consequence}"));
     }
 }

@@ -22,13 +22,26 @@ struct Known {
     distance: Distance,
     /// The highest; none where it could not be measured.
     ceiling: Option<Ceiling>,
+    /// How often it was measured.
     times: u32,
+    /// A search that has not ended, since processors were moved.
+    searching: Option<(Search, Best)>,
 }
 
 impl Ceilings {
-    fn known(&mut self, ports: PortType, distance: Distance) -> Option<&mut Known> {
-        let mut known = self.0.iter_mut();
-        known.find(|it| it.ports == ports && it.distance == distance)
+    fn of(&mut self, ports: PortType, distance: Distance) -> &mut Known {
+        let is_it = |it: &Known| it.ports == ports && it.distance == distance;
+        let place = self.0.iter().position(is_it).unwrap_or_else(|| {
+            self.0.push(Known {
+                ports,
+                distance,
+                ceiling: None,
+                times: 0,
+                searching: None,
+            });
+            self.0.len() - 1
+        });
+        &mut self.0[place]
     }
 }
 
@@ -48,20 +61,11 @@ impl Runner<'_> {
         workload: &Workload,
         distance: Distance,
     ) -> Result<Option<Option<Ceiling>>, Error> {
-        let ports = datapath.ports();
-        if let Some(known) = self.ceilings.known(ports, distance) {
+        let known = self.ceilings.of(datapath.ports(), distance);
+        if known.times > 0 {
             return Ok(Some(known.ceiling));
         }
-        let measured = self.measure_ceiling(datapath, workload, distance)?;
-        if let Some(ceiling) = measured {
-            self.ceilings.0.push(Known {
-                ports,
-                distance,
-                ceiling,
-                times: 1,
-            });
-        }
-        Ok(measured)
+        self.measure_ceiling(datapath, workload, distance)
     }
 
     /// Whether a ceiling that a datapath came close to is to be measured again.
@@ -70,8 +74,7 @@ impl Runner<'_> {
         ports: PortType,
         distance: Distance,
     ) -> bool {
-        let known = self.ceilings.known(ports, distance);
-        known.is_some_and(|known| known.times < MOST)
+        self.ceilings.of(ports, distance).times < MOST
     }
 
     /// Measures the ceiling again that this session came close to. Who carried all that the old one let be offered is to be
@@ -89,17 +92,7 @@ impl Runner<'_> {
         if !is_doubted || sessions[index].failed || self.is_interrupted() {
             return Ok(());
         }
-        let Some(again) = self.measure_ceiling(datapath, workload, distance)? else {
-            return Ok(());
-        };
-        if let Some(known) = self.ceilings.known(datapath.ports(), distance) {
-            known.times += 1;
-            known.ceiling = [known.ceiling, again]
-                .into_iter()
-                .flatten()
-                .max_by(|one, other| one.rate.total_cmp(&other.rate));
-        }
-        let Some(again) = again else {
+        let Some(Some(again)) = self.measure_ceiling(datapath, workload, distance)? else {
             return Ok(());
         };
         for session in sessions.iter_mut() {
@@ -110,30 +103,60 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// Measures it, or goes on to, and keeps it if it is higher than before; `None` where processors were moved.
     fn measure_ceiling(
         &mut self,
         datapath: &dyn Datapath,
         workload: &Workload,
         distance: Distance,
     ) -> Result<Option<Option<Ceiling>>, Error> {
+        let ports = datapath.ports();
+        let config = self
+            .effort
+            .ceiling_search(Pps::new(MIN_LOAD)?, Pps::new(MAX_LOAD)?);
+        let begun = self.ceilings.of(ports, distance).searching.take();
+        let (mut search, mut best) = match begun {
+            Some(begun) => begun,
+            None => (Search::new(config)?, Best::default()),
+        };
+        let outcome = self.search_ceiling(datapath, workload, distance, (&mut search, &mut best));
+        let known = self.ceilings.of(ports, distance);
+        let ceiling = match outcome? {
+            Ended::Interrupted => {
+                known.searching = Some((search, best));
+                return Ok(None);
+            }
+            Ended::Failed => None,
+            Ended::Found => found(&search, best),
+        };
+        known.times += 1;
+        known.ceiling = [known.ceiling, ceiling]
+            .into_iter()
+            .flatten()
+            .max_by(|one, other| one.rate.total_cmp(&other.rate));
+        Ok(Some(known.ceiling))
+    }
+
+    fn search_ceiling(
+        &mut self,
+        datapath: &dyn Datapath,
+        workload: &Workload,
+        distance: Distance,
+        (search, best): (&mut Search, &mut Best),
+    ) -> Result<Ended, Error> {
         self.phase(datapath.name(), "tester's ceiling");
-        let mut best = Best::default();
         let ports = datapath.ports();
         let null = Deployed::null_forward(ports, workload, self.placement);
         let mut deployed = match null {
             Ok(deployed) => deployed,
             Err(error) => {
                 self.fail(datapath.name(), &format!("tester's ceiling: {error}"))?;
-                return Ok(Some(None));
+                return Ok(Ended::Failed);
             }
         };
-        let config = self
-            .effort
-            .ceiling_search(Pps::new(MIN_LOAD)?, Pps::new(MAX_LOAD)?);
-        let mut search = Search::new(config)?;
         while let Step::Measure { load, duration } = search.next() {
             if self.is_interrupted() {
-                return Ok(None);
+                return Ok(Ended::Interrupted);
             }
             let meter = Meter {
                 load,
@@ -146,20 +169,39 @@ impl Runner<'_> {
                 Outcome::Trial(trial) if search.record(trial).is_ok() => {
                     best.note(&deployed.last, ports);
                 }
-                Outcome::Moved => return Ok(None),
-                Outcome::Trial(_) | Outcome::Failed => return Ok(Some(None)),
+                Outcome::Moved => return Ok(Ended::Interrupted),
+                Outcome::Trial(_) => {}
+                Outcome::Failed => {
+                    let reason = format!("tester's ceiling: {}", deployed.last_error);
+                    self.fail(datapath.name(), &reason)?;
+                    return Ok(Ended::Failed);
+                }
             }
         }
-        let result = search.result();
-        Ok(Some(result.goals.first().and_then(|goal| {
-            let estimate = goal.estimate.and_then(|estimate| estimate.lower);
-            let found = goal.conditional_throughput.or(goal.lower).or(estimate);
-            // Noise lowers what a search finds, and a ceiling too low would call datapaths tester-bound; what one
-            // trial got through, the tester can do.
-            let fastest = best.0;
-            let rate = found.map_or(0.0, Pps::get);
-            let rate = rate.max(fastest.map_or(0.0, |fastest| fastest.rate));
-            (rate > 0.0).then_some(Ceiling { rate, fastest })
-        })))
+        Ok(Ended::Found)
     }
+}
+
+/// How a search for a ceiling ended.
+enum Ended {
+    /// It came to its end.
+    Found,
+    /// It is to be gone on with: processors were moved, or the user has enough.
+    Interrupted,
+    /// It failed, which is recorded.
+    Failed,
+}
+
+/// What a search found.
+fn found(search: &Search, best: Best) -> Option<Ceiling> {
+    let result = search.result();
+    let goal = result.goals.first()?;
+    let estimate = goal.estimate.and_then(|estimate| estimate.lower);
+    let found = goal.conditional_throughput.or(goal.lower).or(estimate);
+    // Noise lowers what a search finds, and a ceiling too low would call datapaths tester-bound; what one trial got
+    // through, the tester can do.
+    let fastest = best.0;
+    let rate = found.map_or(0.0, Pps::get);
+    let rate = rate.max(fastest.map_or(0.0, |fastest| fastest.rate));
+    (rate > 0.0).then_some(Ceiling { rate, fastest })
 }

@@ -28,6 +28,9 @@ const WIDER: f64 = 2.0;
 /// at most so many times.
 const WIDENINGS: u32 = 4;
 
+/// How long one waits for processors to come back before one looks again.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What the run says of how it compares.
 pub fn described(rounds: Rounds) -> Comparison {
     Comparison {
@@ -110,6 +113,13 @@ impl Group {
     fn is_between(&self, distance: Distance) -> bool {
         let open = self.tournaments.get(&distance);
         open.is_none_or(|open| open.figures.is_empty())
+    }
+
+    /// Whether the tournament with the most rounds, which is the one that is shown, wants more.
+    fn is_open(&self) -> bool {
+        let most = self.tournaments.values();
+        let most = most.max_by_key(|open| open.tournament.rounds());
+        self.members.len() > 1 && most.is_some_and(|open| !open.tournament.due().is_empty())
     }
 
     /// Whether verdicts can be spoken at some distance.
@@ -229,6 +239,12 @@ impl Runner<'_> {
             }
             let wanted = due(&mut groups, distance, &how);
             let Some(index) = self.next(&wanted, &visits, distance) else {
+                if groups.iter().any(Group::is_open) && !self.is_interrupted() {
+                    // All is decided here, but not where most rounds were.
+                    std::thread::sleep(PAUSE);
+                    spent += PAUSE;
+                    continue;
+                }
                 break;
             };
             let session = &mut sessions[index];

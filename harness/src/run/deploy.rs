@@ -284,12 +284,7 @@ impl Deployed {
     /// Carries out `offer` and watches the machine meanwhile. Nothing is asked of the datapath, which might change
     /// what it does.
     pub fn observe(&mut self, offer: &Offer) -> Result<Observation, tester::Error> {
-        let Placement {
-            datapath,
-            tester,
-            sinks,
-        } = self.placement;
-        let cpus = [datapath, tester, sinks];
+        let cpus = self.placement.all();
         self.counted = None;
         let apart = self.placement.apart();
         self.device.sum_ages(offer.watch == Watch::Latency)?;

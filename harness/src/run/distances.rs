@@ -12,7 +12,11 @@ pub struct Distance(pub u32);
 
 /// The classes that a run has seen, in their order.
 #[derive(Debug, Clone, Default)]
-pub struct Distances(Vec<Class>);
+pub struct Distances {
+    classes: Vec<Class>,
+    /// That of the last distance that could be measured.
+    last: Option<Distance>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Class {
@@ -34,7 +38,7 @@ impl Distances {
     pub fn now(&mut self, measure: impl Fn() -> Option<Duration>) -> Distance {
         let distance = measure();
         let is_known = |it: Duration| self.place(in_nanoseconds(Some(it))).is_some();
-        if self.0.is_empty() || distance.is_some_and(is_known) {
+        if self.classes.is_empty() || distance.is_none_or(is_known) {
             self.class(distance)
         } else {
             self.class(measure())
@@ -48,23 +52,32 @@ impl Distances {
     }
 
     fn place(&self, distance: f64) -> Option<usize> {
-        let mut known = self.0.iter();
+        let mut known = self.classes.iter();
         known.position(|class| alike(distance, class.typical()))
     }
 
-    /// The class of a distance, which may be a new one. Where none can be measured, all are of one.
+    /// The class of a distance, which may be a new one. One that cannot be measured is taken for the last one that could; where
+    /// none can be, all are of one class.
     pub fn class(&mut self, distance: Option<Duration>) -> Distance {
+        if let (None, Some(last)) = (distance, self.last) {
+            return last;
+        }
+        let is_measured = distance.is_some();
         let distance = in_nanoseconds(distance);
         let place = self.place(distance).unwrap_or_else(|| {
-            self.0.push(Class {
+            self.classes.push(Class {
                 sum: 0.0,
                 count: 0.0,
             });
-            self.0.len() - 1
+            self.classes.len() - 1
         });
-        self.0[place].sum += distance.ln();
-        self.0[place].count += 1.0;
-        Distance(place as u32)
+        self.classes[place].sum += distance.ln();
+        self.classes[place].count += 1.0;
+        let class = Distance(place as u32);
+        if is_measured {
+            self.last = Some(class);
+        }
+        class
     }
 }
 
@@ -130,6 +143,17 @@ mod tests {
     fn without_a_second_processor_all_are_alike() {
         let mut distances = Distances::default();
         assert_eq!(distances.class(None), distances.class(None));
+    }
+
+    /// Somebody else had the processor while it was measured.
+    #[test]
+    fn what_cannot_be_measured_is_taken_for_the_last() {
+        let mut distances = Distances::default();
+        for known in [95, 370] {
+            let class = distances.class(nanoseconds(known));
+            assert_eq!(distances.class(None), class);
+            assert_eq!(distances.now(|| None), class);
+        }
     }
 
     #[test]

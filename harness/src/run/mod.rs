@@ -13,6 +13,9 @@ mod rates;
 mod session;
 mod timestamp;
 
+#[cfg(test)]
+mod tests;
+
 use crate::lines::LogError;
 pub use log::RunLog;
 pub use progress::{Progress, Silent};
@@ -36,6 +39,7 @@ use rand::seq::SliceRandom;
 use session::Session;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use topologies::topology::Topology;
 
 /// The lowest load offered: one frame a millisecond.
@@ -112,7 +116,7 @@ pub enum Error {
 pub struct Summary {
     /// Results recorded.
     pub results: u64,
-    /// Datapaths that failed, in a scenario each.
+    /// Failures recorded.
     pub failures: u64,
     /// Whether it was interrupted.
     pub interrupted: bool,
@@ -129,7 +133,16 @@ pub fn run(
     progress: &dyn Progress,
     interrupted: &AtomicBool,
 ) -> Result<Summary, Error> {
-    let placement = Placement::choose()?;
+    run_placed(plan, Placement::choose()?, folder, progress, interrupted)
+}
+
+fn run_placed(
+    plan: &Plan,
+    placement: Placement,
+    folder: &Path,
+    progress: &dyn Progress,
+    interrupted: &AtomicBool,
+) -> Result<Summary, Error> {
     let awake = Awake::hold();
     let effort = plan.profile.effort()?;
     let mut log = RunLog::create(folder, &header(plan, &effort, placement, &awake))?;
@@ -174,10 +187,11 @@ pub fn run(
             ceilings: Ceilings::default(),
             golden: &mut golden,
             changed: &mut changed,
+            failures: 0,
+            measured: Duration::ZERO,
         };
-        let outcome = runner.scenario(&runnable)?;
-        summary.results += outcome.results;
-        summary.failures += outcome.failures;
+        summary.results += runner.scenario(&runnable)?;
+        summary.failures += runner.failures;
     }
     summary.interrupted = interrupted.load(Ordering::Relaxed);
     progress.end();
@@ -266,11 +280,16 @@ struct Runner<'a> {
     golden: &'a mut Vec<(String, verify::Report)>,
     /// Datapaths and topologies whose changes of tables were verified.
     changed: &'a mut Vec<(String, String)>,
+    /// Failures recorded.
+    failures: u64,
+    /// How long trials took together.
+    measured: Duration,
 }
 
 impl Runner<'_> {
-    fn scenario(&mut self, datapaths: &[&dyn Datapath]) -> Result<Summary, Error> {
-        let mut summary = Summary::default();
+    /// Measures everything; returns of how many datapaths there are results.
+    fn scenario(&mut self, datapaths: &[&dyn Datapath]) -> Result<u64, Error> {
+        let mut results = 0;
         let datapaths: Vec<_> = datapaths
             .iter()
             .copied()
@@ -282,23 +301,21 @@ impl Runner<'_> {
             Err(error) => {
                 for datapath in &datapaths {
                     self.fail(datapath.name(), &error.to_string())?;
-                    summary.failures += 1;
                 }
-                return Ok(summary);
+                return Ok(results);
             }
         };
         let mut sessions = Vec::new();
         for datapath in datapaths {
             if self.is_interrupted() {
-                return Ok(summary);
+                return Ok(results);
             }
             let unverified = !self.verify(datapath)?;
             if self.is_interrupted() {
-                return Ok(summary);
+                return Ok(results);
             }
             if unverified && !self.plan.measure_anyway {
                 self.progress.skip(self.effort.time().as_secs_f64());
-                summary.failures += 1;
                 continue;
             }
             sessions.push(Session::new(datapath, unverified));
@@ -306,21 +323,18 @@ impl Runner<'_> {
         self.rates(&mut sessions, &workload)?;
         self.compare(&mut sessions, &workload)?;
         for session in &mut sessions {
-            if session.failed {
-                summary.failures += 1;
-                continue;
+            if self.task.events && !session.failed {
+                self.learning(session)?;
+                self.events(session, &workload)?;
             }
-            if self.task.events {
-                summary.failures += self.learning(session)?;
-                summary.failures += self.events(session, &workload)?;
-            }
-            let scenario = &self.task.scenario.id;
-            for result in session.results(scenario) {
+            // What was found before something failed is true; the failure stands beside it.
+            let found = session.results(&self.task.scenario.id);
+            results += u64::from(!found.is_empty());
+            for result in found {
                 self.log.append(&Record::Result(result))?;
             }
-            summary.results += 1;
         }
-        Ok(summary)
+        Ok(results)
     }
 
     /// How far apart processors are now.
@@ -334,6 +348,7 @@ impl Runner<'_> {
 
     fn fail(&mut self, datapath: &str, reason: &str) -> Result<(), Error> {
         tracing::error!(datapath, scenario = self.task.scenario.id, "{reason}");
+        self.failures += 1;
         self.log.append(&Record::Failure(Failure {
             datapath: datapath.to_owned(),
             scenario: self.task.scenario.id.clone(),

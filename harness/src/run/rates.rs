@@ -10,8 +10,13 @@ use crate::tester::Workload;
 use rand::seq::SliceRandom;
 use std::time::{Duration, Instant};
 
-/// Where processors are moved again and again, searches end after this many times the time that they take at one distance.
+/// Where processors are moved again and again, searches end after this many times the time of their trials at one distance, with
+/// those for ceilings and latency.
 const PATIENCE: f64 = 1.5;
+/// What a turn takes of that in any case, since what is deployed in vain takes time as well.
+const VAIN: Duration = Duration::from_millis(500);
+/// Kinds of ports at the most.
+const PORTS: u32 = 4;
 /// The shares of PDR at which latency is taken, in percent.
 const LOADS: [u8; 3] = [10, 50, 90];
 
@@ -25,6 +30,16 @@ pub(super) enum Outcome {
     Failed,
 }
 
+/// Whether everything is known at one distance.
+fn is_complete(sessions: &mut [Session<'_>]) -> bool {
+    let mut distances: Vec<Distance> = sessions.iter().flat_map(Session::distances).collect();
+    distances.sort_unstable();
+    distances.dedup();
+    let nothing_is_left = sessions.iter().all(|session| session.failed);
+    let mut is_closed = |distance: Distance| sessions.iter_mut().all(|it| !it.is_open(distance));
+    nothing_is_left || distances.into_iter().any(&mut is_closed)
+}
+
 impl Runner<'_> {
     /// Searches what each datapath carries, and takes its latency: all by a few trials at a time, in random order, so that drift
     /// of the machine hits all alike. Ends when everything is known at one distance of processors; what is known at others by then
@@ -34,19 +49,22 @@ impl Runner<'_> {
         sessions: &mut [Session<'_>],
         workload: &Workload,
     ) -> Result<(), Error> {
-        let all = self.effort.search * sessions.len() as u32;
-        let mut spent = Duration::ZERO;
-        while spent < all.mul_f64(PATIENCE) && !self.is_interrupted() {
+        let each = self.effort.search + self.effort.latency * LOADS.len() as u32;
+        let all = each * sessions.len() as u32 + self.effort.ceiling * PORTS;
+        let began = self.measured;
+        let mut in_vain = Duration::ZERO;
+        while self.measured - began + in_vain < all.mul_f64(PATIENCE) && !self.is_interrupted() {
+            if is_complete(sessions) {
+                break;
+            }
             let distance = self.distance();
             let mut open: Vec<usize> = (0..sessions.len())
                 .filter(|index| sessions[*index].is_open(distance))
                 .collect();
-            if open.is_empty() {
-                break;
-            }
             open.shuffle(self.random);
             for index in open {
-                if let Err(reason) = self.turn(&mut sessions[index], workload, &mut spent)? {
+                in_vain += VAIN;
+                if let Err(reason) = self.turn(&mut sessions[index], workload)? {
                     let session = &mut sessions[index];
                     session.failed = true;
                     session.deployed = None;
@@ -76,10 +94,7 @@ impl Runner<'_> {
         &mut self,
         session: &mut Session<'_>,
         workload: &Workload,
-        spent: &mut Duration,
     ) -> Result<Result<(), String>, Error> {
-        // However often they are moved, this ends.
-        *spent += self.effort.initial_trial;
         let distance = self.distance();
         if !session.is_open(distance) {
             return Ok(Ok(()));
@@ -96,7 +111,7 @@ impl Runner<'_> {
             return Ok(Err(reason));
         }
         session.watch_idle();
-        let outcome = self.trials(session, distance, spent);
+        let outcome = self.trials(session, distance);
         // A datapath that spins would take the processor from the next one.
         if session.datapath.polls_busily() {
             session.deployed = None;
@@ -108,7 +123,6 @@ impl Runner<'_> {
         &mut self,
         session: &mut Session<'_>,
         distance: Distance,
-        spent: &mut Duration,
     ) -> Result<Result<(), String>, Error> {
         let (mut trials, mut measured) = (0, Duration::ZERO);
         while trials < Session::TRIALS_A_TURN || measured < Session::TURN {
@@ -131,7 +145,6 @@ impl Runner<'_> {
             };
             trials += 1;
             measured += duration;
-            *spent += duration;
             let Some(deployed) = &mut session.deployed else {
                 break;
             };
@@ -176,6 +189,9 @@ impl Runner<'_> {
         if let Some(pdr) = session.pdr_at(distance) {
             self.phase(name, "latency");
             for percent in LOADS {
+                if self.is_interrupted() {
+                    return Ok(());
+                }
                 let load = (pdr * f64::from(percent) / 100.0).max(MIN_LOAD);
                 let meter = Meter {
                     load: Pps::new(load)?,
@@ -194,6 +210,8 @@ impl Runner<'_> {
                     Outcome::Moved => return Ok(()),
                     Outcome::Failed => {
                         let reason = deployed.last_error.clone();
+                        // It may be dead, and is started again if there is more to measure.
+                        session.deployed = None;
                         self.fail(name, &reason)?;
                         break;
                     }
@@ -221,10 +239,13 @@ impl Runner<'_> {
                 return Ok(Outcome::Failed);
             };
             attempts += 1;
+            self.measured += meter.duration;
             let seen = record.round_trip_ns;
             let seen = seen.map(|it| it.map(|it| Duration::from_nanos(u64::from(it))));
-            let was_moved = seen.is_some_and(distances::moved)
+            // A single reading may be of a processor that did something else meanwhile.
+            let seems_moved = seen.is_some_and(distances::moved)
                 || seen.is_some_and(|[before, _]| !self.distances.is_of(before, distance));
+            let was_moved = seems_moved && self.distance() != distance;
             let give_up = attempts >= Session::ATTEMPTS || self.is_interrupted();
             // A trial that stays disturbed counts, stays marked, and is warned of.
             let repeated = record.disturbed.is_some() && !give_up;

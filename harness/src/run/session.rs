@@ -127,6 +127,11 @@ impl<'a> Session<'a> {
         self.at.contains_key(&distance)
     }
 
+    /// Where searches have begun.
+    pub fn distances(&self) -> impl Iterator<Item = Distance> {
+        self.at.keys().copied()
+    }
+
     /// Begins to search at a distance.
     pub fn begin(&mut self, distance: Distance, search: Search, ceiling: Option<Ceiling>) {
         let begun = Searched {

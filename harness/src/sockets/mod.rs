@@ -452,7 +452,7 @@ impl Runner<'_> {
     fn sample(&self, setting: &Setting, visit: &Visit, job: Job) -> Result<Sample, Trouble> {
         let at_seconds = self.began.elapsed().as_secs_f64();
         let placement = self.placement;
-        let cpus = [placement.datapath, placement.tester, placement.sinks];
+        let cpus = placement.all();
         let before = placement.apart();
         let (stolen, began) = (steal(&cpus), Instant::now());
         let is_interrupted = || self.interrupted.load(Ordering::Relaxed);

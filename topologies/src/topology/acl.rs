@@ -138,6 +138,11 @@ impl Topology {
             .collect()
     }
 
+    /// Rules of the longest access list; none where no network has one.
+    pub fn access_rules(&self) -> Option<u32> {
+        self.acls.iter().map(|acl| acl.rules.len() as u32).max()
+    }
+
     /// Destination ports at which access lists change their minds, and their neighbours, of which there may be many; none if
     /// there is no list.
     pub fn acl_ports(&self) -> Vec<u16> {

@@ -1,6 +1,6 @@
 //! The answer in some sentences, for who has a minute: who leads, how sure that is, and what would change it.
 
-use crate::record::PortType;
+use crate::record::{PortType, Scenario};
 use crate::report::document::{Block, Line, Span};
 use crate::report::figures::{Figures, Group};
 use crate::report::lead::Lead;
@@ -157,15 +157,15 @@ fn change(groups: &[&Group<'_>]) -> Line {
     let several = groups.iter().filter(|group| by_leader(group).len() > 1);
     let several: Vec<String> = several.map(|group| group.ports.to_string()).collect();
     let is_one_scenario = groups.iter().all(|group| group.scenarios.len() == 1);
-    let led = |group: &&&Group<'_>| by_leader(group).values().map(Vec::len).sum::<usize>() > 1;
+    let varied = varied(groups);
     let first = if !several.is_empty() {
         let ports = text::list(&several);
         format!("The scenario, on {ports} ports: see above. ")
     } else if is_one_scenario {
         "Other frame sizes, numbers of flows and roles of a droplet were not measured; the profile standard does. ".to_owned()
-    } else if groups.iter().any(|group| led(&group)) {
-        "No frame size, number of flows or role of a droplet in the scenarios that are decided. "
-            .to_owned()
+    } else if !varied.is_empty() {
+        let varied = varied.join(" or ");
+        format!("No {varied} in the scenarios that are decided. ")
     } else {
         String::new()
     };
@@ -177,4 +177,23 @@ fn change(groups: &[&Group<'_>]) -> Line {
         Span::Code("bench decide REQUIREMENTS RUN".to_owned()),
         Span::Text(" judges this run by that.".to_owned()),
     ]
+}
+
+/// What differs among the scenarios in which somebody leads.
+fn varied(groups: &[&Group<'_>]) -> Vec<&'static str> {
+    let led = groups.iter().flat_map(|group| &group.scenarios);
+    let led = led.filter(|scenario| !matches!(scenario.lead, Lead::Undecided(_)));
+    let infos: Vec<&Scenario> = led.filter_map(|scenario| scenario.info).collect();
+    let differ = |of: &dyn Fn(&Scenario) -> String| {
+        let mut values = infos.iter().map(|info| of(info));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    let axes: [(&str, &dyn Fn(&Scenario) -> String); 3] = [
+        ("frame size", &|info| info.frame.clone()),
+        ("number of flows", &|info| info.flows.to_string()),
+        ("role of a droplet", &|info| info.topology.clone()),
+    ];
+    let axes = axes.into_iter().filter(|(_, of)| differ(*of));
+    axes.map(|(name, _)| name).collect()
 }

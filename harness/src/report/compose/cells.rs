@@ -8,6 +8,9 @@ use crate::report::latency::Percentile;
 use crate::report::telling::Telling;
 use crate::report::units;
 
+/// What stands beside rates and latency of one whose trials were at another distance than those of the others.
+const ELSEWHERE: &str = "other distance of processors";
+
 /// A figure with what makes it doubtful.
 pub(super) fn figure(cell: &Cell<'_>, text: String) -> Line {
     let mut line = vec![Span::Text(text)];
@@ -43,6 +46,9 @@ pub(super) fn rate(cell: &Cell<'_>, rate: Option<&Rate>, strong: bool) -> Line {
         units::interval(rate.lower, rate.upper)
     )));
     line.extend(cell.doubt().map(|doubt| Span::Mark(doubt.to_owned())));
+    if cell.is_elsewhere {
+        line.push(Span::Mark(ELSEWHERE.to_owned()));
+    }
     if cell.failed_later() {
         line.push(Span::Mark("failed later".to_owned()));
     }
@@ -172,7 +178,11 @@ pub(super) fn check(cell: &Cell<'_>) -> Line {
 /// A percentile in microseconds.
 pub(super) fn percentile(cell: &Cell<'_>, percentile: Percentile) -> Line {
     let sign = if percentile.uncertain { "~" } else { "" };
-    figure(cell, format!("{sign}{}", units::micros(percentile.ns)))
+    let mut line = figure(cell, format!("{sign}{}", units::micros(percentile.ns)));
+    if cell.is_elsewhere {
+        line.push(Span::Mark(ELSEWHERE.to_owned()));
+    }
+    line
 }
 
 /// A cell without a figure.

@@ -1,8 +1,9 @@
 //! Tables of overlays: what each droplet did, and what the direct path gives.
 
 use crate::record::{Hop, TrialRecord};
+use crate::report::apart::Apart;
 use crate::report::cell::Cell;
-use crate::report::document::{Row, Table, plain};
+use crate::report::document::{Row, Span, Table, plain};
 use crate::report::figures::{Group, ScenarioFigures};
 use crate::report::latency::LatencyFigure;
 use crate::report::telling::Telling;
@@ -137,6 +138,9 @@ pub(super) fn direct_path(group: &Group<'_>) -> Vec<Table> {
     .collect()
 }
 
+/// Why there is no ratio.
+const NOT_ALIKE: &str = "processors were at another distance with it";
+
 fn compared(name: &str, off: &ScenarioFigures<'_>, on: &ScenarioFigures<'_>) -> Table {
     let mut table = Table::new(
         format!("{name}: without the direct path and with it"),
@@ -164,6 +168,8 @@ fn compared(name: &str, off: &ScenarioFigures<'_>, on: &ScenarioFigures<'_>) -> 
             let (with, without) = with.zip(without).filter(|(_, without)| *without > 0.0)?;
             Some(with / without)
         };
+        let are_alike = Apart::are_alike([before, after]);
+        let ratio = |with, without| ratio(with, without).filter(|_| are_alike);
         let times = ratio(pdr(after), pdr(before));
         let bounds = [
             ratio(bound(after, false), bound(before, true)),
@@ -187,7 +193,11 @@ fn compared(name: &str, off: &ScenarioFigures<'_>, on: &ScenarioFigures<'_>) -> 
                 plain(before.datapath),
                 cells::pdr(before, false),
                 cells::pdr(after, false),
-                plain(times.map_or_else(|| units::NONE.to_owned(), |times| units::fixed(times, 2))),
+                match times {
+                    _ if !are_alike => vec![Span::Mark(NOT_ALIKE.to_owned())],
+                    Some(times) => plain(units::fixed(times, 2)),
+                    None => plain(units::NONE),
+                },
                 plain(format!("[{}, {}]", bounds[0], bounds[1])),
                 time(before),
                 time(after),

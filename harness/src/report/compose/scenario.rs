@@ -70,8 +70,14 @@ fn add<'a>(
             Ok(bytes) => format!("{} with FCS", text::count(bytes, "byte", "bytes")),
             Err(_) => info.frame.clone(),
         };
+        let lists = info.rules.map_or_else(String::new, |rules| {
+            format!(
+                ", access lists of {}, which all but the first packet of a flow are seldom held against",
+                text::count(rules.into(), "rule", "rules")
+            )
+        });
         out.push(Block::Paragraph(plain(format!(
-            "{} ({}). {}, {} of {}, inner frames: {frame}.",
+            "{} ({}). {}, {} of {}, inner frames: {frame}{lists}.",
             info.summary.trim_end_matches('.'),
             info.topology,
             text::count(info.endpoints.into(), "endpoint", "endpoints"),

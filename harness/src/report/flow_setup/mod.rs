@@ -4,7 +4,7 @@
 mod document;
 mod figures;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(super) mod warnings;
 
 use super::plots::{Picture, PlotError, flow_setup as picture};

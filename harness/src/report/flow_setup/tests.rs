@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-pub(super) fn header(schema: u32) -> Header {
+pub(crate) fn header(schema: u32) -> Header {
     Header {
         schema,
         started: "2026-01-01T00:00:00Z".to_owned(),
@@ -65,7 +65,7 @@ fn latency(p50_ns: u64) -> Option<Latency> {
     })
 }
 
-fn cell(installed: u32) -> Cell {
+pub(crate) fn cell(installed: u32) -> Cell {
     let mut learning = Learning::new(Duration::from_micros(200), 10);
     learning.add(0, &[0, 1, 2]);
     Cell {

@@ -274,6 +274,7 @@ fn scenario(id: &str) -> Scenario {
         flows: parts[2].split('-').next().unwrap().parse().unwrap(),
         frame: parts[1].trim_end_matches('B').to_owned(),
         transport: "UDP".to_owned(),
+        rules: None,
         overlay: None,
         direct_path: None,
     }

@@ -225,13 +225,12 @@ impl Watched<'_> {
 }
 
 impl Runner<'_> {
-    /// Has happen to the overlay what may happen to it; returns how many failed.
+    /// Has happen to the overlay what may happen to it.
     pub(super) fn events(
         &mut self,
         session: &Session<'_>,
         workload: &Workload,
-    ) -> Result<u64, RunError> {
-        let mut failures = 0;
+    ) -> Result<(), RunError> {
         let datapath = session.datapath;
         let topologies = with_and_without_extensions(&self.task.topology);
         let events = topologies
@@ -240,7 +239,7 @@ impl Runner<'_> {
         for (topology, event) in events {
             for _ in 0..self.effort.events {
                 if self.is_interrupted() {
-                    return Ok(failures);
+                    return Ok(());
                 }
                 let what = topology.describe(event);
                 let what = match topology.extensions() == Extensions::default() {
@@ -264,18 +263,16 @@ impl Runner<'_> {
                             let reason =
                                 format!("{what}: {wrong} frames came back that were not sent so");
                             self.fail(datapath.name(), &reason)?;
-                            failures += 1;
                         }
                     }
                     Err(error) => {
                         self.fail(datapath.name(), &format!("{what}: {error}"))?;
-                        failures += 1;
                     }
                 }
                 self.progress.advance(self.effort.event.as_secs_f64());
             }
         }
-        Ok(failures)
+        Ok(())
     }
 
     /// Watches an event, again if frames were lost before it began; the last time counts however it went.
