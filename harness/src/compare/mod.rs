@@ -280,7 +280,7 @@ fn pairs(base: &[Measured], run: &[Measured], place: &Place) -> (Vec<Pair>, bool
             after.is_some_and(|after| Apart::can_be_compared(before.apart, after.apart))
         };
         let same_turn = left.get(turn).filter(|it| is_alike(it)).map(|_| turn);
-        match same_turn.or_else(|| left.iter().position(|it| is_alike(it))) {
+        match same_turn.or_else(|| left.iter().position(is_alike)) {
             Some(place) => {
                 pairs.extend(left[place].take().map(|after| Pair::of(before, after)));
             }

@@ -184,16 +184,21 @@ fn varied(groups: &[&Group<'_>]) -> Vec<&'static str> {
     let led = groups.iter().flat_map(|group| &group.scenarios);
     let led = led.filter(|scenario| !matches!(scenario.lead, Lead::Undecided(_)));
     let infos: Vec<&Scenario> = led.filter_map(|scenario| scenario.info).collect();
-    let differ = |of: &dyn Fn(&Scenario) -> String| {
-        let mut values = infos.iter().map(|info| of(info));
-        let first = values.next();
-        values.any(|value| Some(value) != first)
+    let differ = |are_alike: fn(&Scenario, &Scenario) -> bool| {
+        let mut pairs = infos.windows(2);
+        pairs.any(|pair| !are_alike(pair[0], pair[1]))
     };
-    let axes: [(&str, &dyn Fn(&Scenario) -> String); 3] = [
-        ("frame size", &|info| info.frame.clone()),
-        ("number of flows", &|info| info.flows.to_string()),
-        ("role of a droplet", &|info| info.topology.clone()),
+    let axes = [
+        ("frame size", differ(|one, other| one.frame == other.frame)),
+        (
+            "number of flows",
+            differ(|one, other| one.flows == other.flows),
+        ),
+        (
+            "role of a droplet",
+            differ(|one, other| one.topology == other.topology),
+        ),
     ];
-    let axes = axes.into_iter().filter(|(_, of)| differ(*of));
-    axes.map(|(name, _)| name).collect()
+    let varied = axes.into_iter().filter(|(_, is_varied)| *is_varied);
+    varied.map(|(name, _)| name).collect()
 }
