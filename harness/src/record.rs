@@ -378,6 +378,16 @@ pub struct EventRecord {
     pub corrupted: u64,
     /// Frames that nobody of the tester sent.
     pub foreign: u64,
+    /// Time the hypervisor took from the processors meanwhile.
+    #[serde(default)]
+    pub steal_ns: u64,
+    /// Round trip of a cache line between the processors of datapath and tester, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ns: Option<[u32; 2]>,
+    /// Frames were lost before it began, so that it was watched again and does not count. One before which some are lost each
+    /// time counts.
+    #[serde(default)]
+    pub repeated: bool,
     /// Packets that crossed the underlay until it began,
     pub crossed_before: u64,
     /// and from then to the end.

@@ -56,6 +56,12 @@ impl Cidr {
         self.address
     }
 
+    /// The highest address.
+    pub fn last(self) -> Ipv4 {
+        let mask = Self::mask(self.length).unwrap_or(u32::MAX);
+        Ipv4::from_octets((self.address.to_bits() | !mask).to_be_bytes())
+    }
+
     /// Bits of the prefix, 0 to 32.
     pub fn length(self) -> u8 {
         self.length

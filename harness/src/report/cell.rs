@@ -8,6 +8,7 @@ use crate::record::{
 use ranking::MedianInterval;
 use std::collections::BTreeMap;
 
+use super::figures::place;
 use super::latency::{LatencyFigure, failed_unsent, loss_ratio};
 use super::units;
 
@@ -47,6 +48,8 @@ pub(crate) struct Cell<'a> {
     pub(super) results: Vec<&'a ResultRecord>,
     /// The one that is shown, with trials at the same distance alone.
     pub result: Option<&'a ResultRecord>,
+    /// Packets go by several droplets, joined by an underlay that the tester's ceiling is without.
+    pub is_overlay: bool,
     /// It was measured at another distance than the others of its scenario, and its rates are not to be compared with theirs.
     pub is_elsewhere: bool,
     /// What failed.
@@ -88,6 +91,10 @@ impl<'a> Cell<'a> {
             check: Check::Absent,
             results: Vec::new(),
             result: None,
+            is_overlay: run.scenarios.iter().any(|scenario| {
+                let place = records.first().map(|record| place(record).1);
+                scenario.overlay.is_some() && Some(scenario.id.as_str()) == place
+            }),
             is_elsewhere: false,
             measured: Vec::new(),
             excused: 0,
@@ -112,6 +119,7 @@ impl<'a> Cell<'a> {
                     cell.excused = cell.excused.saturating_add(excused);
                 }
                 Record::Failure(failure) => cell.failures.push(failure),
+                Record::Event(event) if event.repeated => cell.repeated += 1,
                 Record::Event(event) => cell.events.push(event),
                 Record::Learning(learning) => cell.learning.push(learning),
                 Record::Result(result) => cell.results.push(result),
@@ -241,13 +249,21 @@ impl<'a> Cell<'a> {
         let is_near = rate
             .zip(ceiling)
             .is_some_and(|(rate, ceiling)| rate >= ceiling * TESTER_BOUND);
-        let is_idle = !self.polls_busily() && busy.is_some_and(|busy| busy < BUSY);
+        // Of one that polls nothing says how busy it is, and in an overlay the underlay may be what is full.
+        let is_idle = match self.polls_busily() {
+            true => self.is_overlay,
+            false => busy.is_some_and(|busy| busy < BUSY),
+        };
         is_near || is_idle || failed_unsent(self.in_rounds.iter().copied(), PARTIAL_DROP)
     }
 
-    /// Whether its processor was idle for a good part of its fastest trial, so that something else set the figure.
+    /// Whether its processor was idle for a good part of its fastest trial, so that something else set the figure; or, in an
+    /// overlay, may have been, since it polls.
     pub(crate) fn has_idle_processor(&self) -> bool {
-        !self.polls_busily() && self.fastest().is_some_and(|fastest| fastest.busy < BUSY)
+        match self.polls_busily() {
+            true => self.is_overlay && self.fastest().is_some(),
+            false => self.fastest().is_some_and(|fastest| fastest.busy < BUSY),
+        }
     }
 
     /// Whether one trial carried clearly more within PDR's loss than PDR's upper bound, so that PDR is too low.

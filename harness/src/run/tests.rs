@@ -76,7 +76,7 @@ fn on_processors_that_stay_there_is_one_distance() {
         panic!("{} results", results(&run).len());
     };
     assert_eq!(result.round_trip_ns, Some(95));
-    assert!(result.ceiling.is_some() && result.rates.len() == 2);
+    assert_eq!(result.rates.len(), 2);
 }
 
 #[test]
@@ -106,7 +106,6 @@ fn what_counts_is_of_one_distance_however_often_processors_are_moved() {
     assert!(trials(&run).any(|trial| trial.repeated));
     for result in results(&run) {
         assert_eq!(result.round_trip_ns, Some(of(result.distance).into()));
-        assert!(result.ceiling.is_some(), "{result:?}");
     }
 }
 

@@ -163,6 +163,30 @@ impl Topology {
         ports.into_iter().collect()
     }
 
+    /// Addresses at which access lists change their minds: at both ends of the prefixes that they name, of at most `most` of
+    /// those, and beside them.
+    pub fn acl_addresses(&self, most: usize) -> Vec<Ipv4> {
+        let rules = self.acls.iter().flat_map(|acl| &acl.rules);
+        let named = rules.flat_map(|rule| [rule.from, rule.to]);
+        let mut prefixes: Vec<Cidr> = Vec::new();
+        for prefix in named.filter(|prefix| *prefix != Cidr::EVERYTHING) {
+            if !prefixes.contains(&prefix) {
+                prefixes.push(prefix);
+            }
+        }
+        // The first and the last, and some that are as far from each other.
+        let step = prefixes.len().div_ceil(most.max(1)).max(1);
+        let last = prefixes.last().copied();
+        let sampled = prefixes.into_iter().step_by(step).chain(last);
+        let edges = sampled.flat_map(|prefix| {
+            let [first, last] = [prefix.address(), prefix.last()].map(Ipv4::to_bits);
+            [first.wrapping_sub(1), first, last, last.wrapping_add(1)]
+        });
+        let edges: BTreeSet<u32> = edges.collect();
+        let address = |bits: u32| Ipv4::from_octets(bits.to_be_bytes());
+        edges.into_iter().map(address).collect()
+    }
+
     fn provided(&self, acl: &Acl) -> provision::Acl {
         let network = &self.networks[acl.network];
         provision::Acl {

@@ -96,6 +96,9 @@ impl Switch {
         }
         let mut overlay = Connection::open(&instance.management_socket(OVERLAY))?;
         let mut underlay = Connection::open(&instance.management_socket(UNDERLAY))?;
+        for bridge in [&mut overlay, &mut underlay] {
+            bridge.match_first_fragments()?;
+        }
         overlay.set_tlv_table(&program::options())?;
         let (mut over, mut under) = (program.overlay.clone(), program.underlay.clone());
         if let Some(action) = marker {

@@ -12,6 +12,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const SET_CONFIG: u8 = 9;
+/// `OFPC_FRAG_NX_MATCH` of Open vSwitch: rules see the ports of a first fragment, and zero in later ones
+/// (`include/openflow/openflow-common.h`). By default they see zero in all.
+const FIRST_FRAGMENTS_HAVE_PORTS: [u8; 2] = 3_u16.to_be_bytes();
 const SET_ASYNC: u8 = 28;
 const BUNDLE_CONTROL: u8 = 33;
 
@@ -232,6 +235,22 @@ impl Connection {
         Ok(ports)
     }
 
+    /// Has rules see the ports of first fragments, as everything else does that has the packet before it.
+    ///
+    /// # Errors
+    /// Where the connection fails.
+    pub fn match_first_fragments(&mut self) -> Result<(), Error> {
+        self.set_config("having ports of fragments matched", 0)
+    }
+
+    /// Sends packets to the controller with so many bytes at the most.
+    fn set_config(&mut self, doing: &str, bytes: u16) -> Result<(), Error> {
+        self.session.send(doing, SET_CONFIG, |out| {
+            out.put(FIRST_FRAGMENTS_HAVE_PORTS);
+            out.put(bytes.to_be_bytes());
+        })
+    }
+
     /// Asks for packets that rules send to the controller, whole and with all that is known about them.
     ///
     /// # Errors
@@ -247,8 +266,7 @@ impl Connection {
         self.session.send(doing, SET_ASYNC, put_packets_only)?;
         // A management socket gets nothing as long as the length of packets that it wants is zero, which it is at
         // first (`ofconn_receives_async_msg` of `ofproto/connmgr.c`).
-        self.session
-            .send(doing, SET_CONFIG, |out| out.put([0, 0, 0xff, 0xff]))?;
+        self.set_config(doing, u16::MAX)?;
         self.barrier()
     }
 

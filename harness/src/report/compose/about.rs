@@ -162,7 +162,7 @@ fn method(figures: &Figures<'_>) -> Vec<Line> {
         ),
         (
             "Tester's ceiling",
-            "what the same tester reaches through a null forward on the same ports. A PDR within 5 % of it is marked tester-bound: the datapath may be faster than the tester could show.",
+            "what the same tester reaches through a null forward on the same ports. A PDR within 5 % of it is marked tester-bound: the datapath may be faster than the tester could show. Of an overlay it is that of one droplet's ports: the underlay between droplets, which takes time of the tester's processor at every hop, is not in it, and whether it set a figure shows in the datapath's processor alone.",
         ),
         (
             "CPU",

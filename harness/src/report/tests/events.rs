@@ -39,6 +39,9 @@ fn record(kind: EventKind, lost: &[(std::ops::Range<usize>, u32)]) -> EventRecor
         corrupted: 0,
         foreign: 0,
         crossed_before: 1_000,
+        steal_ns: 0,
+        round_trip_ns: None,
+        repeated: false,
         crossed_after: 6_000,
     }
 }

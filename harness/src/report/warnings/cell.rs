@@ -78,7 +78,12 @@ fn fastest(cell: &Cell<'_>, out: &mut Vec<String>) {
                 .to_owned(),
         );
     }
-    if cell.has_idle_processor() {
+    if cell.has_idle_processor() && cell.polls_busily() {
+        out.push(
+            " polls, so that nobody knows how busy it was, and the underlay between droplets, which takes time of the tester's processor, may have set PDR."
+                .to_owned(),
+        );
+    } else if cell.has_idle_processor() {
         out.push(format!(
             " left its processor idle for more than {} of its fastest trial: something else, most likely the tester, set PDR, and it may carry more. Compare the processor time per frame.",
             units::percent(1.0 - BUSY)

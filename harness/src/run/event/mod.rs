@@ -9,9 +9,10 @@
 mod scene;
 
 use super::deploy::Error;
+use super::distances::in_whole_nanoseconds;
 use super::session::Session;
 use super::{Error as RunError, Runner};
-use crate::environment::Placement;
+use crate::environment::{Placement, steal};
 use crate::health::HealthChecks;
 use crate::lab::OverlayLab;
 use crate::overlay::Overlay;
@@ -102,6 +103,7 @@ impl Watched<'_> {
         tester.offer(&offer)?;
         let checks_health = !lab.health_endpoints().is_empty();
         let health = checks_health.then(|| HealthChecks::begin(&topology, &lab, now()));
+        let (apart, stolen) = (placement.apart(), steal(&placement.all()));
         let scene = Scene::new(&topology, &mut overlay, health.transpose()?);
         let crossed_at_first = scene.crossed()?;
         offer.duration = self.duration.min(LONGEST);
@@ -131,6 +133,9 @@ impl Watched<'_> {
         let happened = happened.map_err(|_| panicked())??;
         let report = report?;
         overlay.check()?;
+        let stolen = steal(&placement.all()).saturating_sub(stolen);
+        let apart = apart.zip(placement.apart());
+        let apart = apart.map(|(before, after)| [before, after]);
         let milliseconds = |at: u64| at.saturating_sub(report.began) as f64 / 1e6;
         let step = |step: Step| EventStep {
             kind: step.kind,
@@ -162,6 +167,9 @@ impl Watched<'_> {
             duplicates: report.arrived.duplicates,
             corrupted: report.arrived.corrupted,
             foreign: report.arrived.foreign,
+            steal_ns: stolen.as_nanos() as u64,
+            round_trip_ns: apart.map(in_whole_nanoseconds),
+            repeated: false,
             crossed_before: happened.crossed_at_event.saturating_sub(crossed_at_first),
             crossed_after: happened.crossed.saturating_sub(happened.crossed_at_event),
         })
@@ -255,10 +263,8 @@ impl Runner<'_> {
                     carries: session.pdr(),
                     meeting: self.plan.meeting.as_ref(),
                 };
-                match self.undisturbed(&watched, datapath) {
-                    Ok(record) => {
-                        let wrong = record.corrupted + record.foreign;
-                        self.log.append(&Record::Event(record))?;
+                match self.undisturbed(&watched, datapath)? {
+                    Ok(wrong) => {
                         if wrong > 0 {
                             let reason =
                                 format!("{what}: {wrong} frames came back that were not sent so");
@@ -275,19 +281,26 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Watches an event, again if frames were lost before it began; the last time counts however it went.
+    /// Watches an event, again if frames were lost before it began; the last time counts however it went. All are recorded.
     fn undisturbed(
-        &self,
+        &mut self,
         watched: &Watched<'_>,
         datapath: &dyn Datapath,
-    ) -> Result<EventRecord, Error> {
+    ) -> Result<Result<u64, Error>, RunError> {
         let mut attempts = 0;
         loop {
-            let record = watched.of(datapath, &self.task.scenario.id, self.placement)?;
+            let scenario = &self.task.scenario.id;
+            let mut record = match watched.of(datapath, scenario, self.placement) {
+                Ok(record) => record,
+                Err(error) => return Ok(Err(error)),
+            };
             attempts += 1;
             let give_up = attempts >= Session::ATTEMPTS || self.is_interrupted();
-            if record.lost_before() == 0 || give_up {
-                return Ok(record);
+            record.repeated = record.lost_before() > 0 && !give_up;
+            let (wrong, repeated) = (record.corrupted + record.foreign, record.repeated);
+            self.log.append(&Record::Event(record))?;
+            if !repeated {
+                return Ok(Ok(wrong));
             }
             tracing::debug!("frames were lost before an event, which is repeated");
         }

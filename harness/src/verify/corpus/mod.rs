@@ -20,6 +20,8 @@ const LENGTHS: [u16; 6] = [60, 61, 64, 128, 594, 1514];
 const VARIED: u32 = 16;
 /// Destination ports that are tried where there are access lists, at the most.
 const MOST_PORTS: usize = 64;
+/// Prefixes that lists name which are tried, at the most.
+const MOST_PREFIXES: usize = 8;
 /// Where the flags of the Geneve header are, and type and flags of return-to-sender.
 const GENEVE_FLAGS: usize = 43;
 const OPTION_TYPE: usize = 52;
@@ -155,8 +157,28 @@ pub fn variants(topology: &Topology, flow: &Flow) -> impl Iterator<Item = Flow> 
     })
 }
 
+/// Flows that come from an edge of what an access list names, or go there.
+fn at_edges(topology: &Topology, flow: &Flow) -> impl Iterator<Item = Flow> + use<> {
+    let flow = *flow;
+    let addresses = topology.acl_addresses(MOST_PREFIXES).into_iter();
+    addresses.flat_map(move |address| {
+        let (from, to) = (
+            Flow {
+                src_ip: address,
+                ..flow
+            },
+            Flow {
+                dst_ip: address,
+                ..flow
+            },
+        );
+        [from, to]
+    })
+}
+
 fn around_access_lists(cases: &mut Vec<Case>, topology: &Topology, direction: &Direction) {
-    for flow in variants(topology, &direction.flows.flow(0)) {
+    let flow = direction.flows.flow(0);
+    for flow in variants(topology, &flow).chain(at_edges(topology, &flow)) {
         let inner = frame::inner(&flow, FrameLen::MIN);
         let frame = match direction.outer_fields(&flow) {
             Some(outer) => frame::encapsulated(&outer, &inner),
@@ -164,8 +186,8 @@ fn around_access_lists(cases: &mut Vec<Case>, topology: &Topology, direction: &D
         };
         cases.push(Case {
             name: format!(
-                "{}, {:?} port {}",
-                direction.name, flow.transport, flow.dst_port
+                "{}, {:?} from {} to {}, port {}",
+                direction.name, flow.transport, flow.src_ip, flow.dst_ip, flow.dst_port
             ),
             port: direction.ingress,
             frame,
