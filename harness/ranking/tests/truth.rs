@@ -19,14 +19,18 @@ enum Noise {
     /// As beside others that take the machine's caches and execution units: a round is off by a fifth for all, and each figure
     /// by a part of its own of up to a half.
     Neighbours,
+    /// Every other contestant is off by a tenth in a round, all of these by as much: as those that need the kernel, and those that
+    /// do not.
+    Halves,
 }
 
-const NOISES: [Noise; 5] = [
+const NOISES: [Noise; 6] = [
     Noise::Calm,
     Noise::Uneven,
     Noise::Shared,
     Noise::Coarse,
     Noise::Neighbours,
+    Noise::Halves,
 ];
 
 /// A standard normal deviate (Box and Muller 1958).
@@ -41,6 +45,7 @@ struct Machine {
     noise: Noise,
     drift: f64,
     burst: f64,
+    half: f64,
     random: StdRng,
 }
 
@@ -51,12 +56,14 @@ impl Machine {
             noise,
             drift: 0.0,
             burst: 0.0,
+            half: 0.0,
             random: StdRng::seed_from_u64(seed),
         }
     }
 
     fn round(&mut self, due: &[usize]) -> Vec<f64> {
         self.drift += 0.01 * normal(&mut self.random);
+        self.half = 0.1 * normal(&mut self.random);
         // A burst begins in one round of ten, and lasts for three.
         if self.random.random_bool(0.1) {
             self.burst = 0.33 * self.random.random::<f64>();
@@ -81,6 +88,8 @@ impl Machine {
                 let share = 0.1 * (1 + contestant % 5) as f64;
                 rate + 20.0 * self.drift + share * own
             }
+            Noise::Halves if contestant.is_multiple_of(2) => rate + self.half + 0.015 * own,
+            Noise::Halves => rate + 0.015 * own,
             Noise::Coarse => rate + 0.005 * own - RESOLUTION * self.random.random::<f64>(),
         };
         logarithm.exp()
