@@ -14,12 +14,13 @@ use datapath_ovs_ebpf::OVS_EBPF;
 use datapath_ovs_xdp::OVS_XDP;
 use datapath_reference::Reference;
 use harness::flow_setup;
+use harness::overlay;
 use harness::profile::Profile;
 use harness::record::{Record, Scenario};
 use harness::run::{Plan, Silent, Task, run};
 use harness::tester::FrameSize;
 use libtest_mimic::{Arguments, Failed, Trial};
-use netdev::{Cpu, Tid};
+use netdev::{Cpu, Interface, Tid};
 use ovs_adapter::Instance;
 use ovs_adapter::droplet::{Io, install_after, install_rules};
 use ovs_adapter::flow::{Cookie, Field, Match, Priority, Rule, Table};
@@ -32,7 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use topologies::catalogue;
 use topologies::provision::{DirectPath, Port, Provision};
-use topologies::topology::Parameters;
+use topologies::topology::{DirectPathState, Parameters};
 
 fn main() {
     let missing = missing(&[&PROACTIVE, &OVS_XDP, &KernelXdp::default()]);
@@ -88,6 +89,10 @@ fn main() {
                 1,
                 "dpdk-process",
             ),
+        )),
+        ignored(Trial::test(
+            "an_underlay_that_parts_mid_run_is_blamed_and_no_datapath",
+            parted_mid_run,
         )),
         ignored(Trial::test(
             "a_refused_rule_fails_and_the_run_goes_on",
@@ -154,9 +159,21 @@ fn check(holds: bool, what: &str) -> Result<(), Failed> {
 
 /// A datapath whose processes are killed shortly after its counters were read, or it was checked, for the time `at`.
 fn doomed(inner: Box<dyn Datapath>, at: u32) -> Box<dyn Datapath> {
+    hit(inner, at, |_| kill_own_processes())
+}
+
+/// What hits a droplet with this uplink, if it is a device.
+type Blow = fn(Option<&Interface>);
+
+/// A datapath that this hits shortly after its counters were read, or it was checked, for the time `at`.
+fn hit(inner: Box<dyn Datapath>, at: u32, blow: Blow) -> Box<dyn Datapath> {
     let readings = Arc::new(AtomicU32::new(0));
-    let install = move |inner: &dyn Datapath, ports, provision: &Provision, cpu| {
+    let install = move |inner: &dyn Datapath, ports: DropletPorts, provision: &Provision, cpu| {
         let detached = matches!(ports, DropletPorts::Detached);
+        let uplink = match &ports {
+            DropletPorts::Veth(ports) => Some(ports.uplink.clone()),
+            _ => None,
+        };
         let inner = inner.install(ports, provision, cpu)?;
         if detached {
             return Ok(inner);
@@ -165,6 +182,8 @@ fn doomed(inner: Box<dyn Datapath>, at: u32) -> Box<dyn Datapath> {
             inner,
             at,
             readings: Arc::clone(&readings),
+            blow,
+            uplink,
         }) as Box<dyn Running>)
     };
     Box::new(Wrapped { inner, install })
@@ -174,15 +193,18 @@ struct DoomedDroplet {
     inner: Box<dyn Running>,
     at: u32,
     readings: Arc<AtomicU32>,
+    blow: Blow,
+    uplink: Option<Interface>,
 }
 
 impl DoomedDroplet {
     fn count(&self) {
         if self.readings.fetch_add(1, Ordering::Relaxed) + 1 == self.at {
-            std::thread::spawn(|| {
+            let (blow, uplink) = (self.blow, self.uplink.clone());
+            std::thread::spawn(move || {
                 // A trial of this profile takes longer, with all that belongs to it.
                 std::thread::sleep(Duration::from_millis(20));
-                kill_own_processes();
+                blow(uplink.as_ref());
             });
         }
     }
@@ -255,6 +277,61 @@ fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32, program: &str) -> Result<
     let pages = hugepages()?;
     fails_and_the_run_goes_on(doomed(inner, at), 1, &[&ended, "signal: 9"])?;
     check(hugepages()? == pages, "hugepages stay reserved")
+}
+
+/// Somebody takes a droplet's uplink down in a trial.
+fn parted_mid_run() -> Result<(), Failed> {
+    let topology = catalogue::find("direct", Parameters::default())?;
+    let topology = topology.in_state(DirectPathState::Warm);
+    let scenario = Scenario {
+        id: "direct/64B/1-flow".to_owned(),
+        topology: topology.name().to_owned(),
+        summary: topology.description().to_owned(),
+        endpoints: 1,
+        flows: 1,
+        frame: "64".to_owned(),
+        transport: "UDP".to_owned(),
+        rules: None,
+        overlay: Some(overlay::describe(&topology)),
+        direct_path: None,
+    };
+    let set_down = |uplink: Option<&Interface>| {
+        if let Some(Err(error)) = uplink.map(netdev::set_down) {
+            eprintln!("the uplink stays up: {error}");
+        }
+    };
+    // Two droplets are checked after each trial: it is one of the third.
+    let struck = hit(Box::new(KernelXdp::default()), 12, set_down);
+    let plan = Plan {
+        profile: Profile::Smoke,
+        datapaths: vec![struck],
+        scenarios: vec![Task {
+            scenario,
+            topology,
+            size: FrameSize::Bytes(64),
+            events: false,
+        }],
+        seed: 1,
+        measure_anyway: false,
+        command: Vec::new(),
+        meeting: None,
+    };
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    run(&plan, &out, &Silent, &AtomicBool::new(false))?;
+    let records = records(&out)?;
+    let told = records.iter().find_map(|record| match record {
+        Record::Failure(failure) => Some(failure.reason.as_str()),
+        _ => None,
+    });
+    let told = told.ok_or("no failure is recorded")?;
+    check(
+        told.contains("the underlay: it is parted: there is no way to"),
+        told,
+    )?;
+    check(!told.contains("the datapath"), told)?;
+    let page = std::fs::read_to_string(harness::report::write(&out)?.html)?;
+    check(page.contains("it is parted"), "the report does not say it")
 }
 
 /// Runs a datapath that fails, in `encap` with `flows`, and another one after it. The reason of its failure must hold

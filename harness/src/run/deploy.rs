@@ -367,7 +367,7 @@ impl Deployed {
                 counted
             }
             Err(error) => {
-                self.last_error = format!("the datapath no longer answers: {error}");
+                self.last_error = format!("while it was measured: {error}");
                 return None;
             }
         };

@@ -249,9 +249,18 @@ impl<'a> Session<'a> {
         self.found.push((distance, rate));
     }
 
-    /// What the trials at each distance come to.
-    pub fn results(&self, scenario: &str) -> Vec<ResultRecord> {
-        let measured = self.at.iter().filter(|(_, at)| !at.measured.is_zero());
+    /// What the trials at each distance come to. Of a datapath that failed those count where the search had ended before.
+    pub fn results(&mut self, scenario: &str) -> Vec<ResultRecord> {
+        let failed = self.failed;
+        let counts = |at: &mut Searched| {
+            let has_ended = matches!(at.search.next(), Step::Done);
+            !at.measured.is_zero() && (has_ended || !failed)
+        };
+        let measured: Vec<(&Distance, &Searched)> = self
+            .at
+            .iter_mut()
+            .filter_map(|(distance, at)| counts(at).then_some((distance, &*at)))
+            .collect();
         let result = |(distance, at): (&Distance, &Searched)| ResultRecord {
             datapath: self.datapath.name().to_owned(),
             scenario: scenario.to_owned(),
@@ -265,7 +274,7 @@ impl<'a> Session<'a> {
             null_forward: at.ceiling.and_then(|ceiling| ceiling.fastest),
             idle: self.idle,
         };
-        measured.map(result).collect()
+        measured.into_iter().map(result).collect()
     }
 }
 
