@@ -314,12 +314,12 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn epoch(&mut self) -> Option<u32> {
+    fn epoch(&mut self) -> Option<u64> {
         if self.config()?.policies != 0 {
             return None;
         }
         // SAFETY: see `shared`.
-        shared(&EPOCH).map(|word| unsafe { word.read_volatile() } as u32)
+        shared(&EPOCH).map(|word| unsafe { word.read_volatile() })
     }
 
     #[inline(always)]

@@ -47,6 +47,8 @@ fn try_decide<F: Frame, T: Tables>(
         return Err(Reason::NotAttached);
     }
     let vni = Vni::new(attachment.vni).ok_or(Reason::NotAttached)?;
+    // Before any table is read: another processor may change them meanwhile.
+    let epoch = tables.epoch();
     let mut changes = Inner::default();
     let (src, dst, ttl, flow) = match inner::read(frame, 0, vni, Reason::TruncatedEthernet)? {
         Packet::Arp(arp) => (arp.sender, arp.target, DEFAULT_TTL, None),
@@ -69,8 +71,6 @@ fn try_decide<F: Frame, T: Tables>(
         }
     };
 
-    // Before the tables are read: another processor may change them meanwhile.
-    let epoch = tables.epoch();
     let hash = hash::pair(src.raw(), dst.raw());
     let direct = invalidation::direct_path(tables, &EndpointKey::new(vni, dst));
     let next = match direct {

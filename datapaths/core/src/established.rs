@@ -26,10 +26,10 @@ const INDEX_BITS: u32 = 14;
 /// Entries of a cache.
 pub const ENTRIES: u32 = 1 << INDEX_BITS;
 /// Packets that an entry serves before the next full decision.
-pub const RENEWAL: u32 = 256;
+pub const RENEWAL: u16 = 256;
 /// By how many packets the entry of one flow ages when a packet of another wants its place: with more flows
 /// than entries, writing one for each packet would cost more than it saves.
-const YIELD: u32 = 32;
+const YIELD: u16 = 32;
 
 /// An established flow, and what becomes of its packets. Empty by default.
 ///
@@ -43,16 +43,17 @@ pub struct Established {
     sender: Host,
     /// Where packets go that are not delivered here.
     next: Host,
+    /// So wide that it never comes round: with tables that change, it goes far ahead each time.
+    epoch: u64,
     /// The endpoint port, plus one, where they are.
     port: u32,
-    epoch: u32,
-    left: u32,
     /// The endpoint's Ethernet address.
     mac: Mac,
+    left: u16,
     /// 1 of a flow that leaves an endpoint, 0 of one that arrives at the uplink.
-    egress: u16,
+    egress: u8,
     /// What its outer headers say about the way, if it leaves an endpoint: [`Header`] by number.
-    header: u16,
+    header: u8,
     /// Their source port: its hash is a hundred instructions in a program of the kernel, which has no rotations.
     source_port: u16,
 }
@@ -63,20 +64,20 @@ impl Established {
         flow: FlowKey::ZERO,
         sender: Host::NONE,
         next: Host::NONE,
-        port: 0,
         epoch: 0,
-        left: 0,
+        port: 0,
         mac: Mac::new([0; 6]),
+        left: 0,
         egress: 0,
-        header: Header::Plain as u16,
+        header: Header::Plain as u8,
         source_port: 0,
     };
 
     /// What the outer headers say about the way.
     #[inline(always)]
     const fn header(&self) -> Header {
-        const DIRECT: u16 = Header::Direct as u16;
-        const SHORT: u16 = Header::Short as u16;
+        const DIRECT: u8 = Header::Direct as u8;
+        const SHORT: u8 = Header::Short as u8;
         match self.header {
             DIRECT => Header::Direct,
             SHORT => Header::Short,
@@ -86,11 +87,11 @@ impl Established {
 
     /// Whether it holds for another packet of `flow`.
     #[inline(always)]
-    fn holds(&self, flow: &FlowKey, egress: bool, epoch: u32) -> bool {
+    fn holds(&self, flow: &FlowKey, egress: bool, epoch: u64) -> bool {
         self.left != 0
             && self.epoch == epoch
             && self.flow == *flow
-            && self.egress == u16::from(egress)
+            && self.egress == u8::from(egress)
     }
 }
 
@@ -161,7 +162,7 @@ fn place<'a, T: Tables>(
     tables: &'a mut T,
     flow: &FlowKey,
     egress: bool,
-    epoch: u32,
+    epoch: u64,
 ) -> Option<&'a mut Established> {
     let entry = tables.established(index(flow, egress))?;
     if entry.epoch == epoch && entry.left > YIELD && entry.flow != *flow {
@@ -179,7 +180,7 @@ pub(crate) fn remember<T: Tables>(
     outer: &Outer,
     mac: Mac,
     verdict: &Transit,
-    epoch: Option<u32>,
+    epoch: Option<u64>,
 ) {
     let (next, port) = match *verdict {
         Transit::Deliver { port } => (Host::NONE, port + 1),
@@ -238,7 +239,7 @@ pub(crate) fn remember_egress<T: Tables>(
     tables: &mut T,
     flow: &FlowKey,
     plan: &Encapsulate,
-    epoch: Option<u32>,
+    epoch: Option<u64>,
 ) {
     let Some(epoch) = epoch else { return };
     if let Some(entry) = place(tables, flow, true, epoch) {
@@ -248,7 +249,7 @@ pub(crate) fn remember_egress<T: Tables>(
             epoch,
             left: RENEWAL,
             egress: 1,
-            header: plan.header as u16,
+            header: plan.header as u8,
             source_port: plan.source_port,
             ..Established::EMPTY
         };
@@ -263,6 +264,18 @@ mod tests {
     #[test]
     fn an_entry_fills_a_cache_line() {
         assert_eq!(size_of::<Established>(), 64);
+    }
+
+    #[test]
+    fn epochs_do_not_come_round() {
+        let entry = Established {
+            left: 1,
+            epoch: 7,
+            ..Established::EMPTY
+        };
+        assert!(entry.holds(&FlowKey::ZERO, false, 7));
+        // As far as tables that change go in 4,096 times.
+        assert!(!entry.holds(&FlowKey::ZERO, false, 7 + (1 << 32)));
     }
 
     #[test]

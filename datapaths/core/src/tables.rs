@@ -462,7 +462,7 @@ pub trait Tables {
     fn acl_rules(&self, key: &AclKey) -> Option<&RuleSet>;
     /// Number of the epoch of the cache of established flows: what was entered in another does not hold.
     /// `None` where there is no cache, or must be none since policy is enforced.
-    fn epoch(&mut self) -> Option<u32>;
+    fn epoch(&mut self) -> Option<u64>;
     /// The place with this index, below [`crate::established::ENTRIES`], in that cache.
     fn established(&mut self, index: u32) -> Option<&mut Established>;
     /// The cache was looked into for a flow. An implementation may leave a cache alone that seldom has what it is asked

@@ -247,6 +247,8 @@ fn decide_ip<F: Frame, T: Tables>(
     ip: &Ip,
     changes: &mut Changes,
 ) -> Result<Transit, Reason> {
+    // Before any table is read, also those that judge: another processor may change them meanwhile.
+    let epoch = tables.epoch();
     if ip.flow.is_tracked() {
         policy::judge(tables, Direction::Ingress, &ip.flow, || {
             read_labels(frame, outer)
@@ -265,8 +267,6 @@ fn decide_ip<F: Frame, T: Tables>(
         }
     }
 
-    // Before the tables are read: another processor may change them meanwhile.
-    let epoch = tables.epoch();
     let (mut src, mut dst) = (original_src, ip.flow.dst());
     if let Some(stale) = outer.stale {
         invalidation::came_back(tables, outer, dst, &stale, changes);

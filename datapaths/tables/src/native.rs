@@ -43,7 +43,7 @@ pub struct Native {
     acl_rules: PrefixTable<(u32, u32), RuleSet>,
     established: Vec<Established>,
     worth: Worth,
-    epoch: u32,
+    epoch: u64,
 }
 
 impl Native {
@@ -266,7 +266,7 @@ impl Tables for Native {
     }
 
     #[inline(always)]
-    fn epoch(&mut self) -> Option<u32> {
+    fn epoch(&mut self) -> Option<u64> {
         if self.established.is_empty() || !self.enforced.is_empty() || !self.worth.is_given() {
             None
         } else {

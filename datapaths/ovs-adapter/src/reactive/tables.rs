@@ -130,7 +130,7 @@ impl Tables for Watched<'_> {
         self.tables.acl_rules(key)
     }
 
-    fn epoch(&mut self) -> Option<u32> {
+    fn epoch(&mut self) -> Option<u64> {
         // Rules are the cache here.
         None
     }
