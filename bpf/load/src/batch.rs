@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use zerocopy::{Immutable, IntoBytes};
 
 /// `BPF_MAP_UPDATE_BATCH` of include/uapi/linux/bpf.h.
 const UPDATE_BATCH: libc::c_long = 26;
@@ -35,15 +34,15 @@ struct ElementAttributes {
     flags: u64,
 }
 
-/// Removes the entry of `key` from the map `fd`, whose key has the size of `K`. That there is none is no error.
+/// Removes the entry of `key` from the map `fd`, whose keys have its length. That there is none is no error.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn delete<K: IntoBytes + Immutable>(fd: BorrowedFd<'_>, key: &K) -> io::Result<()> {
+pub fn delete(fd: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
     let mut element = ElementAttributes {
         map_fd: fd.as_raw_fd() as u32,
         pad: 0,
-        key: std::ptr::from_ref(key).addr() as u64,
+        key: key.as_ptr().addr() as u64,
         value: 0,
         flags: 0,
     };
@@ -70,23 +69,14 @@ fn bpf<A>(command: libc::c_long, attributes: &mut A) -> io::Result<()> {
     }
 }
 
-/// Enters all of `entries` into the map `fd`, whose key and value have the sizes of `K` and `V`.
+/// Enters `count` entries into the map `fd`: keys and values one behind the other, as large as those of the map.
 ///
 /// # Errors
 /// The kernel's refusal, such as `E2BIG` for a full map.
-pub fn update<K, V>(
-    fd: BorrowedFd<'_>,
-    entries: impl ExactSizeIterator<Item = (K, V)>,
-) -> io::Result<()>
-where
-    K: IntoBytes + Immutable,
-    V: IntoBytes + Immutable,
-{
-    let count = entries.len();
+pub fn update(fd: BorrowedFd<'_>, count: usize, keys: &[u8], values: &[u8]) -> io::Result<()> {
     if count == 0 {
         return Ok(());
     }
-    let (keys, values): (Vec<K>, Vec<V>) = entries.unzip();
     let map_fd = fd.as_raw_fd() as u32;
     let mut batch = BatchAttributes {
         in_batch: 0,
@@ -103,12 +93,14 @@ where
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | 524)) => {}
         result => return result,
     }
-    for (key, value) in keys.iter().zip(&values) {
+    let each = |bytes: &[u8]| (bytes.len() / count).max(1);
+    let entries = keys.chunks(each(keys)).zip(values.chunks(each(values)));
+    for (key, value) in entries {
         let mut element = ElementAttributes {
             map_fd,
             pad: 0,
-            key: std::ptr::from_ref(key).addr() as u64,
-            value: std::ptr::from_ref(value).addr() as u64,
+            key: key.as_ptr().addr() as u64,
+            value: value.as_ptr().addr() as u64,
             flags: 0,
         };
         bpf(UPDATE_ELEMENT, &mut element)?;

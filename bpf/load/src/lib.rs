@@ -5,8 +5,7 @@ mod batch;
 use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use aya::programs::{ProgramError, SchedClassifier, Xdp};
-use std::collections::{HashMap, HashSet};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use zerocopy::{Immutable, IntoBytes};
 
 /// What the kernel did not take.
@@ -142,58 +141,67 @@ where
     V: IntoBytes + Immutable,
 {
     let count = entries.len();
-    batch::update(descriptor(ebpf, name)?, entries).map_err(|source| Error::Fill {
+    let (keys, values): (Vec<K>, Vec<V>) = entries.unzip();
+    let (keys, values) = (keys.as_slice().as_bytes(), values.as_slice().as_bytes());
+    enter(ebpf, name, count, keys, values)
+}
+
+/// Enters `count` entries into the map of this name: keys and values one behind the other, as large as those of the map.
+///
+/// # Errors
+/// As [`fill`].
+pub fn enter(
+    ebpf: &Ebpf,
+    name: &str,
+    count: usize,
+    keys: &[u8],
+    values: &[u8],
+) -> Result<(), Error> {
+    let fd = data(ebpf, name)?.fd().as_fd();
+    batch::update(fd, count, keys, values).map_err(|source| Error::Fill {
         map: name.to_owned(),
         count,
         source,
     })
 }
 
-/// Makes the map of this name, which holds `old`, hold `new`: what is other or more is entered, and then what is no more is
-/// removed.
+/// Removes the entry of `key` from the map of this name; that there is none is no error.
 ///
 /// # Errors
-/// As [`fill`].
-pub fn refresh<K, V>(ebpf: &Ebpf, name: &str, old: &[(K, V)], new: &[(K, V)]) -> Result<(), Error>
-where
-    K: IntoBytes + Immutable + Copy,
-    V: IntoBytes + Immutable + Copy,
-{
-    let known: HashMap<&[u8], &[u8]> = old
-        .iter()
-        .map(|(key, value)| (key.as_bytes(), value.as_bytes()))
-        .collect();
-    let is_known = |(key, value): &&(K, V)| known.get(key.as_bytes()) == Some(&value.as_bytes());
-    let others: Vec<_> = new
-        .iter()
-        .filter(|entry| !is_known(entry))
-        .copied()
-        .collect();
-    fill(ebpf, name, others.into_iter())?;
-    let stays: HashSet<&[u8]> = new.iter().map(|(key, _)| key.as_bytes()).collect();
-    let fd = descriptor(ebpf, name)?;
-    for (key, _) in old
-        .iter()
-        .filter(|(key, _)| !stays.contains(key.as_bytes()))
-    {
-        batch::delete(fd, key).map_err(|source| Error::Fill {
-            map: name.to_owned(),
-            count: 1,
-            source,
-        })?;
-    }
-    Ok(())
+/// The kernel's refusal.
+pub fn remove(ebpf: &Ebpf, name: &str, key: &[u8]) -> Result<(), Error> {
+    let fd = data(ebpf, name)?.fd().as_fd();
+    batch::delete(fd, key)
+        .map_err(|error| Error::failed(format!("removing an entry from the map {name}"), &error))
 }
 
-fn descriptor<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>, Error> {
-    let data: &MapData = match map(ebpf, name)? {
+/// How many entries the map of this name has room for.
+///
+/// # Errors
+/// [`Error::Absent`], or the kernel does not tell.
+pub fn room(ebpf: &Ebpf, name: &str) -> Result<u32, Error> {
+    let info = data(ebpf, name)?.info();
+    let info = info.map_err(|error| Error::failed(format!("asking for the map {name}"), &error))?;
+    Ok(info.max_entries())
+}
+
+/// Returns once every program has ended that had begun before: it may have read maps as they were. Where the kernel does not
+/// offer that (`nohz_full`), it returns at once.
+pub fn wait_for_programs() {
+    /// `MEMBARRIER_CMD_GLOBAL` of include/uapi/linux/membarrier.h, which is `synchronize_rcu`.
+    const GLOBAL: libc::c_long = 1;
+    // SAFETY: takes no pointer.
+    unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) };
+}
+
+fn data<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData, Error> {
+    match map(ebpf, name)? {
         Map::Array(data)
         | Map::HashMap(data)
         | Map::LruHashMap(data)
         | Map::LpmTrie(data)
         | Map::PerCpuArray(data)
-        | Map::DevMap(data) => data,
-        _ => return Err(Error::Absent(format!("map {name}"))),
-    };
-    Ok(data.fd().as_fd())
+        | Map::DevMap(data) => Ok(data),
+        _ => Err(Error::Absent(format!("map {name}"))),
+    }
 }

@@ -121,12 +121,18 @@ static CIDR_POLICIES: LpmTrie<CidrKey, u64> = LpmTrie::with_max_entries(1 << 20,
 #[map]
 static LABEL_POLICIES: HashMap<LabelKey, u64> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
-/// Sized by the loader.
+/// Access lists: one for each network, and those that take their place. A trie takes memory for what is in it, so room for all
+/// that may lawfully be there costs nothing.
+const LISTS: u32 = 2 * 16_385;
+/// Entries of a list of a thousand rules at most: a thousand sources, as many destinations, thirty prefixes of ports for each rule,
+/// and one for everything in each of the three.
+const RULES: u32 = 32 * 1_000 + 3;
+
 #[map]
-static ACLS: LpmTrie<EndpointKey, Acl> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
-/// Sized by the loader.
+static ACLS: LpmTrie<EndpointKey, Acl> = LpmTrie::with_max_entries(LISTS, BPF_F_NO_PREALLOC);
 #[map]
-static ACL_RULES: LpmTrie<AclKey, RuleSet> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+static ACL_RULES: LpmTrie<AclKey, RuleSet> =
+    LpmTrie::with_max_entries(LISTS * RULES, BPF_F_NO_PREALLOC);
 
 /// The maps as tables of the core.
 pub struct Maps;

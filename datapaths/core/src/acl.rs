@@ -2,10 +2,10 @@
 //!
 //! A list of a thousand rules is not searched. Each rule is a bit, and there is a table for each of the three things that
 //! rules ask about: where a packet comes from, where it goes, and what it is. An entry of such a table says, for a prefix,
-//! which rules say yes to it. Three lookups of the longest prefix give three sets; the lowest bit that is in all three is
-//! the first rule that matches. So a packet costs the same whether there are ten rules or a thousand (T. V. Lakshman and
-//! D. Stiliadis, "High-Speed Policy-based Packet Forwarding Using Efficient Multi-dimensional Range Matching", SIGCOMM
-//! 1998).
+//! which rules say yes to it; for the prefix that holds everything there always is one. Three lookups of the longest prefix
+//! give three sets; the lowest bit that is in all three is the first rule that matches. So a packet costs the same whether
+//! there are ten rules or a thousand (T. V. Lakshman and D. Stiliadis, "High-Speed Policy-based Packet Forwarding Using
+//! Efficient Multi-dimensional Range Matching", SIGCOMM 1998).
 
 use crate::flow::FlowKey;
 use crate::reason::Reason;
@@ -70,6 +70,16 @@ impl Acl {
             allows: allows as u32,
             allowing,
         }
+    }
+
+    /// Its number.
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The same list with this number.
+    pub const fn with_number(self, number: u32) -> Self {
+        Self { number, ..self }
     }
 
     /// Whether `address` lies in the network.
@@ -163,7 +173,8 @@ pub fn judge<T: Tables>(tables: &T, flow: &FlowKey) -> Result<(), Reason> {
     let service = AclKey::service(number, flow.protocol(), flow.dst_port().get());
     let allowed = match (from, to, tables.acl_rules(&service)) {
         (Some(from), Some(to), Some(service)) => acl.sentence(from, to, service),
-        _ => acl.allows != 0,
+        // A list has an entry for every value, so this one is just being taken away: who decides anew finds another.
+        _ => false,
     };
     if allowed {
         Ok(())

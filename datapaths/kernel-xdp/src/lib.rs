@@ -3,6 +3,7 @@
 //! Programs are attached by BPF links and maps are pinned nowhere, so that the kernel takes everything
 //! down with this process, however it ends.
 
+mod change;
 mod maps;
 mod object;
 mod running;

@@ -1,51 +1,17 @@
 //! Filling the maps, and reading them back.
 
+use crate::change::{self, Maps, Rows};
 use crate::object::from_load;
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, PerCpuArray};
 use bpf_load::chain;
 use datapath_api::{Counters, Error};
-use mizar_core::acl::{AclKey, RuleSet};
 use mizar_core::reason::Reason;
-use mizar_core::tables::{Attachment, CidrKey, EndpointKey, Extensions, Group, Host};
+use mizar_core::tables::{Attachment, EndpointKey, Host};
 use mizar_tables::Entries;
 use mizar_wire::Vni;
-use topologies::provision::{self, Cidr, DirectPath};
+use topologies::provision::{self, DirectPath};
 use zerocopy::{Immutable, IntoBytes};
-
-/// `struct Config` of the BPF programs.
-#[derive(Clone, Copy, IntoBytes, Immutable)]
-#[repr(C)]
-struct Config {
-    droplet: Host,
-    policies: u16,
-    acls: u16,
-    extensions: Extensions,
-}
-
-/// A key of the trie of networks: `struct bpf_lpm_trie_key`.
-#[derive(Clone, Copy, IntoBytes, Immutable)]
-#[repr(C)]
-struct NetworkPrefix {
-    bits: u32,
-    key: EndpointKey,
-}
-
-/// A key of the trie of policies.
-#[derive(Clone, Copy, IntoBytes, Immutable)]
-#[repr(C)]
-struct CidrPrefix {
-    bits: u32,
-    key: CidrKey,
-}
-
-/// A key of the trie of rules of access lists.
-#[derive(Clone, Copy, IntoBytes, Immutable)]
-#[repr(C)]
-struct AclPrefix {
-    bits: u32,
-    key: AclKey,
-}
 
 /// What aya may copy in and out of maps: table entries are plain bytes.
 #[derive(Clone, Copy)]
@@ -76,19 +42,45 @@ where
 /// Enters everything but ports and attachments.
 pub fn load(ebpf: &Ebpf, entries: &Entries) -> Result<(), Error> {
     let nothing = Entries::empty(entries.droplet);
-    fill(ebpf, "CONFIG", [(0u32, config(entries))].into_iter())?;
     fill(ebpf, "DIRECT_PATHS", entries.direct_paths.iter().copied())?;
-    tables(ebpf, &nothing, entries)
+    change::tables(&mut Kernel(ebpf), &nothing, entries)
 }
 
-/// Changes tables from `old` to `new`, but for attachments, and makes programs forget what they decided by the old ones.
-/// Groups of the two must lie apart.
+/// Changes tables from `old` to `new`, but for attachments. Groups and changed access lists of the two must lie apart. The
+/// droplet has either, or where the kernel refuses something what it had before.
 pub fn update(ebpf: &Ebpf, old: &Entries, new: &Entries) -> Result<(), Error> {
-    tables(ebpf, old, new)?;
-    fill(ebpf, "CONFIG", [(0u32, config(new))].into_iter())
+    change::tables(&mut Kernel(ebpf), old, new)
 }
 
-/// Begins an epoch that none of the programs has reached: they count by one.
+/// Takes out what only tables before `new` had, once nothing refers to it any more.
+pub fn clean_up(ebpf: &Ebpf, old: &Entries, new: &Entries) -> Result<(), Error> {
+    change::clean_up(&mut Kernel(ebpf), old, new)
+}
+
+/// The maps of a droplet.
+struct Kernel<'a>(&'a Ebpf);
+
+impl Maps for Kernel<'_> {
+    fn room(&self, map: &str) -> Result<usize, Error> {
+        let room = bpf_load::room(self.0, map).map_err(from_load)?;
+        Ok(room as usize)
+    }
+
+    fn enter(&mut self, map: &str, rows: &Rows) -> Result<(), Error> {
+        let entered = bpf_load::enter(self.0, map, rows.count, &rows.keys, &rows.values);
+        entered.map_err(from_load)
+    }
+
+    fn remove(&mut self, map: &str, key: &[u8]) -> Result<(), Error> {
+        bpf_load::remove(self.0, map, key).map_err(from_load)
+    }
+
+    fn wait_for_programs(&mut self) {
+        bpf_load::wait_for_programs();
+    }
+}
+
+/// Begins an epoch that none of the programs has reached: they count by one. In 64 bits it never comes round.
 pub fn begin_epoch(ebpf: &Ebpf) -> Result<(), Error> {
     const AHEAD: u64 = 1 << 20;
     let doing = || "beginning an epoch";
@@ -101,86 +93,6 @@ pub fn begin_epoch(ebpf: &Ebpf) -> Result<(), Error> {
         "EPOCH",
         [(0u32, epoch.wrapping_add(AHEAD))].into_iter(),
     )
-}
-
-fn config(entries: &Entries) -> Config {
-    Config {
-        droplet: entries.droplet,
-        policies: u16::from(!entries.enforced.is_empty()),
-        acls: u16::from(!entries.acls.is_empty()),
-        extensions: entries.extensions,
-    }
-}
-
-fn tables(ebpf: &Ebpf, old: &Entries, new: &Entries) -> Result<(), Error> {
-    // What refers to members comes after them.
-    // An array, from which nothing is removed, of indices, which need their numbers written out.
-    let members: Vec<(u32, Host)> = (new.first_member..)
-        .zip(new.members.iter().copied())
-        .collect();
-    fill(ebpf, "MEMBERS", members.into_iter())?;
-    refresh(ebpf, "ENFORCED", old, new, |it| it.enforced.clone())?;
-    refresh(ebpf, "PORT_POLICIES", old, new, |it| it.ports.clone())?;
-    refresh(ebpf, "CIDR_POLICIES", old, new, |it| {
-        let prefix = |(key, length, policies): &(CidrKey, u8, u64)| {
-            let bits = CidrKey::EXACT_BITS + u32::from(*length);
-            (CidrPrefix { bits, key: *key }, *policies)
-        };
-        it.cidrs.iter().map(prefix).collect()
-    })?;
-    refresh(ebpf, "LABEL_POLICIES", old, new, |it| it.labels.clone())?;
-    refresh(ebpf, "ACL_RULES", old, new, |it| {
-        let prefix = |(key, length, rules): &(AclKey, u8, RuleSet)| {
-            let bits = AclKey::EXACT_BITS + u32::from(*length);
-            (AclPrefix { bits, key: *key }, *rules)
-        };
-        it.acl_rules.iter().map(prefix).collect()
-    })?;
-    refresh(ebpf, "ACLS", old, new, |it| {
-        let acls = it.acls.iter();
-        acls.map(|(vni, cidr, acl)| (network(*vni, *cidr), *acl))
-            .collect()
-    })?;
-    refresh(ebpf, "UNHEALTHY", old, new, |it| {
-        it.unhealthy.iter().map(|ip| (*ip, 1u32)).collect()
-    })?;
-    refresh(ebpf, "SHORT_HEADER_HOSTS", old, new, |it| {
-        let hosts = it.short_header_hosts.iter();
-        hosts.map(|ip| (*ip, 1u32)).collect()
-    })?;
-    refresh(ebpf, "NETWORKS", old, new, |it| {
-        let networks = it.networks.iter();
-        let entry = |(vni, cidr, group): &(Vni, Cidr, Group)| (network(*vni, *cidr), *group);
-        networks.map(entry).collect()
-    })?;
-    refresh(ebpf, "VPCS", old, new, |it| {
-        it.vpcs
-            .iter()
-            .map(|(vni, group)| (vni.get(), *group))
-            .collect()
-    })?;
-    refresh(ebpf, "ENDPOINTS", old, new, |it| it.endpoints.clone())
-}
-
-fn network(vni: Vni, cidr: Cidr) -> NetworkPrefix {
-    NetworkPrefix {
-        bits: 32 + u32::from(cidr.length()),
-        key: EndpointKey::new(vni, cidr.address()),
-    }
-}
-
-fn refresh<K, V>(
-    ebpf: &Ebpf,
-    name: &str,
-    old: &Entries,
-    new: &Entries,
-    of: impl Fn(&Entries) -> Vec<(K, V)>,
-) -> Result<(), Error>
-where
-    K: IntoBytes + Immutable + Copy,
-    V: IntoBytes + Immutable + Copy,
-{
-    bpf_load::refresh(ebpf, name, &of(old), &of(new)).map_err(from_load)
 }
 
 /// Attaches an endpoint to the device with this index, or takes it off with the default.

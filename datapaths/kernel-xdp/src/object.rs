@@ -88,8 +88,6 @@ pub fn load_object(
         .map_max_entries("ENFORCED", room(entries.enforced.len())?)
         .map_max_entries("PORT_POLICIES", room(entries.ports.len())?)
         .map_max_entries("LABEL_POLICIES", room(entries.labels.len())?)
-        .map_max_entries("ACLS", room(entries.acls.len())?)
-        .map_max_entries("ACL_RULES", room(entries.acl_rules.len())?)
         .load(object)
         .map_err(|e| Error::failed(doing, chain(&e)))?;
     for name in programs {

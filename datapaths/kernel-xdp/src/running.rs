@@ -207,7 +207,7 @@ impl Running for Droplet {
             0 => self.half_of_members,
             _ => 0,
         };
-        let new = new.with_members_from(first);
+        let new = new.with_members_from(first).with_acls_beside(&self.entries);
         let ebpf = &self.loaded.ebpf;
         maps::update(ebpf, &self.entries, &new)?;
         for (port, device) in (0u32..).zip(&self.devices) {
@@ -230,8 +230,8 @@ impl Running for Droplet {
             }
         }
         maps::begin_epoch(ebpf)?;
-        self.entries = new;
-        Ok(())
+        let old = std::mem::replace(&mut self.entries, new);
+        maps::clean_up(&self.loaded.ebpf, &old, &self.entries)
     }
 
     fn threads(&self) -> Vec<Tid> {

@@ -4,10 +4,12 @@ use aya::programs::loaded_programs;
 use datapath_api::{Datapath, DropletPorts};
 use datapath_kernel_xdp::KernelXdp;
 use libtest_mimic::{Arguments, Failed, Trial};
-use mizar_wire::Mac;
+use mizar_wire::{Mac, Vni};
 use netdev::Cpu;
 use std::net::Ipv4Addr;
-use topologies::provision::{Extensions, Host, Provision};
+use topologies::provision::{
+    Access, Acl, AclRule, Cidr, CidrError, Extensions, Host, PortRange, Provision, Service,
+};
 use topologies::vectors::{self, Vector, VectorsError};
 
 fn main() -> Result<(), VectorsError> {
@@ -21,6 +23,7 @@ fn main() -> Result<(), VectorsError> {
     let others = [
         Trial::test("the_verifier_has_room", the_verifier_has_room),
         Trial::test("extensions_are_not_added", extensions_are_not_added),
+        Trial::test("the_longest_list_may_come_later", longest_list),
     ];
     let trials = replays
         .chain(others)
@@ -76,6 +79,52 @@ fn extensions_are_not_added() -> Result<(), Failed> {
     let mut droplet = datapath.install(DropletPorts::Detached, &extended(), Cpu(0))?;
     droplet.update(&stock)?;
     droplet.update(&extended())?;
+    droplet.stop()?;
+    Ok(())
+}
+
+/// A list of as many rules as there may be, of ranges of ports that are as many prefixes as a range can be, comes to a droplet
+/// that had none, is replaced by another one, and goes.
+fn longest_list() -> Result<(), Failed> {
+    let vni = Vni::new(7).ok_or("no such VNI")?;
+    let network: Cidr = "10.0.1.0/24".parse()?;
+    let list = |access| {
+        let rule = |index: u16| {
+            Ok(AclRule {
+                access,
+                from: format!("10.1.{}.{}/32", index / 256, index % 256).parse()?,
+                to: format!("10.0.1.{}/32", index % 256).parse()?,
+                service: Service::Tcp(PortRange {
+                    first: 1 + 2 * index,
+                    last: 65_534 - 2 * index,
+                }),
+            })
+        };
+        let rules = (0..Acl::RULES as u16).map(rule);
+        Ok::<_, Failed>(Acl {
+            vni,
+            network,
+            default: Access::Deny,
+            rules: rules.collect::<Result<_, CidrError>>()?,
+        })
+    };
+    let without = extended();
+    let with = |access| {
+        Ok::<_, Failed>(Provision {
+            acls: vec![list(access)?],
+            ..extended()
+        })
+    };
+    let datapath = KernelXdp::default();
+    let mut droplet = datapath.install(DropletPorts::Detached, &without, Cpu(0))?;
+    for provision in [
+        with(Access::Allow)?,
+        with(Access::Deny)?,
+        without,
+        with(Access::Allow)?,
+    ] {
+        droplet.update(&provision)?;
+    }
     droplet.stop()?;
     Ok(())
 }

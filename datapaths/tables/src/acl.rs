@@ -1,8 +1,9 @@
 //! From the rules of an access list to sets of rules by prefix, as the core looks them up.
 
+use crate::Entries;
 use mizar_core::acl::{Acl, AclKey, Dimension, RuleSet};
 use mizar_wire::Ipv4;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use topologies::provision::{self, Access, Cidr, PortRange, Service};
 
 /// A prefix of a value of 32 bits.
@@ -21,7 +22,8 @@ pub fn list(number: u32, acl: &provision::Acl) -> Acl {
     Acl::new(number, acl.network.address(), mask, allows, allowing)
 }
 
-/// Which rules say yes to which prefix: a key, how many bits of its value count, and the rules.
+/// Which rules say yes to which prefix: a key, how many bits of its value count, and the rules. The same list has them in the
+/// same order.
 pub fn rules(number: u32, acl: &provision::Acl) -> Vec<(AclKey, u8, RuleSet)> {
     let rules = || acl.rules.iter().enumerate();
     let of_address = |cidr: Cidr| vec![(cidr.address().to_bits(), cidr.length())];
@@ -46,6 +48,40 @@ pub fn rules(number: u32, acl: &provision::Acl) -> Vec<(AclKey, u8, RuleSet)> {
         .collect()
 }
 
+/// For each list of `entries`, by its number there: the number of the same one in `others`, or one that none has there.
+pub fn numbers_beside(entries: &Entries, others: &Entries) -> HashMap<u32, u32> {
+    let (own, known) = (rules_by_list(entries), rules_by_list(others));
+    let lists = others.acls.iter();
+    let known: HashMap<_, _> = lists
+        .map(|(vni, network, acl)| ((*vni, *network), (acl, known.get(&acl.number()))))
+        .collect();
+    let taken: HashSet<u32> = others.acls.iter().map(|(_, _, acl)| acl.number()).collect();
+    let mut free = (0..).filter(|number| !taken.contains(number));
+    let mut numbers = HashMap::new();
+    for (vni, network, acl) in &entries.acls {
+        let number = acl.number();
+        let same = known.get(&(*vni, *network)).filter(|(other, rules)| {
+            other.with_number(number) == *acl && *rules == own.get(&number)
+        });
+        let beside = match same {
+            Some((other, _)) => Some(other.number()),
+            None => free.next(),
+        };
+        numbers.extend(beside.map(|beside| (number, beside)));
+    }
+    numbers
+}
+
+/// Rules by the number of their list, which is left out of their keys.
+fn rules_by_list(entries: &Entries) -> HashMap<u32, Vec<(u32, u32, u8, &RuleSet)>> {
+    let mut lists: HashMap<u32, Vec<_>> = HashMap::new();
+    for (key, length, rules) in &entries.acl_rules {
+        let list = lists.entry(key.acl).or_default();
+        list.push((key.dimension, key.value, *length, rules));
+    }
+    lists
+}
+
 /// A protocol is 8 bits, and a port the next 16.
 fn of_service(service: Service) -> Vec<Prefix> {
     let of_protocol = |protocol: u8| u32::from(protocol) << 24;
@@ -63,9 +99,10 @@ fn of_service(service: Service) -> Vec<Prefix> {
     }
 }
 
-/// The longest prefix alone is found, so each repeats the rules of those around it.
-fn by_prefix(rules: impl Iterator<Item = (usize, Vec<Prefix>)>) -> HashMap<Prefix, RuleSet> {
-    let mut own: HashMap<Prefix, RuleSet> = HashMap::new();
+/// The longest prefix alone is found, so each repeats the rules of those around it. The one around all is always there: a
+/// list of which nothing is found is one that is being taken away.
+fn by_prefix(rules: impl Iterator<Item = (usize, Vec<Prefix>)>) -> BTreeMap<Prefix, RuleSet> {
+    let mut own = BTreeMap::from([((0, 0), RuleSet::default())]);
     for (index, prefixes) in rules {
         for prefix in prefixes {
             own.entry(prefix).or_default().insert(index);
@@ -140,6 +177,52 @@ mod tests {
             })
             .boxed();
         prop_oneof![3 => vec(rule.clone(), 0..20), 1 => vec(rule, 900..=Acl::RULES)]
+    }
+
+    #[test]
+    fn lists_that_stay_keep_their_numbers_and_others_get_free_ones() {
+        let list = |last: u32, access| Acl {
+            vni: Vni::new(7).unwrap(),
+            network: Cidr::new(address(0x0a00_0000 | last << 8), 24).unwrap(),
+            default: Access::Deny,
+            rules: vec![AclRule {
+                access,
+                from: Cidr::EVERYTHING,
+                to: Cidr::EVERYTHING,
+                service: Service::Any,
+            }],
+        };
+        let entries = |acls: Vec<Acl>| {
+            let host = Host {
+                ip: address(1),
+                mac: Mac::default(),
+            };
+            let provision = Provision {
+                acls,
+                ..Provision::new(host)
+            };
+            Entries::encode(&provision).unwrap()
+        };
+        let numbers = |entries: &Entries| -> Vec<u32> {
+            entries
+                .acls
+                .iter()
+                .map(|(_, _, acl)| acl.number())
+                .collect()
+        };
+        let old = entries(vec![list(1, Access::Allow), list(2, Access::Allow)]);
+        let new = entries(vec![
+            list(3, Access::Allow),
+            list(2, Access::Allow),
+            list(1, Access::Deny),
+        ]);
+        let new = new.with_acls_beside(&old);
+        assert_eq!((numbers(&old), numbers(&new)), (vec![0, 1], vec![2, 1, 3]));
+        // Rules go with their list.
+        let of_rules: Vec<u32> = new.acl_rules.iter().map(|(key, _, _)| key.acl).collect();
+        assert_eq!(of_rules, [2, 2, 2, 1, 1, 1, 3, 3, 3]);
+        let again = entries(vec![list(1, Access::Deny)]).with_acls_beside(&new);
+        assert_eq!(numbers(&again), [3]);
     }
 
     proptest! {

@@ -218,6 +218,21 @@ impl Entries {
         self
     }
 
+    /// The same with access lists that may lie beside those of `others`: one that is there too has its number, and any other
+    /// one a number that is free there.
+    #[must_use]
+    pub fn with_acls_beside(mut self, others: &Self) -> Self {
+        let numbers = acl::numbers_beside(&self, others);
+        let number = |old: u32| numbers.get(&old).copied().unwrap_or(old);
+        for (_, _, acl) in &mut self.acls {
+            *acl = acl.with_number(number(acl.number()));
+        }
+        for (key, _, _) in &mut self.acl_rules {
+            key.acl = number(key.acl);
+        }
+        self
+    }
+
     fn add_rules(&mut self, direction: Direction, rules: &Rules) {
         let mut enforced: HashMap<EndpointKey, Enforced> = self.enforced.drain(..).collect();
         for (vni, ip) in &rules.enforced {
