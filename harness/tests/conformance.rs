@@ -40,6 +40,10 @@ fn main() -> Result<(), VectorsError> {
                 Box::new(move || changes(name)),
             );
             add(
+                "changing_access_lists".to_owned(),
+                Box::new(move || access_lists(name)),
+            );
+            add(
                 "stale_direct_paths".to_owned(),
                 Box::new(move || stale_direct_paths(name, "inter-network")),
             );
@@ -83,6 +87,13 @@ fn corpus(name: &str, topology: &catalogue::Entry) -> Result<(), Failed> {
 fn changes(name: &str) -> Result<(), Failed> {
     let topology = catalogue::find("inter-network", Parameters::new(SIZE, SIZE)?)?;
     let report = verify::oracle::check_changes(datapath(name)?.as_ref(), &topology);
+    judge(report, u64::from(SIZE))
+}
+
+/// Access lists that come, allow what they denied, deny what they allowed, and go.
+fn access_lists(name: &str) -> Result<(), Failed> {
+    let topology = catalogue::find("guarded", Parameters::new(SIZE, SIZE)?)?;
+    let report = verify::oracle::check_access_changes(datapath(name)?.as_ref(), &topology);
     judge(report, u64::from(SIZE))
 }
 

@@ -31,7 +31,8 @@ const SHORTCUT: &str = include_str!("../../topologies/testdata/shortcut.toml");
 
 /// What every datapath is tried in beside carrying overlays.
 type PerDatapath = (&'static str, fn(&str) -> Result<(), Failed>);
-const PER_DATAPATH: [PerDatapath; 4] = [
+const PER_DATAPATH: [PerDatapath; 5] = [
+    ("access_lists_change", access_lists_change),
     ("dead_hosts_are_found", dead_hosts),
     ("stale_paths_heal", stale_paths_heal),
     ("short_header", short_header),
@@ -301,6 +302,22 @@ fn alive_again() -> Result<(), Failed> {
         }
     }
     Box::new(overlay).stop()?;
+    Ok(())
+}
+
+/// Once access lists have come, changed or gone, nothing comes in that they deny, whatever a datapath remembers of its flow.
+fn access_lists_change(name: &str) -> Result<(), Failed> {
+    let topology = catalogue::find("guarded", Parameters::default())?.both_ways();
+    let found = verify::overlay::check_access_changes(datapath(name)?.as_ref(), &topology);
+    eprintln!(
+        "{name}: the last one that is denied came {:?} after the change",
+        found.last
+    );
+    let report = found.report;
+    if report.objection().is_some() || report.passed < 100 {
+        let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+        return Err(format!("{report}\n{}", failures.join("\n")).into());
+    }
     Ok(())
 }
 

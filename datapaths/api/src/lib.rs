@@ -29,6 +29,7 @@ pub use switch::SwitchCounters;
 
 use netdev::{Cpu, Tid};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 pub use topologies::oracle::{Outcome, Why};
 use topologies::provision::{DirectPath, Port, Provision};
 
@@ -69,6 +70,12 @@ pub trait Datapath: Send + Sync {
     /// about a packet's cost below full load.
     fn polls_busily(&self) -> bool {
         false
+    }
+
+    /// How long after [`Running::update`] has returned it may still forward by the tables that it had before, where packets
+    /// of a flow go on without a pause.
+    fn forgets_within(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Sets up a droplet on `ports`, which forwards from then on. Its work runs on `cpu`.

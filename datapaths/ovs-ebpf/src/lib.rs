@@ -30,7 +30,8 @@ use datapath_api::{Datapath, Difference, DropletPorts, Error, Missing, Needs, Po
 use netdev::Cpu;
 use object::Hook;
 use ovs_adapter::Flavour;
-use ovs_adapter::droplet::not_installed;
+use ovs_adapter::droplet::{FORGETS_WITHIN, not_installed};
+use std::time::Duration;
 use topologies::provision::Provision;
 
 /// Who is asked about packets without a flow.
@@ -141,6 +142,14 @@ impl Datapath for OvsEbpf {
         match self.asked {
             Asked::Switch => ovs_adapter::DIFFERENCES,
             Asked::Core => CORE_DIFFERENCES,
+        }
+    }
+
+    fn forgets_within(&self) -> Duration {
+        match self.asked {
+            // What the switch changed is seen with the look after that.
+            Asked::Switch => 2 * FORGETS_WITHIN,
+            Asked::Core => Duration::ZERO,
         }
     }
 

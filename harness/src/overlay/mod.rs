@@ -26,6 +26,7 @@ use datapath_api::{
 use mizar_wire::Ipv4;
 use netdev::{CpuTime, Tid};
 use std::collections::HashSet;
+use std::time::Duration;
 use topologies::provision::{DirectPath, Port, Provision};
 use topologies::topology::{Droplet, Topology};
 
@@ -59,6 +60,7 @@ pub enum Error {
 struct Part {
     name: String,
     differences: &'static [Difference],
+    forgets_within: Duration,
     running: Box<dyn Running>,
 }
 
@@ -87,6 +89,7 @@ impl Part {
         Ok(Self {
             name: droplet.name.clone(),
             differences: datapath.declared_differences(),
+            forgets_within: datapath.forgets_within(),
             running,
         })
     }
@@ -132,6 +135,12 @@ impl Overlay {
     pub fn declares(&self, difference: Difference) -> bool {
         let mut parts = self.droplets.iter();
         parts.any(|part| part.differences.contains(&difference))
+    }
+
+    /// How long after its droplets have other tables it may still forward by those before.
+    pub fn forgets_within(&self) -> Duration {
+        let parts = self.droplets.iter().map(|part| part.forgets_within);
+        parts.max().unwrap_or_default()
     }
 
     /// What crossed the underlay so far.

@@ -88,6 +88,10 @@ impl Running for Attached {
         only_outcome(outcomes.collect(), NOTHING)
     }
 
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        self.running.update(provision)
+    }
+
     fn threads(&self) -> Vec<Tid> {
         self.running.threads()
     }

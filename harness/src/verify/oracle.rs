@@ -3,7 +3,7 @@
 use super::Report;
 use super::attached::{Attached, NOTHING};
 use super::compare::{self, Installed};
-use super::corpus::{Case, corpus, sound};
+use super::corpus::{Case, corpus, judged, sound};
 use datapath_api::difference::{self, Difference};
 use datapath_api::{Datapath, Outcome, PortType, Running};
 use topologies::oracle::Oracle;
@@ -50,6 +50,30 @@ pub fn check_changes(datapath: &dyn Datapath, topology: &Topology) -> Report {
         for droplet in topology.droplets() {
             let name = format!("{}, {}, {what}", topology.name(), droplet.name);
             report.merge(check_change(datapath, [topology, &after], droplet, &name));
+        }
+    }
+    report
+}
+
+/// Feeds each droplet of `topology` whose tables change with its access lists frames without them, with them, while they say
+/// the opposite, while they say what they did, and without them, and compares as [`check`] does.
+pub fn check_access_changes(datapath: &dyn Datapath, topology: &Topology) -> Report {
+    let without = topology.clone().without_access_lists();
+    let turned = topology.clone().with_access_turned();
+    let mut report = Report::default();
+    for droplet in topology.droplets() {
+        let phases = [&without, topology, &turned, topology, &without].map(|topology| {
+            let seen = topology.seen_from(droplet);
+            let cases = judged(&seen, &turned, FLOWS_OF_A_CHANGE);
+            (seen.provision(droplet), cases)
+        });
+        if phases[0].0 == phases[1].0 || phases[0].1.is_empty() {
+            continue;
+        }
+        let name = format!("{}, {}, access lists", topology.name(), droplet.name);
+        report.merge(check_through(Way::Detached, datapath, &name, &phases));
+        if datapath.ports() == PortType::VhostUser && report.broken.is_none() {
+            report.merge(check_through(Way::VhostUser, datapath, &name, &phases));
         }
     }
     report

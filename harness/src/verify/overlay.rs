@@ -1,5 +1,9 @@
 //! A whole overlay on live packets: every droplet with its datapath, and frames from endpoint to endpoint.
 
+mod access;
+
+pub use access::{Found, check_access_changes};
+
 use super::Report;
 use super::corpus::variants;
 use crate::environment::Placement;

@@ -22,6 +22,8 @@ enum Fault {
     DropForAbort,
     /// What a frame taught is forgotten before the next.
     Forget,
+    /// What new access lists deny is passed on by the tables before.
+    KeepAllowing,
     /// Nothing can be passed in.
     Dead,
     /// It holds no tables of that size.
@@ -114,6 +116,13 @@ impl Running for BrokenDroplet {
             _ => {}
         }
         Ok(outcome)
+    }
+
+    fn update(&mut self, provision: &Provision) -> Result<(), Error> {
+        if self.fault == Fault::KeepAllowing {
+            return Ok(());
+        }
+        self.droplet.update(provision)
     }
 
     fn threads(&self) -> Vec<Tid> {
@@ -226,6 +235,17 @@ fn what_was_forgotten_is_missed() {
     assert_eq!(failure.name, "divide: direct paths at the end");
     let line = "direct path of vni 4096 10.0.0.2: expected 172.16.0.1 02:00:ac:10:00:01, got none";
     assert!(failure.lines.iter().any(|found| found == line), "{failure}");
+}
+
+#[test]
+fn access_lists_that_are_not_taken_are_noticed() {
+    let guarded = topology("guarded");
+    let report = oracle::check_access_changes(&Reference::default(), &guarded);
+    assert!(report.is_clean() && report.passed > 100, "{report}");
+    let report = oracle::check_access_changes(&Broken(Fault::KeepAllowing), &guarded);
+    let lines = failed_lines(&report);
+    let is_let_in = |line: &&str| line.contains("denied by the network's access list");
+    assert!(lines.iter().any(is_let_in), "{report}");
 }
 
 #[test]

@@ -138,6 +138,25 @@ impl Topology {
             .collect()
     }
 
+    /// The same topology without access lists.
+    #[must_use]
+    pub fn without_access_lists(mut self) -> Self {
+        self.acls.clear();
+        self
+    }
+
+    /// The same topology with access lists that allow what they deny here, and deny what they allow.
+    #[must_use]
+    pub fn with_access_turned(mut self) -> Self {
+        for acl in &mut self.acls {
+            acl.default = acl.default.turned();
+            for rule in &mut acl.rules {
+                rule.access = rule.access.turned();
+            }
+        }
+        self
+    }
+
     /// Rules of the longest access list; none where no network has one.
     pub fn access_rules(&self) -> Option<u32> {
         self.acls.iter().map(|acl| acl.rules.len() as u32).max()

@@ -6,10 +6,15 @@ use datapath_api::{
     Datapath, Difference, DropletPorts, Error, Missing, Needs, PortType, Running, TESTER_MEBIBYTES,
 };
 use netdev::Cpu;
+use std::time::Duration;
 use topologies::provision::Provision;
 
 /// The generic netlink family of the kernel's datapath: include/uapi/linux/openvswitch.h.
 const FAMILY: &str = "ovs_datapath";
+
+/// How long a switch goes on with a flow whose rules changed. It begins to look at all its flows again as soon as a rule
+/// changes, and looks at them twice a second in any case (`max-revalidator`); a round may just have begun, and takes its time.
+pub const FORGETS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A datapath on Open vSwitch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +84,10 @@ impl Datapath for OpenVSwitch {
 
     fn polls_busily(&self) -> bool {
         self.io.polls()
+    }
+
+    fn forgets_within(&self) -> Duration {
+        FORGETS_WITHIN
     }
 
     fn install(

@@ -21,7 +21,7 @@ mod switch;
 use crate::flow::Rule;
 use crate::{DIFFERENCES, Flavour, Installation, Instance, REACTIVE_DIFFERENCES};
 pub use behind::Behind;
-pub use datapath::{OpenVSwitch, not_installed, version};
+pub use datapath::{FORGETS_WITHIN, OpenVSwitch, not_installed, version};
 use datapath_api::{Difference, DropletPorts, Error, KernelRelease, PortType, Running, VethPorts};
 pub use injection::Injector;
 use netdev::{Cpu, Urgency};

@@ -56,6 +56,16 @@ pub fn sound(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
     cases
 }
 
+/// Frames of flows that access lists of `lists` judge, and of such as they may judge in another way.
+pub fn judged(topology: &Topology, lists: &Topology, flows: u32) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for direction in topology.traffic() {
+        all_flows(&mut cases, &direction, flows);
+        around_access_lists(&mut cases, lists, &direction);
+    }
+    cases
+}
+
 /// The frames for a topology with this droplet under test.
 pub fn corpus(topology: &Topology, here: Host, flows: u32) -> Vec<Case> {
     let mut cases = Vec::new();
