@@ -73,6 +73,11 @@ impl Cidr {
             .is_some_and(|mask| address.to_bits() & mask == self.address.to_bits())
     }
 
+    /// Whether they have an address in common: then one holds the other.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.contains(other.address) || other.contains(self.address)
+    }
+
     fn mask(length: u8) -> Option<u32> {
         match length {
             0 => Some(0),
@@ -374,9 +379,12 @@ pub struct Provision {
     /// Hosts that read the short header.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub short_header_hosts: Vec<Ipv4>,
-    /// Access lists of networks, which what arrives at the uplink must pass.
+    /// Access lists of networks, which what arrives at the uplink must pass, and what is rewritten here before it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acls: Vec<Acl>,
+    /// VPCs with access lists: what an endpoint of theirs sends must come from one that is hosted at its port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guarded: Vec<Vni>,
 }
 
 impl Provision {
@@ -397,6 +405,7 @@ impl Provision {
             unhealthy: Vec::new(),
             short_header_hosts: Vec::new(),
             acls: Vec::new(),
+            guarded: Vec::new(),
         }
     }
 

@@ -138,6 +138,11 @@ fn what_is_wrong_in_a_list_is_said() {
             "rules of an access list",
         ),
         (
+            "cidr = \"10.0.0.0/16\"",
+            "cidr = \"10.0.0.0/13\"",
+            "network \"amber\" has an access list and shares addresses with \"green\"",
+        ),
+        (
             "ports = \"7-4000\"",
             "ports = \"8-4000\"",
             "the access list of network \"amber\" denies these flows",
@@ -147,4 +152,101 @@ fn what_is_wrong_in_a_list_is_said() {
         assert!(message.contains(says), "{message}");
         assert!(message.starts_with("wrong.toml:"), "{message}");
     }
+}
+
+#[test]
+fn networks_without_lists_may_lie_in_one_another() {
+    let (before, behind) = (SHORTCUT.find("[[acls]]"), SHORTCUT.find("[[flows]]"));
+    let without = [&SHORTCUT[..before.unwrap()], &SHORTCUT[behind.unwrap()..]].concat();
+    let nested = without.replacen("10.0.0.0/16", "10.0.0.0/13", 1);
+    Topology::parse("nested.toml", &nested, Parameters::default()).unwrap();
+}
+
+/// Whoever claims to send from within comes no further than its own host; Mizar, which has no lists, lets everybody.
+#[test]
+fn who_only_claims_to_be_within_stays_outside() {
+    let guarded = Topology::parse("shortcut.toml", SHORTCUT, Parameters::default()).unwrap();
+    let open = guarded.clone().without_access_lists();
+    let neighbour = "10.4.128.1".parse::<std::net::Ipv4Addr>().unwrap().into();
+    for (topology, comes) in [(&guarded, false), (&open, true)] {
+        for state in [DirectPathState::Cold, DirectPathState::Warm] {
+            let topology = topology.clone().in_state(state);
+            let from_client = topology.traffic().remove(1);
+            let flow = from_client.flows.flow(0);
+            let Port::Endpoint(port) = from_client.ingress else {
+                panic!("an overlay's flows begin at endpoints");
+            };
+            // Nobody's address, and that of an endpoint at another port of the same host.
+            let nobody = guarded.claimed_within(flow.dst_ip).unwrap();
+            for src_ip in [nobody, neighbour] {
+                let inner = frame::inner(&Flow { src_ip, ..flow }, FrameLen::MIN);
+                let journey = OverlayOracle::new(&topology).inject(port, &inner);
+                let came = matches!(journey.end, End::Delivered { .. });
+                assert_eq!(came, comes, "{src_ip}: {journey:?}");
+                assert_eq!(journey.way.len() == 1, !comes, "{src_ip}: {journey:?}");
+            }
+        }
+    }
+}
+
+/// A service, to whose address the list lets this in, and its servers, to whose addresses it lets everything in.
+fn service(access: &str) -> Topology {
+    let text = format!(
+        r#"
+description = "A client, and a service in another network"
+direct_path = "cold"
+droplets = [
+    {{ name = "left", ip = "172.16.0.1", mac = "02:00:00:00:00:01" }},
+    {{ name = "right", ip = "172.16.0.2", mac = "02:00:00:00:00:02" }},
+    {{ name = "green-bouncer", ip = "172.16.0.3", mac = "02:00:00:00:00:03" }},
+    {{ name = "amber-bouncer", ip = "172.16.0.4", mac = "02:00:00:00:00:04" }},
+    {{ name = "divider", ip = "172.16.0.5", mac = "02:00:00:00:00:05" }},
+]
+vpcs = [{{ name = "blue", vni = 7, dividers = ["divider"] }}]
+networks = [
+    {{ name = "green", vpc = "blue", cidr = "10.0.0.0/24", bouncers = ["green-bouncer"] }},
+    {{ name = "amber", vpc = "blue", cidr = "10.0.1.0/24", bouncers = ["amber-bouncer"] }},
+]
+endpoints = [
+    {{ name = "client", network = "green", ip = "10.0.0.2", mac = "02:00:0a:00:00:02", droplet = "left" }},
+    {{ name = "servers", network = "amber", ip = "10.0.1.16", mac = "02:00:0a:00:01:10", count = 2, droplet = "right" }},
+    {{ name = "service", network = "amber", ip = "10.0.1.9", mac = "02:00:0a:00:01:09", kind = "scaled", backends = "servers" }},
+]
+flows = [{{ from = "client", to = "servers" }}]
+[[acls]]
+network = "amber"
+default = "allow"
+rules = [{{ access = "{access}", to = "10.0.1.9/32" }}]
+"#
+    );
+    Topology::parse("service.toml", &text, Parameters::default())
+        .unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// The host of a client rewrites the packets of a flow that it knows: none bears the service's address behind it.
+#[test]
+fn a_service_that_is_denied_is_denied_to_flows_that_it_knew() {
+    let allowed = service("allow");
+    let direction = allowed.traffic().remove(0);
+    let Port::Endpoint(port) = direction.ingress else {
+        panic!("an overlay's flows begin at endpoints");
+    };
+    let to_server = direction.flows.flow(0);
+    let to_service = Flow {
+        dst_ip: "10.0.1.9".parse::<std::net::Ipv4Addr>().unwrap().into(),
+        ..to_server
+    };
+    let mut oracle = OverlayOracle::new(&allowed);
+    let comes = |oracle: &mut OverlayOracle, flow: &Flow| {
+        let journey = oracle.inject(port, &frame::inner(flow, FrameLen::MIN));
+        matches!(journey.end, End::Delivered { .. })
+    };
+    for _ in 0..2 {
+        assert!(comes(&mut oracle, &to_service));
+    }
+    oracle.update(&service("deny"));
+    assert!(!comes(&mut oracle, &to_service));
+    assert!(comes(&mut oracle, &to_server));
+    oracle.update(&allowed);
+    assert!(comes(&mut oracle, &to_service));
 }

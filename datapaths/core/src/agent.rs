@@ -1,5 +1,6 @@
 //! The transit agent: what happens to a frame that leaves an endpoint.
 
+use crate::acl;
 use crate::established;
 use crate::frame::Frame;
 use crate::hash;
@@ -10,7 +11,7 @@ use crate::reason::Reason;
 use crate::short_header;
 use crate::tables::{Attachment, Direction, EndpointKey, Host, Tables};
 use crate::verdict::{Agent, Encapsulate, FlowRewrite, Header, Inner, Via};
-use mizar_wire::{Vni, geneve};
+use mizar_wire::{Ipv4, Vni, geneve};
 
 /// Outer time to live of packets whose inner frame has none.
 const DEFAULT_TTL: u8 = 64;
@@ -51,8 +52,12 @@ fn try_decide<F: Frame, T: Tables>(
     let epoch = tables.epoch();
     let mut changes = Inner::default();
     let (src, dst, ttl, flow) = match inner::read(frame, 0, vni, Reason::TruncatedEthernet)? {
-        Packet::Arp(arp) => (arp.sender, arp.target, DEFAULT_TTL, None),
+        Packet::Arp(arp) => {
+            check_source(attachment, tables, vni, arp.sender)?;
+            (arp.sender, arp.target, DEFAULT_TTL, None)
+        }
         Packet::Ip(ip) => {
+            check_source(attachment, tables, vni, ip.flow.src())?;
             let (mut src, mut dst) = (ip.flow.src(), ip.flow.dst());
             if ip.flow.is_tracked() {
                 policy::judge(
@@ -62,6 +67,8 @@ fn try_decide<F: Frame, T: Tables>(
                     || Ok(Labels::default()),
                 )?;
                 if let Some(target) = tables.forward_flow(&ip.flow) {
+                    // Nobody behind this sees where the packet was to go.
+                    acl::judge(tables, &ip.flow)?;
                     changes.flow = Some(FlowRewrite::to(&target, ip.transport));
                     changes.dst_mac = Some(target.dst_mac);
                     (src, dst) = (target.src, target.dst);
@@ -82,10 +89,27 @@ fn try_decide<F: Frame, T: Tables>(
     if direct.is_some() {
         encapsulate.header = short_header::of_direct_path(tables, &next);
         if let (Some(flow), None) = (flow, changes.flow) {
-            established::remember_egress(tables, &flow, &encapsulate, epoch);
+            established::remember_egress(tables, attachment, &flow, &encapsulate, epoch);
         }
     }
     Ok(encapsulate)
+}
+
+/// Refuses what claims to come from somewhere else, where it must not: access lists take who sends by the source address.
+#[inline(always)]
+fn check_source<T: Tables>(
+    attachment: &Attachment,
+    tables: &T,
+    vni: Vni,
+    source: Ipv4,
+) -> Result<(), Reason> {
+    if attachment.guarded == 0 {
+        return Ok(());
+    }
+    match tables.endpoint(&EndpointKey::new(vni, source)) {
+        Some(endpoint) if endpoint.port() == Some(attachment.port) => Ok(()),
+        _ => Err(Reason::ForeignSource),
+    }
 }
 
 /// Outer headers towards `next`.

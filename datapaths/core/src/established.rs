@@ -45,7 +45,7 @@ pub struct Established {
     next: Host,
     /// So wide that it never comes round: with tables that change, it goes far ahead each time.
     epoch: u64,
-    /// The endpoint port, plus one, where they are.
+    /// The endpoint port, plus one, where they are; of what leaves an endpoint, the one by which it comes.
     port: u32,
     /// The endpoint's Ethernet address.
     mac: Mac,
@@ -218,7 +218,8 @@ pub fn agent<F: Frame, T: Tables>(
         return None;
     };
     let entry = tables.established(index(&ip.flow, true))?;
-    if !entry.holds(&ip.flow, true, epoch) {
+    // By another port somebody may send what only looks the same.
+    if !entry.holds(&ip.flow, true, epoch) || entry.port != attachment.port {
         tables.looked_for_established(false);
         return None;
     }
@@ -237,6 +238,7 @@ pub fn agent<F: Frame, T: Tables>(
 #[inline(always)]
 pub(crate) fn remember_egress<T: Tables>(
     tables: &mut T,
+    attachment: &Attachment,
     flow: &FlowKey,
     plan: &Encapsulate,
     epoch: Option<u64>,
@@ -247,6 +249,7 @@ pub(crate) fn remember_egress<T: Tables>(
             flow: *flow,
             next: plan.next,
             epoch,
+            port: attachment.port,
             left: RENEWAL,
             egress: 1,
             header: plan.header as u8,

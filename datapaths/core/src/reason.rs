@@ -82,6 +82,8 @@ reasons! {
     IngressReplyDenied = "reply to a denied flow (ingress)" => Abort,
     /// The access list of the destination's network denies the packet.
     AclDenied = "denied by the network's access list" => Abort,
+    /// The packet claims to come from where the port hosts no endpoint, in a VPC with access lists.
+    ForeignSource = "source not hosted at the port" => Abort,
     /// The outer destination address is another droplet's.
     OtherDroplet = "addressed to another droplet" => Drop,
     /// The outer time to live arrived as zero.

@@ -247,8 +247,10 @@ pub struct Attachment {
     pub shaped: u8,
     /// Non-zero if an endpoint is attached.
     pub attached: u8,
-    /// Reserved, zero.
-    pub reserved: u8,
+    /// Non-zero if what it sends must come from an endpoint that is hosted at the port.
+    pub guarded: u8,
+    /// Number of the endpoint port.
+    pub port: u32,
 }
 
 /// Key of the policies that allow a protocol and port.

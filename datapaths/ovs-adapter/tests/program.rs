@@ -282,7 +282,11 @@ fn most_frames_of_random_worlds_are_compared() {
     let mut short = [0; 3];
     for _ in 0..500 {
         let (provision, injections) = run_of_flows().new_tree(&mut runner).unwrap().current();
-        let provision = equal_choices(provision);
+        // Most of what is sent in a guarded VPC is refused at once, and shows nothing of the rest.
+        let provision = Provision {
+            guarded: Vec::new(),
+            ..equal_choices(provision)
+        };
         compared += run(&provision, &injections).unwrap();
         all += injections.len();
         let mut oracle = Oracle::new(&provision);

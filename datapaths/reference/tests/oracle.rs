@@ -1,7 +1,7 @@
 //! The core against the oracle, in random worlds: they share no code, so what one misreads the other may
 //! read right.
 
-use datapath_api::{Datapath, DropletPorts, Error, Outcome};
+use datapath_api::{Datapath, DropletPorts, Error, Outcome, Running};
 use datapath_reference::Reference;
 use mizar_wire::{Ipv4, Mac, Vni};
 use netdev::Cpu;
@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use topologies::frame::{self, FrameLen, Outer};
 use topologies::oracle::{Oracle, source_port};
 use topologies::provision::{
-    Attachment, Class, DirectPath, Endpoint, EndpointKind, EndpointPort, Host, Port, Priority,
-    Provision,
+    Access, Acl, Attachment, Cidr, Class, DirectPath, Endpoint, EndpointKind, EndpointPort, Host,
+    Port, Priority, Provision,
 };
 use topologies::strategy::{Injection, arbitrary_provision, arbitrary_run, run_of_flows};
 use topologies::topology::Transport;
@@ -183,6 +183,64 @@ fn they_agree_on_every_checksum_of_a_rewritten_flow() {
             }
         }
         run(&small_world(), &injections).unwrap();
+    }
+}
+
+/// By another port of its VPC nobody sends in the name of an endpoint, whatever is remembered of the endpoint's flow.
+#[test]
+fn nobody_passes_for_an_endpoint_at_another_port() {
+    let mut world = small_world();
+    let mut other = world.attachments[0].clone();
+    (other.port, other.ip) = (EndpointPort(1), overlay(3));
+    world.attachments.push(other);
+    let mut other = world.endpoints[0].clone();
+    (other.port, other.ip) = (Some(EndpointPort(1)), overlay(3));
+    world.endpoints.push(other);
+    let frame = frame::inner(&flow(Transport::Udp, 2, 9, 40_000, 7), FrameLen::MIN);
+    for guarded in [vec![], vec![Vni::default()]] {
+        world.guarded = guarded;
+        let ports = [0, 0, 1, 0].map(EndpointPort);
+        let injections = ports.map(|port| (Port::Endpoint(port), frame.clone()));
+        run(&world, &injections).unwrap();
+        let mut droplet = Reference { caches_flows: true }
+            .install(DropletPorts::Detached, &world, Cpu(0))
+            .unwrap();
+        let leaves = injections.map(|(port, frame)| {
+            let outcome = droplet.inject(port, &frame).unwrap();
+            matches!(outcome, Outcome::Forward { .. })
+        });
+        let passes = world.guarded.is_empty();
+        assert_eq!(leaves, [true, true, passes, true]);
+    }
+}
+
+/// What is rewritten here is judged by where it was to go.
+#[test]
+fn a_flow_that_is_rewritten_must_pass_the_list_of_the_service() {
+    let out = flow(Transport::Udp, 2, 100, 40_000, 7);
+    let frame = frame::inner(&out, FrameLen::MIN);
+    let open = small_world();
+    let mut guarded = open.clone();
+    guarded.acls.push(Acl {
+        vni: Vni::default(),
+        network: Cidr::new(overlay(100), 32).unwrap(),
+        default: Access::Deny,
+        rules: Vec::new(),
+    });
+    for caches_flows in [false, true] {
+        let mut droplet = Reference { caches_flows }
+            .install(DropletPorts::Detached, &open, Cpu(0))
+            .unwrap();
+        droplet.inject(Port::Uplink, &modify_message(&out)).unwrap();
+        let leaves = |droplet: &mut dyn Running| {
+            let outcome = droplet.inject(Port::Endpoint(EndpointPort(0)), &frame);
+            matches!(outcome.unwrap(), Outcome::Forward { .. })
+        };
+        assert!(leaves(&mut *droplet));
+        droplet.update(&guarded).unwrap();
+        assert!(!leaves(&mut *droplet));
+        droplet.update(&open).unwrap();
+        assert!(leaves(&mut *droplet));
     }
 }
 

@@ -119,9 +119,11 @@ impl Entries {
         for attachment in &provision.attachments {
             let group = pool.group("bouncers of a network", &attachment.bouncers)?;
             bouncers.insert(attachment.port.0, group);
-            entries
-                .attachments
-                .push((u32::from(attachment.port.0), attach(attachment, group)));
+            let guarded = provision.guarded.contains(&attachment.vni);
+            entries.attachments.push((
+                u32::from(attachment.port.0),
+                attach(attachment, group, guarded),
+            ));
         }
         for endpoint in &provision.endpoints {
             let bouncers = endpoint
@@ -272,7 +274,7 @@ impl Entries {
     }
 }
 
-fn attach(attachment: &provision::Attachment, bouncers: Group) -> Attachment {
+fn attach(attachment: &provision::Attachment, bouncers: Group, guarded: bool) -> Attachment {
     let (dscp, shaped) = class_of_service(attachment.class);
     Attachment {
         vni: attachment.vni.get(),
@@ -282,7 +284,8 @@ fn attach(attachment: &provision::Attachment, bouncers: Group) -> Attachment {
         tos: dscp << 2,
         shaped: u8::from(shaped),
         attached: 1,
-        reserved: 0,
+        guarded: u8::from(guarded),
+        port: u32::from(attachment.port.0),
     }
 }
 

@@ -222,8 +222,8 @@ impl<'a> Live<'a> {
         for direction in self.topology.traffic() {
             for flow in variants(self.topology, &direction.flows.flow(0)) {
                 let what = format!(
-                    "{}, {:?} port {}",
-                    direction.name, flow.transport, flow.dst_port
+                    "{}, {:?} port {} from {}",
+                    direction.name, flow.transport, flow.dst_port, flow.src_ip
                 );
                 let way = self.pass_if_let(&direction, &frame::inner(&flow, FrameLen::MIN));
                 let way = way.map_err(|why| format!("{what}: {why}"))?;

@@ -2,8 +2,8 @@
 
 use super::inner::{self, Inner};
 use super::outer::{Encapsulate, Way, encapsulate};
-use super::{Oracle, Outcome, Step, drop_frame, jhash};
-use crate::provision::{Attachment, Class, EndpointPort, Host, Port, Priority};
+use super::{Oracle, Outcome, Step, abort, drop_frame, jhash};
+use crate::provision::{Attachment, Class, Endpoint, EndpointPort, Host, Port, Priority};
 use mizar_wire::Ipv4;
 
 /// TTL of the outer header where the inner packet has none.
@@ -21,14 +21,19 @@ impl Oracle {
         let (src, dst, ttl) = match inner::parse(&frame, 0)? {
             Inner::Arp(arp) => {
                 let (sender, target) = arp.addresses(&frame);
+                self.may_come_from(&from, sender)?;
                 (sender, target, ARP_TTL)
             }
             Inner::Ipv4(mut ip) => {
+                self.may_come_from(&from, ip.tuple.src)?;
                 self.egress(from.vni, ip.tuple)?;
                 if ip.tuple.is_tracked()
                     && let Some(target) = self.forward_flows.get(&(from.vni, ip.tuple))
                 {
-                    ip.rewrite(&mut frame, target);
+                    let target = *target;
+                    // Nobody behind this sees where the packet was to go.
+                    self.may_enter(from.vni, ip.tuple)?;
+                    ip.rewrite(&mut frame, &target);
                     ip.set_dst_mac(&mut frame, target.dst_mac);
                 }
                 (ip.tuple.src, ip.tuple.dst, ip.ttl)
@@ -68,6 +73,17 @@ impl Oracle {
         } else {
             Outcome::ToStack { frame }
         })
+    }
+
+    /// Where a VPC has access lists, endpoints send from where they are and from nowhere else.
+    fn may_come_from(&self, from: &Attachment, source: Ipv4) -> Step<()> {
+        let is_at_the_port = |endpoint: &Endpoint| endpoint.port == Some(from.port);
+        if !self.tables.guarded.contains(&from.vni)
+            || self.endpoint(from.vni, source).is_some_and(is_at_the_port)
+        {
+            return Ok(());
+        }
+        Err(abort("the source is not hosted at the port"))
     }
 
     /// A bouncer of the source network.

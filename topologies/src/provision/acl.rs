@@ -6,7 +6,13 @@
 //! of it, and neither is ARP.
 //!
 //! Who is told of a list judges every packet into its network that arrives at the uplink: dividers, so that what is denied
-//! goes no further, and every host of an endpoint of the network, so that no way around a divider leads in.
+//! goes no further, and every host of an endpoint of the network, so that no way around a divider leads in. Packets to a scaled
+//! endpoint have their destination rewritten by the host of their source once it knows how, and nobody behind it sees where they
+//! were to go: it judges them before.
+//!
+//! What comes from within a network is told by the source address, so that has to be true: in a VPC with access lists a host
+//! refuses what an endpoint sends from an address that is not hosted at its port ([`super::Provision::guarded`]). Networks
+//! with lists have no address in common with others of the VPC.
 
 use super::Cidr;
 use mizar_wire::{Ipv4, Vni, ipv4};

@@ -308,6 +308,15 @@ fn acls() -> impl Strategy<Value = Vec<Acl>> {
     prop_oneof![2 => Just(Vec::new()), 1 => lists]
 }
 
+/// Some VPCs with lists, so that others are tried without: those with one that denies what no rule allows.
+fn guarded(acls: &[Acl]) -> Vec<Vni> {
+    let denies = |vni: &Vni| {
+        let mut lists = acls.iter().filter(|acl| acl.vni == *vni);
+        lists.any(|acl| acl.default == Access::Deny)
+    };
+    vnis().into_iter().filter(denies).collect()
+}
+
 fn networks() -> impl Strategy<Value = Vec<Network>> {
     let keys = vnis()
         .into_iter()
@@ -412,6 +421,7 @@ pub fn arbitrary_provision() -> impl Strategy<Value = Provision> {
                     extensions,
                     unhealthy,
                     short_header_hosts,
+                    guarded: guarded(&acls),
                     acls,
                 }
             },

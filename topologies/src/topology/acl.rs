@@ -2,10 +2,10 @@
 
 use super::load::{cidr, too_many};
 use super::names::{Loaded, find, names_differ};
-use super::{Flows, Index, Parameters, Problem, Topology, Transport, file};
-use crate::provision::{self, Access, AclRule, Cidr, PortRange, Service};
+use super::{Flows, Group, Index, Network, Parameters, Problem, Topology, Transport, file};
+use crate::provision::{self, Access, AclRule, Attachment, Cidr, PortRange, Service};
 use crate::traffic::FlowSpace;
-use mizar_wire::{Ipv4, ipv4};
+use mizar_wire::{Ipv4, Vni, ipv4};
 use std::collections::BTreeSet;
 use toml::Spanned;
 
@@ -121,21 +121,67 @@ fn range(text: &Spanned<String>) -> Loaded<PortRange> {
 }
 
 impl Topology {
-    /// The lists that droplet `at` is told of: those of networks that it divides for, or hosts endpoints of.
+    /// The lists that droplet `at` is told of: those of networks that it divides for, or hosts endpoints of; and of those with
+    /// scaled endpoints, where it hosts any endpoint of the VPC: nobody else sees where packets were to go that it rewrites.
     pub(super) fn acls(&self, at: Index) -> Vec<provision::Acl> {
+        let hosted = |group: &&Group| !self.hosted_on(group, at).is_empty();
         let is_told = |acl: &&Acl| {
-            let network = &self.networks[acl.network];
-            let hosts = self
-                .groups
-                .iter()
-                .any(|group| group.network == acl.network && !self.hosted_on(group, at).is_empty());
-            hosts || self.vpcs[network.vpc].dividers.contains(&at)
+            let vpc = self.networks[acl.network].vpc;
+            let of_network = |group: &Group| group.network == acl.network;
+            let of_vpc = |group: &Group| self.networks[group.network].vpc == vpc;
+            let mut groups = self.groups.iter();
+            let is_scaled = groups.any(|group| of_network(group) && group.backends.is_some());
+            let mut hosted = self.groups.iter().filter(hosted);
+            hosted.any(|group| of_network(group) || is_scaled && of_vpc(group))
+                || self.vpcs[vpc].dividers.contains(&at)
         };
         self.acls
             .iter()
             .filter(is_told)
             .map(|acl| self.provided(acl))
             .collect()
+    }
+
+    /// VPCs with access lists that something is attached of.
+    pub(super) fn guarded(&self, attachments: &[Attachment]) -> Vec<Vni> {
+        let has_lists = |vpc: &Index| {
+            let mut networks = self.acls.iter().map(|acl| acl.network);
+            networks.any(|network| self.networks[network].vpc == *vpc)
+        };
+        let vpcs = (0..self.vpcs.len()).filter(has_lists);
+        let attached = |vni: &Vni| attachments.iter().any(|it| it.vni == *vni);
+        vpcs.map(|vpc| self.vpcs[vpc].vni)
+            .filter(attached)
+            .collect()
+    }
+
+    /// Refuses networks that lie in one another where one of them has an access list: what comes from within the inner one would
+    /// be from within the outer one, too, or not.
+    pub(super) fn check_lists(&self, file: &file::File) -> Loaded<()> {
+        for (acl, written) in self.acls.iter().zip(&file.acls) {
+            let guarded = &self.networks[acl.network];
+            let overlaps = |(index, other): &(Index, &Network)| {
+                *index != acl.network
+                    && other.vpc == guarded.vpc
+                    && guarded.cidr.overlaps(other.cidr)
+            };
+            if let Some((index, _)) = self.networks.iter().enumerate().find(overlaps) {
+                let name = |index: Index| file.networks[index].name.get_ref().clone();
+                let (network, other) = (name(acl.network), name(index));
+                return Err((written.network.span(), Problem::Overlap { network, other }));
+            }
+        }
+        Ok(())
+    }
+
+    /// An address in the network with an access list that holds `ip`, far from those of its endpoints: what somebody may claim
+    /// who is not in it.
+    pub fn claimed_within(&self, ip: Ipv4) -> Option<Ipv4> {
+        let mut guarded = self.acls.iter().map(|acl| self.networks[acl.network].cidr);
+        let network = guarded.find(|cidr| cidr.contains(ip))?;
+        let last = u32::MAX.checked_shr(network.length().into()).unwrap_or(0);
+        let bits = network.address().to_bits() | last & !1;
+        Some(Ipv4::from_octets(bits.to_be_bytes()))
     }
 
     /// The same topology without access lists.

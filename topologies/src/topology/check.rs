@@ -10,6 +10,7 @@ type Checked = Result<(), (Range<usize>, Problem)>;
 impl Topology {
     pub(super) fn check(&self, file: &file::File) -> Checked {
         self.check_addresses(file)?;
+        self.check_lists(file)?;
         self.check_backends(file)?;
         self.check_flows(file)?;
         self.check_events(file)?;

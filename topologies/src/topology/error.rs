@@ -94,6 +94,16 @@ pub enum Problem {
         /// Who has it.
         owner: String,
     },
+    /// A network with an access list and another one of the VPC share addresses.
+    #[error(
+        "network \"{network}\" has an access list and shares addresses with \"{other}\"; expected none in common, or it could not be told who comes from within"
+    )]
+    Overlap {
+        /// The network with the list.
+        network: String,
+        /// The other one.
+        other: String,
+    },
     /// A prefix that cannot be read.
     #[error(transparent)]
     Cidr(#[from] CidrError),

@@ -40,6 +40,7 @@ impl Topology {
         to.egress = self.rules(at, Side::Egress);
         to.ports = self.ports[at];
         to.acls = self.acls(at);
+        to.guarded = self.guarded(&to.attachments);
         to.extensions = self.extensions_of(at);
         if to.extensions.health_check {
             to.unhealthy = self.addresses(&self.dead);

@@ -2,15 +2,16 @@
 
 use super::{
     Action, Builder, Field, Match, NAMESPACE, POD, RETURN, SCALED, Tunnel, Value, cookie,
-    endpoint_port, label, priority, register, resubmit, return_to, table, type_of_service,
+    endpoint_port, in_vpc, label, priority, register, resubmit, return_to, table, type_of_service,
 };
 use std::collections::BTreeSet;
-use topologies::provision::Attachment;
+use topologies::provision::{Attachment, Endpoint};
 
 pub(super) fn add(builder: &mut Builder<'_>) {
     for attachment in &builder.provision.attachments {
         classify(builder, attachment);
     }
+    check_sources(builder);
     let found = |tos: u8| {
         Match::all()
             .with(register::FOUND, 1u8)
@@ -61,6 +62,11 @@ pub(super) fn add(builder: &mut Builder<'_>) {
 fn classify(builder: &mut Builder<'_>, attachment: &Attachment) {
     let group = builder.group(&attachment.bouncers);
     let host = builder.provision.host;
+    let judge = if builder.provision.guarded.contains(&attachment.vni) {
+        table::SOURCE
+    } else {
+        table::EGRESS
+    };
     let metadata = |src: Field, dst: Field| {
         vec![
             Action::copy(src, register::SRC),
@@ -72,7 +78,7 @@ fn classify(builder: &mut Builder<'_>, attachment: &Attachment) {
             Action::set(NAMESPACE, label(attachment.namespace_label)),
             Action::set(register::TOS, type_of_service(attachment.class)),
             Action::set(register::GROUP, group),
-            resubmit(table::EGRESS),
+            resubmit(judge),
         ]
     };
     let port = Match::all().with(Field::InPort, endpoint_port(attachment.port).0);
@@ -92,4 +98,28 @@ fn classify(builder: &mut Builder<'_>, attachment: &Attachment) {
             metadata(Field::ArpSenderIp, Field::ArpTargetIp),
         );
     }
+}
+
+/// Lets through what comes from an endpoint at its port, where others must not pass for it.
+fn check_sources(builder: &mut Builder<'_>) {
+    let provision = builder.provision;
+    if provision.guarded.is_empty() {
+        return;
+    }
+    let is_guarded = |endpoint: &&Endpoint| provision.guarded.contains(&endpoint.vni);
+    for endpoint in provision.endpoints.iter().filter(is_guarded) {
+        let Some(port) = endpoint.port else { continue };
+        let from = in_vpc(endpoint.vni, register::SRC, endpoint.ip)
+            .with(Field::InPort, endpoint_port(port).0);
+        let on = vec![resubmit(table::EGRESS)];
+        builder.add(table::SOURCE, priority::GENERAL, from, on);
+    }
+    let others = Match::all();
+    builder.add_counted(
+        table::SOURCE,
+        priority::MISS,
+        cookie::DENIED,
+        others,
+        Vec::new(),
+    );
 }

@@ -13,6 +13,7 @@
 //!    ┌────▼─────────────── CLASSIFY ───────────────────▼────┐  IPv4 and ARP; others end here
 //!    │ VNI, options, labels, class     source, destination  │
 //!    └────┬────────────────────────────────────────────┬────┘
+//!       SOURCE                                         │
 //!       POLICY (ct)                                 POLICY (ct), ACL     ARP: answered for endpoints
 //!         │                                            │                 that are hosted elsewhere
 //!       AGENT ──► DIRECT ──► PICK a bouncer        ENDPOINT ── hosted here ──► LEARN ──► deliver

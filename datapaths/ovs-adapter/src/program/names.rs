@@ -5,6 +5,8 @@ pub mod table {
     use crate::flow::Table;
     /// Where every packet begins.
     pub const CLASSIFY: Table = Table(0);
+    /// Whether what an endpoint sends comes from where it is, in a VPC with access lists.
+    pub const SOURCE: Table = Table(9);
     /// Policy for what an endpoint sends.
     pub const EGRESS: Table = Table(10);
     /// The same, behind connection tracking.

@@ -207,5 +207,6 @@ pub fn is_denial(reason: Reason) -> bool {
             | Reason::IngressReplyDenied
             | Reason::EgressReplyDenied
             | Reason::AclDenied
+            | Reason::ForeignSource
     )
 }

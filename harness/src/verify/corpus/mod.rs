@@ -154,17 +154,19 @@ fn all_flows(cases: &mut Vec<Case>, direction: &Direction, flows: u32) {
     }
 }
 
-/// Flows that an access list may judge in another way than those that are measured.
+/// Flows that an access list may judge in another way than those that are measured; the last one claims to come from within.
 pub fn variants(topology: &Topology, flow: &Flow) -> impl Iterator<Item = Flow> + use<> {
     let ports = topology.acl_ports().into_iter().take(MOST_PORTS);
     let flow = *flow;
-    ports.flat_map(move |dst_port| {
+    let others = ports.flat_map(move |dst_port| {
         [Transport::Udp, Transport::Tcp].map(|transport| Flow {
             transport,
             dst_port,
             ..flow
         })
-    })
+    });
+    let from_within = topology.claimed_within(flow.dst_ip);
+    others.chain(from_within.map(|src_ip| Flow { src_ip, ..flow }))
 }
 
 /// Flows that come from an edge of what an access list names, or go there.

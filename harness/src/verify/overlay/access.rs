@@ -217,8 +217,9 @@ fn send_all(sockets: &[PacketSocket], probes: &[Probe]) -> Result<(), String> {
         let socket = sockets
             .get(usize::from(port))
             .ok_or("there is no such port")?;
+        // One that a full queue does not take is sent the next time.
         socket
-            .send(&probe.frame)
+            .offer(&probe.frame)
             .map_err(|error| error.to_string())?;
         std::thread::sleep(PACE);
     }
