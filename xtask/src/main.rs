@@ -21,8 +21,12 @@ cargo xtask COMMAND
                  `bench`, if ARGS begin with one: `cargo xtask bench flow-setup --profile smoke`
   test [ARGS]    set up and run every test, the privileged ones included (ARGS go to nextest)
   docker-test [--profile NAME] [DATAPATHS]
-                 set up with Docker, and run the topology `bounce` in containers, as `test` does with two datapaths;
-                 the run and its report stay in target/tmp/docker-test
+                 set up with Docker, and run topologies in containers, as `test` does with two datapaths;
+                 the runs and their reports stay in target/tmp/docker-test
+  docker-test --from-source
+                 have compose build its image where no registry can be reached, which compiles for long
+  docker-base    make the image `mizar-bench-base` by debootstrap, to build on and compile in where no registry can be
+                 reached; README.md, \"In containers\"
   perf-report BASE [ARGS]
                  measure the commit BASE and what is here in turns, and say what became slower (ARGS go to
                  `bench per-datapath`)
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         "bench" => bench(&rest),
         "test" => test(&rest),
         "docker-test" => docker_test(&rest),
+        "docker-base" => docker_base(),
         "perf-report" => performance::report(&rest),
         "gallery" => refresh_gallery(&rest),
         "check" => check(),
@@ -151,20 +156,33 @@ fn test(arguments: &[String]) -> anyhow::Result<ExitCode> {
 
 /// Fails where containers cannot run: here they were asked for.
 fn docker_test(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let is_from_source = arguments == ["--from-source"];
+    let arguments = if is_from_source { &[] } else { arguments };
     let (profile, datapaths) = match arguments {
         [flag, profile, datapaths @ ..] if flag == "--profile" => (Some(profile), datapaths),
         datapaths => (None, datapaths),
     };
     if let Some(flag) = datapaths.iter().find(|word| word.starts_with('-')) {
-        bail!("`{flag}` is not known here; cargo xtask docker-test [--profile NAME] [DATAPATHS]");
+        bail!(
+            "`{flag}` is not known here; cargo xtask docker-test [--profile NAME] [DATAPATHS], or --from-source alone"
+        );
     }
     Step::check_root()?;
     setup::for_bench()?;
     setup::nextest()?;
     setup::docker()?;
-    let mut step = Step::cargo(["nextest", "run", "--package", "harness"])
-        .args(["--run-ignored", "all", "--no-capture"])
-        .args(["--filterset", "binary(docker)"]);
+    let mut step = Step::cargo(["nextest", "run", "--package", "harness"]).args([
+        "--run-ignored",
+        "all",
+        "--no-capture",
+        "--filterset",
+    ]);
+    step = if is_from_source {
+        step.args(["binary(docker) & test(from_source)"])
+            .env("BENCH_DOCKER_FROM_SOURCE", "yes")
+    } else {
+        step.args(["binary(docker) - test(from_source)"])
+    };
     if !datapaths.is_empty() {
         step = step.env("BENCH_DOCKER_DATAPATHS", &datapaths.join(","));
     }
@@ -172,6 +190,24 @@ fn docker_test(arguments: &[String]) -> anyhow::Result<ExitCode> {
         step = step.env("BENCH_DOCKER_PROFILE", profile);
     }
     step.required_bpf().tests_as_root().run()
+}
+
+/// An image to build on where no registry can be reached.
+fn docker_base() -> anyhow::Result<ExitCode> {
+    const IMAGE: &str = "mizar-bench-base";
+    Step::check_root()?;
+    setup::docker()?;
+    let scratch = command::target_dir()?.join("tmp");
+    std::fs::create_dir_all(&scratch)?;
+    let archive = scratch.join(format!("base-{}.tar", setup::release()?));
+    let make = Step::as_root(root().join("docker/base")).args([IMAGE]);
+    let made = make.args([archive]).run()?;
+    if made == ExitCode::SUCCESS {
+        println!(
+            "{IMAGE} is there: BENCH_BASE={IMAGE} BENCH_RUST={IMAGE} docker compose -f docker/compose.yaml build"
+        );
+    }
+    Ok(made)
 }
 
 fn check() -> anyhow::Result<ExitCode> {

@@ -49,6 +49,15 @@ pub fn docker() -> anyhow::Result<()> {
     packages(&["docker.io", "docker-compose", "iptables", "debootstrap"])
 }
 
+/// The release of this machine's Debian or Ubuntu.
+pub fn release() -> anyhow::Result<String> {
+    let text = std::fs::read_to_string("/etc/os-release").context("reading /etc/os-release")?;
+    let mut lines = text.lines();
+    let name = lines.find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    let name = name.context("/etc/os-release does not say which Debian or Ubuntu this is")?;
+    Ok(name.trim_matches('"').to_owned())
+}
+
 /// A browser that tests look at reports with.
 pub fn browser() -> anyhow::Result<()> {
     if Step::new("chromium").args(["--version"]).output().is_some() {
@@ -196,4 +205,17 @@ fn is_installed(package: &str) -> bool {
         .args(["--show", "--showformat=${db:Status-Status}", package])
         .output()
         .is_some_and(|status| status.trim() == "installed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_compiled_with_the_same_versions() {
+        let compiler = include_str!("../../docker/compiler");
+        for line in [format!("llvm={LLVM}"), format!("linker={BPF_LINKER}")] {
+            assert!(compiler.lines().any(|it| it == line), "{line}");
+        }
+    }
 }

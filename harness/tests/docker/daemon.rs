@@ -1,7 +1,9 @@
 //! A Docker daemon: one that answers, or one of our own for as long as the test lasts, which leaves nothing.
 
+use super::orphans::{self, DATA, GROUPS, PREFIX, hierarchies, remove_group};
 use netdev::process::{Place, Process};
-use std::path::{Path, PathBuf};
+use netdev::scratch_folder;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -11,10 +13,6 @@ pub const REMEDY: &str = "apt-get install --yes --no-install-recommends docker.i
                           (cargo xtask docker-test does it)";
 /// How long a daemon may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Where control groups are.
-const GROUPS: &str = "/sys/fs/cgroup";
-
 /// Whether a program runs and is content.
 fn works(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
@@ -62,13 +60,22 @@ impl Daemon {
         if works("docker", &["info"]) {
             return Ok(Self { own: None });
         }
-        let data = TempDir::with_prefix_in("docker-data-", scratch)?;
-        let run = TempDir::with_prefix("bench-docker-")?;
-        let group = format!("bench-docker-{}", std::process::id());
+        Self::start(scratch)
+    }
+
+    /// A new one; what those left that were killed is removed before.
+    pub fn start(scratch: &Path) -> anyhow::Result<Self> {
+        orphans::remove(scratch);
+        let of_this = std::process::id();
+        let data = TempDir::with_prefix_in(format!("{DATA}{of_this}-"), scratch)?;
+        let run = scratch_folder(PREFIX)?;
+        let group = format!("{PREFIX}{of_this}");
         let (at, log) = (|name: &str| run.path().join(name), run.path().join("log"));
         let output = std::fs::File::create(&log)?;
-        let mut command = Command::new("dockerd");
+        // With mounts of its own, which end with it, however it ends.
+        let mut command = Command::new("unshare");
         command
+            .args(["--mount", "dockerd"])
             .arg("--data-root")
             .arg(data.path())
             .arg("--exec-root")
@@ -149,16 +156,11 @@ impl Drop for Own {
         if !self.process.wait(PATIENCE) {
             eprintln!("dockerd does not end, and is killed");
         }
-        // What it leaves mounted.
-        let namespace = self.run.path().join("exec/netns/default");
-        works("umount", &[&namespace.to_string_lossy()]);
-        // Empty by now; in the unified hierarchy, and in each of the older ones.
-        let root = PathBuf::from(GROUPS);
-        let hierarchies = std::fs::read_dir(&root).into_iter().flatten().flatten();
-        let hierarchies = hierarchies.map(|entry| entry.path());
-        for hierarchy in hierarchies.chain([root]) {
+        // Empty by now.
+        for hierarchy in hierarchies() {
             remove_group(&hierarchy.join(&self.group));
         }
+        orphans::remove_empty();
     }
 }
 
@@ -173,14 +175,4 @@ fn favour(group: &str) {
     };
     let _ = std::fs::create_dir(&group);
     let _ = std::fs::write(group.join(file), most);
-}
-
-/// Removes a control group and those in it; their files go with them.
-fn remove_group(group: &Path) {
-    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_group(&entry.path());
-        }
-    }
-    let _ = std::fs::remove_dir(group);
 }
