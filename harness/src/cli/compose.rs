@@ -81,6 +81,13 @@ mod tests {
             "{fan}"
         );
         assert!(fan.contains("command: per-datapath --topology fan --droplets /run/meeting"));
+        // As in the file that is there.
+        for line in [
+            "    stop_grace_period: 5m\n",
+            "      RUST: ${BENCH_RUST:-rust:1.95-bookworm}\n",
+        ] {
+            assert_eq!(fan.matches(line).count(), 1, "{fan}");
+        }
         let file = std::path::Path::new("/home/me/mine.toml");
         let mine = compose(&find("direct"), Some(file)).unwrap();
         assert!(mine.contains("--topology /bench/mine.toml --droplets"));
