@@ -3,7 +3,8 @@
 
 use super::daemon::Daemon;
 use anyhow::{Context, ensure};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,11 +15,13 @@ pub const GROUPS: &str = "/sys/fs/cgroup";
 pub const PREFIX: &str = "bench-docker-";
 /// How folders of their data begin, likewise.
 pub const DATA: &str = "docker-data-";
+/// Where those who supervise containers listen.
+const SOCKETS: &str = "/run/containerd/s";
 /// What a daemon makes outside of its folders, and leaves empty.
 const EMPTY: [&str; 4] = [
     "/run/docker/plugins",
     "/run/docker",
-    "/run/containerd/s",
+    SOCKETS,
     "/run/containerd",
 ];
 /// How long processes may take to end that were killed.
@@ -50,8 +53,16 @@ pub fn remove(scratch: &Path) {
     remove_empty();
 }
 
-/// Removes what a daemon leaves empty.
+/// Removes what a daemon leaves empty, and sockets of those who supervised containers and were killed.
 pub fn remove_empty() {
+    let sockets = std::fs::read_dir(SOCKETS).into_iter().flatten().flatten();
+    for socket in sockets.map(|entry| entry.path()) {
+        let asked = UnixStream::connect(&socket);
+        // Nobody listens there any more.
+        if asked.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
     for folder in EMPTY {
         // Unless somebody has something in it.
         let _ = std::fs::remove_dir(folder);
