@@ -14,9 +14,8 @@ use datapath_ovs_ebpf::OVS_EBPF;
 use datapath_ovs_xdp::OVS_XDP;
 use datapath_reference::Reference;
 use harness::flow_setup;
-use harness::overlay;
 use harness::profile::Profile;
-use harness::record::{Record, Scenario};
+use harness::record::Record;
 use harness::run::{Plan, Silent, Task, run};
 use harness::tester::FrameSize;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -33,7 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use topologies::catalogue;
 use topologies::provision::{DirectPath, Port, Provision};
-use topologies::topology::{DirectPathState, Parameters};
+use topologies::topology::{DirectPathState, Parameters, Topology};
 
 fn main() {
     let missing = missing(&[&PROACTIVE, &OVS_XDP, &KernelXdp::default()]);
@@ -279,22 +278,23 @@ fn killed_mid_trial(inner: Box<dyn Datapath>, at: u32, program: &str) -> Result<
     check(hugepages()? == pages, "hugepages stay reserved")
 }
 
+/// A short run of these in a topology.
+fn smoke(datapaths: Vec<Box<dyn Datapath>>, topology: Topology) -> Plan {
+    Plan {
+        profile: Profile::Smoke,
+        datapaths,
+        scenarios: vec![Task::new(topology, FrameSize::Bytes(64), false)],
+        seed: 1,
+        measure_anyway: false,
+        command: Vec::new(),
+        meeting: None,
+    }
+}
+
 /// Somebody takes a droplet's uplink down in a trial.
 fn parted_mid_run() -> Result<(), Failed> {
     let topology = catalogue::find("direct", Parameters::default())?;
     let topology = topology.in_state(DirectPathState::Warm);
-    let scenario = Scenario {
-        id: "direct/64B/1-flow".to_owned(),
-        topology: topology.name().to_owned(),
-        summary: topology.description().to_owned(),
-        endpoints: 1,
-        flows: 1,
-        frame: "64".to_owned(),
-        transport: "UDP".to_owned(),
-        rules: None,
-        overlay: Some(overlay::describe(&topology)),
-        direct_path: None,
-    };
     let set_down = |uplink: Option<&Interface>| {
         if let Some(Err(error)) = uplink.map(netdev::set_down) {
             eprintln!("the uplink stays up: {error}");
@@ -302,20 +302,7 @@ fn parted_mid_run() -> Result<(), Failed> {
     };
     // Two droplets are checked after each trial: it is one of the third.
     let struck = hit(Box::new(KernelXdp::default()), 12, set_down);
-    let plan = Plan {
-        profile: Profile::Smoke,
-        datapaths: vec![struck],
-        scenarios: vec![Task {
-            scenario,
-            topology,
-            size: FrameSize::Bytes(64),
-            events: false,
-        }],
-        seed: 1,
-        measure_anyway: false,
-        command: Vec::new(),
-        meeting: None,
-    };
+    let plan = smoke(vec![struck], topology);
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run");
     run(&plan, &out, &Silent, &AtomicBool::new(false))?;
@@ -343,32 +330,7 @@ fn fails_and_the_run_goes_on(
 ) -> Result<(), Failed> {
     let name = doomed.name();
     let topology = catalogue::find("encap", Parameters::new(1, flows)?)?;
-    let scenario = Scenario {
-        id: format!("encap/64B/{flows}-flows"),
-        topology: topology.name().to_owned(),
-        summary: topology.description().to_owned(),
-        endpoints: 1,
-        flows,
-        frame: "64".to_owned(),
-        transport: "UDP".to_owned(),
-        rules: None,
-        overlay: None,
-        direct_path: None,
-    };
-    let plan = Plan {
-        profile: Profile::Smoke,
-        datapaths: vec![doomed, Box::<Reference>::default()],
-        scenarios: vec![Task {
-            scenario,
-            topology,
-            size: FrameSize::Bytes(64),
-            events: false,
-        }],
-        seed: 1,
-        measure_anyway: false,
-        command: Vec::new(),
-        meeting: None,
-    };
+    let plan = smoke(vec![doomed, Box::<Reference>::default()], topology);
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run");
     let summary = run(&plan, &out, &Silent, &AtomicBool::new(false))?;

@@ -3,12 +3,12 @@
 
 use datapath_api::Datapath;
 use harness::profile::Profile;
-use harness::record::{Record, Scenario};
+use harness::record::Record;
 use harness::remote::{Meeting, PATIENCE};
 use harness::run::{Plan, Progress, Summary, Task, run};
 use harness::tester::FrameSize;
 use harness::verify::{self, Report};
-use harness::{overlay, registry, report};
+use harness::{registry, report};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::process::{Place, Process};
 use std::path::Path;
@@ -157,27 +157,10 @@ fn killed() -> Result<(), Failed> {
     let mut droplets = Droplets::of(&topology)?;
     // In the topology's order.
     let victim = droplets.processes.pop().ok_or("there is no bouncer")?;
-    let scenario = Scenario {
-        id: "bounce/64B/1-flow/direct-path-off".to_owned(),
-        topology: topology.name().to_owned(),
-        summary: topology.description().to_owned(),
-        endpoints: 1,
-        flows: 1,
-        frame: "64".to_owned(),
-        transport: "UDP".to_owned(),
-        rules: None,
-        overlay: Some(overlay::describe(&topology)),
-        direct_path: Some(DirectPathState::Cold),
-    };
     let plan = Plan {
         profile: Profile::Smoke,
         datapaths: vec![datapath("kernel-xdp")?],
-        scenarios: vec![Task {
-            scenario,
-            topology,
-            size: FrameSize::Bytes(64),
-            events: false,
-        }],
+        scenarios: vec![Task::new(topology, FrameSize::Bytes(64), true)],
         seed: 1,
         measure_anyway: false,
         command: Vec::new(),

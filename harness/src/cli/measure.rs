@@ -4,9 +4,8 @@ use super::Outcome;
 use super::arguments::{DirectPathName, Format, Measure};
 use super::bar::Bar;
 use crate::environment::container;
-use crate::overlay::{self, Overlay};
+use crate::overlay::Overlay;
 use crate::profile::Mix;
-use crate::record::Scenario;
 use crate::remote::{Meeting, PATIENCE};
 use crate::report::RUN;
 use crate::run::{self, Plan, Progress, Silent, Task, rfc3339};
@@ -20,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use topologies::catalogue;
-use topologies::topology::{DirectPathState, Parameters, Topology, Transport, Usual};
+use topologies::topology::{DirectPathState, Parameters, Topology, Usual};
 
 pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     let datapaths = registry::select(&arguments.datapaths)?;
@@ -236,22 +235,14 @@ fn in_all_states(
     let both = topology.direct_path_states().len() > 1;
     let mut tasks = Vec::new();
     for topology in in_states(topology, arguments.direct_path)? {
-        let is_overlay = topology.under_test().is_none();
-        let overlay = is_overlay.then(|| overlay::describe(&topology));
         let topology = match arguments.transport {
             Some(transport) => topology.with_transport(transport.into()),
             None => topology,
         };
-        let scenario = Scenario {
-            overlay,
-            ..describe(&topology, size, both)
-        };
         tasks.push(Task {
-            scenario,
-            topology,
-            size,
             // What they do to packets depends on neither size nor number of flows.
             events: is_first && !arguments.no_events,
+            ..Task::new(topology, size, both)
         });
     }
     Ok(tasks)
@@ -295,69 +286,6 @@ pub fn in_states(
         );
     }
     Ok(vec![topology.in_state(only)])
-}
-
-/// `both` if the topology is measured with the direct path and without.
-fn describe(topology: &Topology, size: FrameSize, both: bool) -> Scenario {
-    let parameters = topology.parameters();
-    let transports: Vec<Transport> = topology
-        .traffic()
-        .iter()
-        .map(|direction| direction.flows.transport)
-        .collect();
-    let transport = match transports.first() {
-        Some(first) if transports.iter().all(|other| other == first) => match first {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        },
-        _ => "UDP and TCP",
-    };
-    let (endpoints, flows) = (parameters.endpoints(), parameters.flows());
-    let plural = |count: u32, one: &str| {
-        if count == 1 {
-            format!("1-{one}")
-        } else {
-            format!("{count}-{one}s")
-        }
-    };
-    let unit = if size == FrameSize::Imix { "" } else { "B" };
-    let mut id = format!("{}/{size}{unit}/{}", topology.name(), plural(flows, "flow"));
-    if endpoints > 1 {
-        id = format!("{id}/{}", plural(endpoints, "endpoint"));
-    }
-    if transport != "UDP" {
-        id = format!("{id}/{}", transport.replace(' ', "-"));
-    }
-    let usual = Parameters::default();
-    let sizes = |it: Parameters| [it.hosts(), it.bouncers(), it.dividers()];
-    if topology.under_test().is_none() && sizes(parameters) != sizes(usual) {
-        id = format!(
-            "{id}/{}",
-            plural(topology.droplets().len() as u32, "droplet")
-        );
-    }
-    let rules = topology.access_rules();
-    if rules.is_some() && parameters.rules() != usual.rules() {
-        id = format!("{id}/{}", plural(parameters.rules(), "vain-rule"));
-    }
-    let direct_path = both.then(|| topology.direct_path());
-    match direct_path {
-        Some(DirectPathState::Cold) => id += "/direct-path-off",
-        Some(DirectPathState::Warm) => id += "/direct-path-on",
-        None => {}
-    }
-    Scenario {
-        id,
-        topology: topology.name().to_owned(),
-        summary: topology.description().to_owned(),
-        endpoints,
-        flows,
-        frame: size.to_string(),
-        transport: transport.to_owned(),
-        rules,
-        overlay: None,
-        direct_path,
-    }
 }
 
 /// The command as a user repeats it: by cargo, since a path may lead to another build, and by compose if this is a container.

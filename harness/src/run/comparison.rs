@@ -258,6 +258,10 @@ impl Runner<'_> {
                 }
                 // However often they move, this ends.
                 spent += rounds.trial;
+                // A datapath that spins would take the processor from the next one.
+                if session.datapath.polls_busily() {
+                    session.deployed = None;
+                }
                 continue;
             }
             let place = visits.get(&(index, distance)).copied().unwrap_or(0);

@@ -10,6 +10,7 @@ pub mod learning;
 mod log;
 mod progress;
 mod rates;
+mod scenario;
 mod session;
 mod timestamp;
 
@@ -80,6 +81,16 @@ pub struct Task {
 }
 
 impl Task {
+    /// Such frames in a topology, without its events; `both` if it is measured with the direct path and without.
+    pub fn new(topology: Topology, size: FrameSize, both: bool) -> Self {
+        Self {
+            scenario: scenario::describe(&topology, size, both),
+            topology,
+            size,
+            events: false,
+        }
+    }
+
     /// Whether a whole overlay is measured, from endpoint to endpoint.
     pub fn is_overlay(&self) -> bool {
         self.topology.under_test().is_none()

@@ -14,27 +14,10 @@ const FAR: Duration = Duration::from_nanos(390);
 
 fn plan() -> Plan {
     let topology = catalogue::find("encap", Parameters::default()).unwrap();
-    let scenario = Scenario {
-        id: "encap/64B/1-flow".to_owned(),
-        topology: topology.name().to_owned(),
-        summary: String::new(),
-        endpoints: 1,
-        flows: 1,
-        frame: "64".to_owned(),
-        transport: "UDP".to_owned(),
-        rules: None,
-        overlay: None,
-        direct_path: None,
-    };
     Plan {
         profile: Profile::Smoke,
         datapaths: vec![Box::<Reference>::default()],
-        scenarios: vec![Task {
-            scenario,
-            topology,
-            size: FrameSize::Bytes(64),
-            events: false,
-        }],
+        scenarios: vec![Task::new(topology, FrameSize::Bytes(64), false)],
         seed: 1,
         measure_anyway: false,
         command: Vec::new(),
