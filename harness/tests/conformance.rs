@@ -44,6 +44,10 @@ fn main() -> Result<(), VectorsError> {
                 Box::new(move || access_lists(name)),
             );
             add(
+                "refused_frames_teach_nothing".to_owned(),
+                Box::new(move || refused(name)),
+            );
+            add(
                 "stale_direct_paths".to_owned(),
                 Box::new(move || stale_direct_paths(name, "inter-network")),
             );
@@ -95,6 +99,17 @@ fn access_lists(name: &str) -> Result<(), Failed> {
     let topology = catalogue::find("guarded", Parameters::new(SIZE, SIZE)?)?;
     let report = verify::oracle::check_access_changes(datapath(name)?.as_ref(), &topology);
     judge(report, u64::from(SIZE))
+}
+
+/// Frames that an access list refuses say the same of their sender as ARP messages that it does not judge, in both states of the
+/// direct path.
+fn refused(name: &str) -> Result<(), Failed> {
+    for state in [DirectPathState::Cold, DirectPathState::Warm] {
+        let topology = catalogue::find("guarded", Parameters::default())?.in_state(state);
+        let report = verify::oracle::check(datapath(name)?.as_ref(), &topology, SIZE);
+        judge(report, u64::from(SIZE))?;
+    }
+    Ok(())
 }
 
 /// The same where droplets do what Mizar designed and has not built: frames go back from where endpoints were, come back,

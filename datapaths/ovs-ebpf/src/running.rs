@@ -177,7 +177,7 @@ impl Running for Droplet {
             return Err(Error::failed("injecting a frame", reason));
         };
         let first = injector.inject(port, frame)?;
-        let is_taught = injector.taught(port, frame);
+        let is_taught = injector.teaches(port, frame);
         self.slow_path.settle(is_taught)?;
         if is_taught {
             return Ok(first);

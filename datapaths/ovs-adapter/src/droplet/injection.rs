@@ -98,8 +98,8 @@ impl Injector {
         only_outcome(outcomes, dropped)
     }
 
-    /// Whether a frame says of its sender what no frame before it said last.
-    pub fn taught(&mut self, port: Port, frame: &[u8]) -> bool {
+    /// Whether a frame says of its sender what the frame before it did not, and may teach that.
+    pub fn teaches(&mut self, port: Port, frame: &[u8]) -> bool {
         if port != Port::Uplink {
             // It goes on as one that arrived.
             return self.turns_back;

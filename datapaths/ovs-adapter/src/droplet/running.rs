@@ -31,6 +31,8 @@ pub struct Droplet {
     controller: Option<Controller>,
     switch: Switch,
     injector: Option<Injector>,
+    /// What single frames had taught when the last one was through.
+    learned: Vec<String>,
     threads: Vec<Tid>,
 }
 
@@ -43,6 +45,7 @@ impl Droplet {
             controller,
             switch,
             injector: Some(Injector::new(enclosure, plan.provision)?),
+            learned: Vec::new(),
             threads: Vec::new(),
         })
     }
@@ -84,6 +87,7 @@ impl Droplet {
             controller,
             switch,
             injector: None,
+            learned: Vec::new(),
             threads,
         })
     }
@@ -143,8 +147,21 @@ impl Running for Droplet {
             let reason = "the droplet is attached to ports";
             return Err(Error::failed("injecting a frame", reason));
         };
+        let teaches = injector.teaches(port, frame);
+        if teaches {
+            // With what cached flows have counted until now the switch learns once more what their packets taught: that must not
+            // come after what this frame teaches.
+            self.switch.forget_flows()?;
+        }
         let outcome = injector.inject(port, frame)?;
-        if injector.taught(port, frame) {
+        let mut has_learned = false;
+        if self.controller.is_none() {
+            // An earlier frame may have said the same and been refused.
+            let learned = self.switch.learned()?;
+            has_learned = learned != self.learned;
+            self.learned = learned;
+        }
+        if teaches || has_learned {
             self.switch.forget_flows()?;
         }
         Ok(outcome)

@@ -179,6 +179,15 @@ impl Switch {
         Ok(program::direct_paths(rules.iter().map(|stats| &stats.rule)))
     }
 
+    /// The rules that packets taught, in the order of their words.
+    pub fn learned(&mut self) -> Result<Vec<String>, Error> {
+        let learned = Filter::table(table::DIRECT).with_cookie(program::cookie::LEARNED_PATH);
+        let rules = self.overlay.rules(&learned)?;
+        let mut words: Vec<_> = rules.iter().map(|it| it.rule.to_string()).collect();
+        words.sort_unstable();
+        Ok(words)
+    }
+
     /// Told of every change of a rule of either bridge.
     pub fn monitors(&self) -> Result<[Monitor; 2], Error> {
         let open = |bridge| Monitor::open(&self.instance.management_socket(bridge));
