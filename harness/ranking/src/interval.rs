@@ -8,6 +8,9 @@
 //! some contestants have in common and others have not is seen by the first alone. The interval is as many of
 //! it wide as Student's distribution says for a trimmed mean (Tukey and McLaughlin 1963), where each pair has an equal share
 //! of the error that is allowed (Bonferroni). So with that confidence none of them is wrong.
+//!
+//! Of several strata the ratio is that of the one with the most rounds; its standard error and degrees of freedom are of what all
+//! strata say together of how far rounds of one stratum are off from each other.
 
 use crate::rounds::Rounds;
 use crate::trimmed::Trimmed;
@@ -64,13 +67,13 @@ impl Steadiness {
     /// Of each contestant.
     fn of(rounds: &Rounds) -> Vec<Self> {
         let contestants = rounds.contestants() as f64;
-        let of = |mut residuals: Vec<f64>| {
-            let freedom = Trimmed::freedom(residuals.len());
-            let error = Trimmed::of(&mut residuals).error;
+        let (shown, _) = rounds.most();
+        let of = |residuals: Vec<f64>| {
+            let found = Trimmed::of_stratum(&residuals, rounds.strata(), shown);
             Self {
                 // The common part is the mean, which has a share of each contestant in it.
-                variance: error.powi(2) * contestants / (contestants - 1.0),
-                freedom: freedom * (contestants - 1.0) / contestants,
+                variance: found.error.powi(2) * contestants / (contestants - 1.0),
+                freedom: found.freedom * (contestants - 1.0) / contestants,
             }
         };
         rounds.residuals().into_iter().map(of).collect()
@@ -93,20 +96,37 @@ pub fn intervals(
     error: f64,
     resolution: f64,
 ) -> Vec<Interval> {
-    let count = rounds.len();
-    if count < 3 {
-        return vec![Interval::UNKNOWN; pairs.len()];
-    }
-    let steadiness = Steadiness::of(rounds);
-    let least = least_half(resolution, count, pairs.len(), error);
+    intervals_over(&[rounds], pairs, error, resolution)
+}
+
+/// The same of ratios in several experiments, of which each counts as much as each other: their mean, as logarithms.
+#[must_use]
+pub fn intervals_over(
+    experiments: &[&Rounds],
+    pairs: &[(usize, usize)],
+    error: f64,
+    resolution: f64,
+) -> Vec<Interval> {
+    let steadiness: Vec<_> = experiments.iter().map(|it| Steadiness::of(it)).collect();
+    let least = experiments
+        .iter()
+        .map(|it| least_half(resolution, it.most().1, pairs.len(), error).powi(2));
+    let least = least.sum::<f64>().sqrt() / experiments.len() as f64;
     let share = error / pairs.len().max(1) as f64;
-    let interval = |(one, other): &(usize, usize)| {
-        let (Some(first), Some(second)) = (steadiness.get(*one), steadiness.get(*other)) else {
+    let interval = |pair: &(usize, usize)| {
+        let of_each = experiments.iter().zip(&steadiness);
+        let found: Option<Vec<Estimate>> = of_each
+            .map(|(rounds, steadiness)| Estimate::of(rounds, steadiness, *pair))
+            .collect();
+        let Some(found) = found.filter(|found| !found.is_empty()) else {
             return Interval::UNKNOWN;
         };
-        let found = Trimmed::of(&mut rounds.differences((*one, *other)));
-        let variance = (first.variance + second.variance).max(found.error.powi(2));
-        let half = multiple(share, first.freedom_with(second)) * variance.sqrt();
+        let Estimate {
+            mean,
+            variance,
+            freedom,
+        } = Estimate::mean(&found);
+        let half = multiple(share, freedom) * variance.sqrt();
         // Without any noise there are no degrees of freedom either.
         let half = if half.is_nan() {
             least
@@ -114,12 +134,45 @@ pub fn intervals(
             half.max(least)
         };
         Interval {
-            ratio: found.mean.exp(),
-            lower: (found.mean - half).exp(),
-            upper: (found.mean + half).exp(),
+            ratio: mean.exp(),
+            lower: (mean - half).exp(),
+            upper: (mean + half).exp(),
         }
     };
     pairs.iter().map(interval).collect()
+}
+
+/// The logarithm of a ratio, the square of its standard error, and the degrees of freedom of that.
+struct Estimate {
+    mean: f64,
+    variance: f64,
+    freedom: f64,
+}
+
+impl Estimate {
+    /// Of a pair in one experiment; nothing with too few rounds.
+    fn of(rounds: &Rounds, steadiness: &[Steadiness], pair: (usize, usize)) -> Option<Self> {
+        let (shown, count) = rounds.most();
+        let (first, second) = (steadiness.get(pair.0)?, steadiness.get(pair.1)?);
+        let found = Trimmed::of_stratum(&rounds.differences(pair), rounds.strata(), shown);
+        (count >= 3).then(|| Self {
+            mean: found.mean,
+            variance: (first.variance + second.variance).max(found.error.powi(2)),
+            freedom: first.freedom_with(second),
+        })
+    }
+
+    /// The mean of independent ones; degrees of freedom by Welch (1947).
+    fn mean(of: &[Self]) -> Self {
+        let count = of.len() as f64;
+        let sum = |term: &dyn Fn(&Self) -> f64| of.iter().map(term).sum::<f64>();
+        let variance = sum(&|it| it.variance);
+        Self {
+            mean: sum(&|it| it.mean) / count,
+            variance: variance / count.powi(2),
+            freedom: variance.powi(2) / sum(&|it| it.variance.powi(2) / it.freedom),
+        }
+    }
 }
 
 /// How many standard errors an estimate is off, to either side, with the probability `error` at the most.
@@ -162,6 +215,28 @@ mod tests {
                 "{error} {freedom}: {found}"
             );
         }
+    }
+
+    /// What another stratum shifts by a factor of three says how steady figures are, and nothing of the ratio.
+    #[test]
+    fn the_ratio_is_that_of_the_stratum_with_most_rounds() {
+        let differences: [f64; 8] = [0.1, 0.3, 0.2, 0.25, 0.15, 0.2, 0.22, 0.18];
+        let mut rounds = Rounds::new(2);
+        for difference in differences {
+            rounds.push_in(4, &[1e6 * difference.exp(), 1e6]).unwrap();
+        }
+        let [alone] = intervals(&rounds, &[(0, 1)], 0.0125, 0.0)[..] else {
+            unreachable!()
+        };
+        for difference in &differences[..6] {
+            rounds.push_in(2, &[3e6 * difference.exp(), 1e6]).unwrap();
+        }
+        let [found] = intervals(&rounds, &[(0, 1)], 0.0125, 0.0)[..] else {
+            unreachable!()
+        };
+        assert_eq!(found.ratio, alone.ratio);
+        let width = |it: &Interval| (it.upper / it.lower).ln();
+        assert!(width(&found) < width(&alone), "{found:?} {alone:?}");
     }
 
     /// By hand, with one cut at either end.

@@ -19,8 +19,8 @@ mod trimmed;
 mod verdict;
 
 pub use change_point::{Step, steps};
-pub use interval::{Interval, intervals};
+pub use interval::{Interval, intervals, intervals_over};
 pub use median::{MedianInterval, median};
-pub use rounds::{FigureError, Rounds};
-pub use tournament::{Pair, STAGES, Tournament};
+pub use rounds::{FigureError, Rounds, Stratum};
+pub use tournament::{FEWEST, Pair, STAGES, Tournament};
 pub use verdict::{Tolerance, ToleranceError, Verdict, leaders, pairs};

@@ -1,4 +1,13 @@
 //! Figures of contestants, by round.
+//!
+//! Rounds may be of several *strata*: circumstances that shift figures, those of each contestant by a part of its own, such as
+//! where a hypervisor has the processors. Ratios of two strata are not of one thing; how far figures of one stratum are off from each other is
+//! taken to be alike in all.
+
+use std::collections::BTreeMap;
+
+/// The circumstances of a round, numbered.
+pub type Stratum = u32;
 
 /// A round cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -21,6 +30,8 @@ pub enum FigureError {
 pub struct Rounds {
     /// Natural logarithms, by contestant, then round.
     logarithms: Vec<Vec<f64>>,
+    /// By round.
+    strata: Vec<Stratum>,
 }
 
 impl Rounds {
@@ -29,14 +40,23 @@ impl Rounds {
     pub fn new(contestants: usize) -> Self {
         Self {
             logarithms: vec![Vec::new(); contestants],
+            strata: Vec::new(),
         }
     }
 
-    /// Adds a round.
+    /// Adds a round, where all rounds are of one stratum.
     ///
     /// # Errors
     /// Where there is not one positive figure for each contestant; nothing is added then.
     pub fn push(&mut self, figures: &[f64]) -> Result<(), FigureError> {
+        self.push_in(0, figures)
+    }
+
+    /// Adds a round of a stratum.
+    ///
+    /// # Errors
+    /// As [`Rounds::push`].
+    pub fn push_in(&mut self, stratum: Stratum, figures: &[f64]) -> Result<(), FigureError> {
         if figures.len() != self.contestants() {
             return Err(FigureError::Count {
                 expected: self.contestants(),
@@ -50,6 +70,7 @@ impl Rounds {
         for (logarithms, figure) in self.logarithms.iter_mut().zip(figures) {
             logarithms.push(figure.ln());
         }
+        self.strata.push(stratum);
         Ok(())
     }
 
@@ -62,13 +83,24 @@ impl Rounds {
     /// Rounds.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.logarithms.first().map_or(0, Vec::len)
+        self.strata.len()
     }
 
     /// Whether there is no round.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The stratum with the most rounds, of several the one that came first, and how many it has.
+    #[must_use]
+    pub fn most(&self) -> (Stratum, usize) {
+        most(&self.strata)
+    }
+
+    /// By round.
+    pub(crate) fn strata(&self) -> &[Stratum] {
+        &self.strata
     }
 
     /// How far each contestant is off from the mean of all, as logarithms: by contestant, then round.
@@ -91,4 +123,17 @@ impl Rounds {
             .map(|(one, other)| one - other)
             .collect()
     }
+}
+
+/// What occurs most often, of several the one that came first, and how often; the number 0, never, of nothing.
+pub(crate) fn most(strata: &[Stratum]) -> (Stratum, usize) {
+    let mut counts = BTreeMap::<Stratum, (usize, usize)>::new();
+    for (place, stratum) in strata.iter().enumerate() {
+        counts.entry(*stratum).or_insert((0, place)).0 += 1;
+    }
+    let first = |place: usize| std::cmp::Reverse(place);
+    let most = counts
+        .into_iter()
+        .max_by_key(|(_, (count, place))| (*count, first(*place)));
+    most.map_or((0, 0), |(stratum, (count, _))| (stratum, count))
 }

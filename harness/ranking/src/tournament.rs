@@ -5,14 +5,21 @@
 //! allowed in all (Bonferroni), and a verdict stays. One part more is held back, since with few rounds intervals miss the
 //! truth a little more often than they say. From one to the next the rounds double, which makes intervals narrower
 //! by 30 %.
+//!
+//! Rounds may be of several strata ([`crate::rounds`]). Verdicts are spoken of the one with the most rounds at the time, by all
+//! rounds together: which one that is and when it is does not depend on figures.
 
 use crate::interval::{Interval, intervals};
-use crate::rounds::{FigureError, Rounds};
+use crate::rounds::{FigureError, Rounds, Stratum, most};
 use crate::verdict::{Tolerance, Verdict, pairs};
+use std::collections::BTreeMap;
 
 /// After how many rounds verdicts are spoken. With fewer than the first, intervals are narrower than they should be:
 /// `RANKING.md` has the figures.
 pub const STAGES: [usize; 3] = [8, 16, 32];
+
+/// So many rounds must be of the stratum of which a verdict is spoken: of fewer no extreme is left out.
+pub const FEWEST: usize = 5;
 
 /// Two contestants, and what is known of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,8 +28,10 @@ pub struct Pair {
     pub one: usize,
     /// The other.
     pub other: usize,
-    /// Rounds that say so.
+    /// Rounds that say so,
     pub rounds: usize,
+    /// and the stratum of which they say it.
+    pub stratum: Stratum,
     /// The ratio of the one's figures to the other's.
     pub interval: Interval,
     /// What follows.
@@ -37,11 +46,25 @@ pub struct Tournament {
     resolution: f64,
     /// By contestant, then round.
     figures: Vec<Vec<f64>>,
+    /// By round.
+    strata: Vec<Stratum>,
+    /// Rounds that wait for figures, by number.
+    open: BTreeMap<u32, Open>,
     /// Contestants of the next round.
     due: Vec<usize>,
     pairs: Vec<Pair>,
     /// The next of [`STAGES`].
     stage: usize,
+    /// Rounds when verdicts were spoken last.
+    judged: usize,
+}
+
+/// A round of which not all figures are there.
+#[derive(Debug, Clone)]
+struct Open {
+    stratum: Stratum,
+    /// By contestant.
+    figures: BTreeMap<usize, f64>,
 }
 
 impl Tournament {
@@ -53,6 +76,7 @@ impl Tournament {
             one,
             other,
             rounds: 0,
+            stratum: 0,
             interval: Interval::UNKNOWN,
             verdict: Verdict::Undecided,
         });
@@ -61,9 +85,12 @@ impl Tournament {
             error,
             resolution,
             figures: vec![Vec::new(); contestants],
+            strata: Vec::new(),
+            open: BTreeMap::new(),
             due: (0..contestants).collect(),
             pairs: pairs.collect(),
             stage: 0,
+            judged: 0,
         };
         tournament.leave_the_decided();
         tournament
@@ -81,26 +108,67 @@ impl Tournament {
         &self.pairs
     }
 
+    /// Those that are due and have no figure yet in the first open round of a stratum; all that are due if none is open.
+    #[must_use]
+    pub fn wanted(&self, stratum: Stratum) -> Vec<usize> {
+        let open = self.open.values().find(|open| open.stratum == stratum);
+        let has = |contestant: &usize| open.is_some_and(|it| it.figures.contains_key(contestant));
+        self.due.iter().copied().filter(|it| !has(it)).collect()
+    }
+
+    /// Whether no round of a stratum waits for some of its figures.
+    #[must_use]
+    pub fn is_between(&self, stratum: Stratum) -> bool {
+        self.open.values().all(|open| open.stratum != stratum)
+    }
+
+    /// Whether a round waits for the figure of a contestant.
+    #[must_use]
+    pub fn waits_for(&self, contestant: usize) -> bool {
+        let lacks = |open: &Open| !open.figures.contains_key(&contestant);
+        self.due.contains(&contestant) && self.open.values().any(lacks)
+    }
+
+    /// Whether verdicts were spoken, or there is nobody to speak of.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.stage > 0 || self.due.is_empty()
+    }
+
     /// Rounds that those still in it have.
     #[must_use]
     pub fn rounds(&self) -> usize {
-        self.due
-            .first()
-            .and_then(|contestant| self.figures.get(*contestant))
-            .map_or(0, Vec::len)
+        self.strata.len()
     }
 
-    /// Takes the figures of a round, in the order of [`Tournament::due`].
+    /// Takes the figures of a round, in the order of [`Tournament::due`], where all rounds are of one stratum.
     ///
     /// # Errors
     /// Where there is not one positive figure for each.
     pub fn record(&mut self, figures: &[f64]) -> Result<(), FigureError> {
-        Rounds::new(self.due.len()).push(figures)?;
-        for (contestant, figure) in self.due.iter().zip(figures) {
-            self.figures[*contestant].push(*figure);
-        }
-        if STAGES.get(self.stage) == Some(&self.rounds()) {
-            self.judge();
+        self.record_in(0, figures)
+    }
+
+    /// Takes one figure of a round, which is known by its number; the round counts when all that are due have one. That of a
+    /// contestant who is not due any more counts for nothing.
+    ///
+    /// # Errors
+    /// Where it is not positive.
+    pub fn enter(
+        &mut self,
+        round: u32,
+        stratum: Stratum,
+        contestant: usize,
+        figure: f64,
+    ) -> Result<(), FigureError> {
+        Rounds::new(1).push(&[figure])?;
+        if self.due.contains(&contestant) {
+            let open = self.open.entry(round).or_insert_with(|| Open {
+                stratum,
+                figures: BTreeMap::new(),
+            });
+            open.figures.insert(contestant, figure);
+            self.complete();
         }
         Ok(())
     }
@@ -109,15 +177,55 @@ impl Tournament {
     pub fn withdraw(&mut self, contestant: usize) {
         self.due.retain(|it| *it != contestant);
         self.leave_the_decided();
+        for open in self.open.values_mut() {
+            open.figures.remove(&contestant);
+        }
+        self.open.retain(|_, open| !open.figures.is_empty());
+        self.complete();
     }
 
     /// Time is over: speaks what verdicts the rounds allow that came after the last stage.
     pub fn end(&mut self) {
-        let judged = self.stage.checked_sub(1).map_or(0, |last| STAGES[last]);
-        if self.rounds() > judged && self.rounds() >= STAGES[0] {
+        if self.rounds() > self.judged && self.rounds() >= STAGES[0] && self.has_enough() {
             self.judge();
         }
         self.due.clear();
+    }
+
+    fn record_in(&mut self, stratum: Stratum, figures: &[f64]) -> Result<(), FigureError> {
+        Rounds::new(self.due.len()).push(figures)?;
+        for (contestant, figure) in self.due.iter().zip(figures) {
+            self.figures[*contestant].push(*figure);
+        }
+        self.strata.push(stratum);
+        let stage = STAGES.get(self.stage);
+        if stage.is_some_and(|stage| self.rounds() >= *stage) && self.has_enough() {
+            self.judge();
+        }
+        Ok(())
+    }
+
+    /// Takes open rounds in which all that are due have a figure.
+    fn complete(&mut self) {
+        while !self.due.is_empty() {
+            let is_whole = |open: &Open| self.due.iter().all(|it| open.figures.contains_key(it));
+            let whole = self.open.iter().find(|(_, open)| is_whole(open));
+            let Some(open) = whole
+                .map(|(number, _)| *number)
+                .and_then(|number| self.open.remove(&number))
+            else {
+                return;
+            };
+            let figures: Vec<f64> = self.due.iter().map(|it| open.figures[it]).collect();
+            // They were checked when they came.
+            let _ = self.record_in(open.stratum, &figures);
+        }
+        self.open.clear();
+    }
+
+    /// Whether a stratum has enough rounds to be spoken of.
+    fn has_enough(&self) -> bool {
+        most(&self.strata).1 >= FEWEST
     }
 
     /// Speaks verdicts on open pairs of those still in it.
@@ -126,8 +234,9 @@ impl Tournament {
         for round in 0..self.rounds() {
             let figures: Vec<f64> = self.due.iter().map(|it| self.figures[*it][round]).collect();
             // They were checked when they came.
-            let _ = rounds.push(&figures);
+            let _ = rounds.push_in(self.strata[round], &figures);
         }
+        let (stratum, _) = rounds.most();
         let place = |contestant: usize| self.due.iter().position(|it| *it == contestant);
         let is_open = |pair: &Pair| !pair.verdict.is_decided();
         let open: Vec<(usize, (usize, usize))> = self
@@ -142,9 +251,11 @@ impl Tournament {
         let found = intervals(&rounds, &places, error, self.resolution);
         for ((index, _), interval) in open.into_iter().zip(found) {
             self.pairs[index].rounds = rounds.len();
+            self.pairs[index].stratum = stratum;
             self.pairs[index].interval = interval;
             self.pairs[index].verdict = Verdict::of(&interval, self.tolerance);
         }
+        self.judged = rounds.len();
         self.stage += 1;
         if self.stage == STAGES.len() {
             self.due.clear();
@@ -245,6 +356,52 @@ mod tests {
         assert_eq!(tournament.due(), [0, 2]);
         tournament.withdraw(0);
         assert_eq!(tournament.due(), [] as [usize; 0]);
+    }
+
+    /// Rounds of two strata in turns, of which one shifts the first contestant by a half; some wait for their last figure while
+    /// others begin.
+    #[test]
+    fn rounds_of_two_strata_are_judged_together() {
+        let mut tournament = tournament(2);
+        let mut number = 0;
+        while !tournament.is_judged() {
+            let stratum = number % 2;
+            assert!(tournament.is_between(stratum));
+            let shift = if stratum == 0 { 1.0 } else { 1.5 };
+            let wobble = 1.0 + 0.01 * f64::from(number % 3);
+            tournament
+                .enter(number, stratum, 0, 1e6 * shift * wobble)
+                .unwrap();
+            assert_eq!(tournament.wanted(stratum), [1]);
+            assert_eq!(tournament.wanted(1 - stratum), [0, 1]);
+            tournament.enter(number, stratum, 1, 0.5e6).unwrap();
+            number += 1;
+        }
+        // Eight rounds are four of each, which are too few of either.
+        assert_eq!((number, tournament.rounds()), (9, 9));
+        let pair = tournament.pairs()[0];
+        assert_eq!(
+            (pair.verdict, pair.stratum, pair.rounds),
+            (Verdict::Faster, 0, 9)
+        );
+        assert!((pair.interval.ratio - 2.0).abs() < 0.03, "{pair:?}");
+        assert!(tournament.due().is_empty());
+    }
+
+    #[test]
+    fn a_round_is_whole_once_who_is_missing_withdraws() {
+        let mut tournament = tournament(3);
+        for contestant in [0, 2] {
+            tournament.enter(7, 1, contestant, 1e6).unwrap();
+            tournament.enter(9, 0, contestant, 1e6).unwrap();
+        }
+        assert_eq!((tournament.rounds(), tournament.wanted(0)), (0, vec![1]));
+        tournament.withdraw(1);
+        assert_eq!((tournament.rounds(), tournament.wanted(0)), (2, vec![0, 2]));
+        // Of one that is not in it any more, and what is no figure.
+        tournament.enter(10, 0, 1, 1e6).unwrap();
+        assert!(tournament.is_between(0));
+        assert!(tournament.enter(10, 0, 2, 0.0).is_err());
     }
 
     #[test]

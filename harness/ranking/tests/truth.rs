@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use ranking::{Pair, Rounds, STAGES, Tolerance, Tournament, Verdict, intervals};
+use ranking::{Pair, Rounds, STAGES, Stratum, Tolerance, Tournament, Verdict, intervals};
 
 /// What the machine does to figures.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,10 @@ struct Machine {
     drift: f64,
     burst: f64,
     half: f64,
+    /// Where processors are.
+    stratum: Stratum,
+    /// How many times as noisy it is in the first stratum.
+    louder: f64,
     random: StdRng,
 }
 
@@ -57,6 +61,8 @@ impl Machine {
             drift: 0.0,
             burst: 0.0,
             half: 0.0,
+            stratum: 0,
+            louder: 1.0,
             random: StdRng::seed_from_u64(seed),
         }
     }
@@ -74,8 +80,9 @@ impl Machine {
     }
 
     fn figure(&mut self, contestant: usize) -> f64 {
-        let rate = self.rates[contestant].ln();
-        let own = normal(&mut self.random);
+        let rate = self.rates[contestant].ln() + shift(contestant, self.stratum);
+        let louder = if self.stratum == 0 { self.louder } else { 1.0 };
+        let own = louder * normal(&mut self.random);
         let logarithm = match self.noise {
             Noise::Calm => rate + 0.015 * own,
             Noise::Uneven => rate + 0.005 * (1 + contestant) as f64 * own,
@@ -94,6 +101,11 @@ impl Machine {
         };
         logarithm.exp()
     }
+}
+
+/// What a stratum does to a contestant: the first ones are up to twice as slow in another one, the last ones hardly so.
+fn shift(contestant: usize, stratum: Stratum) -> f64 {
+    -0.7 * f64::from(stratum) / (1.0 + contestant as f64)
 }
 
 /// The width of a search, as in the profile quick.
@@ -144,6 +156,91 @@ fn intervals_hold_together_as_often_as_a_stage_must() {
                 "{noise:?}, {count} rounds: {missed} of {RUNS}"
             );
         }
+    }
+}
+
+/// Some rounds were made in other strata than that of which intervals are spoken: as many, or fewer.
+#[test]
+fn intervals_hold_together_where_other_strata_say_how_steady_figures_are() {
+    const RUNS: u32 = 4_000;
+    let all_pairs = ranking::pairs(RATES.len());
+    let splits: [&[usize]; 5] = [&[5, 4], &[5, 3, 3], &[8, 8], &[12, 4], &[17, 15]];
+    for (noise, pairs) in NOISES
+        .into_iter()
+        .flat_map(|it| [(it, &all_pairs[..]), (it, &all_pairs[1..2])])
+    {
+        for split in splits {
+            let is_missed = |seed: &u64| {
+                let mut machine = Machine::new(&RATES, noise, *seed);
+                let mut rounds = Rounds::new(RATES.len());
+                let all: Vec<usize> = (0..RATES.len()).collect();
+                for (stratum, count) in (0..).zip(split) {
+                    machine.stratum = stratum;
+                    for _ in 0..*count {
+                        rounds.push_in(stratum, &machine.round(&all)).unwrap();
+                    }
+                }
+                let found = intervals(&rounds, pairs, ASKED, RESOLUTION);
+                pairs.iter().zip(found).any(|((one, other), interval)| {
+                    let truth = RATES[*one] / RATES[*other];
+                    truth < interval.lower || truth > interval.upper
+                })
+            };
+            let missed = (0..u64::from(RUNS)).filter(is_missed).count() as u32;
+            let of = pairs.len();
+            println!("{noise:?}, {of} pairs, rounds {split:?}: missed in {missed} of {RUNS}");
+            assert!(
+                missed <= most(RUNS, ALLOWED),
+                "{noise:?}, rounds {split:?}: {missed} of {RUNS}"
+            );
+        }
+    }
+}
+
+/// Tournaments during which processors are moved now and then: verdicts are held against the truth of their stratum. Either stratum
+/// may be twice as noisy as the other.
+#[test]
+fn tournaments_over_two_strata_are_seldom_wrong() {
+    const RUNS: u32 = 2_000;
+    let rates: &[f64] = &[1e6, 1e6, 1.051e6, 1.2e6];
+    for (noise, louder) in NOISES
+        .into_iter()
+        .flat_map(|it| [1.0, 2.0].map(|louder| (it, louder)))
+    {
+        let truth = |pair: &Pair| {
+            let of = |it: usize| rates[it].ln() + shift(it, pair.stratum);
+            (of(pair.one) - of(pair.other)).exp()
+        };
+        let (mut wrong, mut missed) = (0, 0);
+        for seed in 0..RUNS {
+            let mut machine = Machine::new(rates, noise, seed.into());
+            machine.louder = louder;
+            let mut moves = StdRng::seed_from_u64(u64::from(seed) + 77);
+            let mut tournament = Tournament::new(rates.len(), Tolerance::DEFAULT, 0.05, RESOLUTION);
+            let mut number = 0;
+            while !tournament.due().is_empty() {
+                if moves.random_bool(0.3) {
+                    machine.stratum = 1 - machine.stratum;
+                }
+                let due = tournament.due().to_vec();
+                for (contestant, figure) in due.iter().zip(machine.round(&due)) {
+                    let entered = tournament.enter(number, machine.stratum, *contestant, figure);
+                    assert_eq!(entered, Ok(()));
+                }
+                number += 1;
+            }
+            let pairs = tournament.pairs();
+            let is_missed = |pair: &Pair| {
+                truth(pair) < pair.interval.lower || truth(pair) > pair.interval.upper
+            };
+            wrong += u32::from(pairs.iter().any(|it| is_wrong(it.verdict, truth(it))));
+            missed += u32::from(pairs.iter().any(is_missed));
+        }
+        println!(
+            "{noise:?}, two strata, {louder} times: of {RUNS}, {wrong} with a wrong verdict, {missed} with a wrong interval"
+        );
+        assert!(wrong <= most(RUNS, 0.05), "{noise:?}: {wrong} of {RUNS}");
+        assert!(missed <= most(RUNS, 0.05), "{noise:?}: {missed} of {RUNS}");
     }
 }
 

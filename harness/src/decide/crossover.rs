@@ -106,7 +106,7 @@ pub fn find(
             let best = ahead(candidates, &selected, &found, asked).alone()?;
             Some(Point {
                 scenario,
-                rounds: scores.rounds(),
+                rounds: scores.numbers(scenario.id),
                 found,
                 best,
             })
@@ -131,7 +131,7 @@ pub fn find(
             let trials = |point: &Point<'_, '_>, candidate: usize| {
                 let mut cells = point.scenario.cells.iter();
                 let cell = cells.find(|cell| cell.datapath == candidates[candidate]);
-                let of = |cell| Evidence::rounds(point.scenario.id, cell, point.rounds);
+                let of = |cell| Evidence::rounds(point.scenario.id, cell, &point.rounds);
                 cell.map_or(Evidence::Nothing, of)
             };
             crossovers.push(Crossover {
@@ -154,7 +154,7 @@ pub fn find(
 /// A scenario in which one candidate is best for certain.
 struct Point<'f, 'a> {
     scenario: &'f ScenarioFigures<'a>,
-    rounds: usize,
+    rounds: Vec<u32>,
     found: Vec<Interval>,
     best: usize,
 }

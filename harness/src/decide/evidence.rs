@@ -73,16 +73,14 @@ impl Evidence {
         Self::of(numbers.collect(), scenario, cell.datapath)
     }
 
-    /// The trials of the first `count` rounds that a datapath was in; nothing if there are none.
-    pub(crate) fn rounds(scenario: &str, cell: &Cell<'_>, count: usize) -> Self {
-        let mut rounds: Vec<u32> = cell.rounds.iter().map(|round| round.round).collect();
-        rounds.sort_unstable();
-        rounds.truncate(count);
+    /// The trials of a datapath in the rounds with these numbers; nothing if there are none.
+    pub(crate) fn rounds(scenario: &str, cell: &Cell<'_>, rounds: &[u32]) -> Self {
         let counts = |purpose: Purpose| match purpose {
             Purpose::Comparison { round } => rounds.contains(&round),
             _ => false,
         };
-        let trials = cell.in_rounds.iter().filter(|trial| counts(trial.purpose));
+        let trials = cell.in_rounds_anywhere.iter();
+        let trials = trials.filter(|trial| counts(trial.purpose));
         let numbers = trials.map(|trial| trial.number).collect();
         Self::of(numbers, scenario, cell.datapath)
     }

@@ -152,7 +152,7 @@ impl<'f, 'a> Selected<'f, 'a> {
     /// Whether the tester may have set its rate in one of them.
     fn is_set_by_tester(&self, datapath: &str) -> bool {
         self.cells_of(datapath)
-            .any(|(_, cell)| cell.rounds_are_set_by_tester())
+            .any(|(_, cell)| cell.any_rounds_are_set_by_tester())
     }
 
     /// Each of these scenarios, with what is known of a datapath in it.
@@ -401,7 +401,7 @@ impl Question<'_, '_, '_> {
     ) {
         let trials = |datapath: &str| {
             let of = |(scenario, cell): (&str, &Cell<'_>)| {
-                Evidence::rounds(scenario, cell, scores.rounds())
+                Evidence::rounds(scenario, cell, &scores.numbers(scenario))
             };
             self.selected.cells_of(datapath).map(of).collect::<Vec<_>>()
         };

@@ -178,7 +178,8 @@ pub fn crossovers(
                     (other, one)
                 };
                 let evidence = |(cell, _, setup): &(&Measured<'_>, f64, FlowSetup)| {
-                    let trials = Evidence::rounds(scenario.id, cell, cell.rounds.len());
+                    let rounds: Vec<u32> = cell.rounds.iter().map(|it| it.round).collect();
+                    let trials = Evidence::rounds(scenario.id, cell, &rounds);
                     [trials, setup.evidence(cell.datapath)]
                 };
                 found.push(Crossover {

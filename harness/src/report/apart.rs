@@ -2,9 +2,9 @@
 
 use super::cell::Cell;
 use super::{text, units};
-use crate::record::{Purpose, Run};
+use crate::record::Run;
 use crate::run::distances::{Distances, alike};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The first schema whose results and trials of searches are of one distance.
@@ -15,8 +15,8 @@ pub(super) const SCHEMA_OF_DISTANCES: u32 = 6;
 pub(crate) struct Apart {
     /// Round trip of a cache line between those of datapath and tester, the middle one.
     pub round_trip_ns: f64,
-    /// Figures of rounds that were made at another distance, and are left out.
-    pub left_out: usize,
+    /// Figures of rounds that were made at another distance: they say how steady figures are, and nothing of ratios.
+    pub elsewhere: usize,
 }
 
 impl Apart {
@@ -27,7 +27,7 @@ impl Apart {
         // Their searches are of whatever distances they met, which is said.
         let knows_distances = run.schema >= SCHEMA_OF_DISTANCES;
         let mut counts = BTreeMap::<u32, usize>::new();
-        for round in cells.iter().flat_map(|cell| &cell.rounds) {
+        for round in cells.iter().flat_map(|cell| &cell.rounds_anywhere) {
             *counts.entry(round.distance).or_default() += 1;
         }
         let all: usize = counts.values().sum();
@@ -42,12 +42,7 @@ impl Apart {
             .max_by_key(|(distance, count)| (**count, std::cmp::Reverse(**distance)))
             .map_or((0, 0), |(distance, count)| (*distance, *count));
         for cell in &mut *cells {
-            cell.rounds.retain(|round| round.distance == kept);
-            let numbers: BTreeSet<u32> = cell.rounds.iter().map(|round| round.round).collect();
-            cell.in_rounds.retain(|trial| match trial.purpose {
-                Purpose::Comparison { round } => numbers.contains(&round),
-                _ => false,
-            });
+            cell.show_rounds(kept);
             cell.settle(if knows_distances { kept } else { 0 });
         }
         let of_rounds = cells.iter().flat_map(|cell| &cell.rounds);
@@ -57,7 +52,7 @@ impl Apart {
         let mut times: Vec<f64> = of_rounds.chain(of_results).map(|it| it as f64).collect();
         Some(Self {
             round_trip_ns: ranking::median(&mut times)?,
-            left_out: all.saturating_sub(count),
+            elsewhere: all.saturating_sub(count),
         })
     }
 

@@ -6,7 +6,7 @@ use crate::record::{
     ResultRecord, RoundRecord, Run, TrialRecord,
 };
 use ranking::MedianInterval;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::figures::place;
 use super::latency::{LatencyFigure, failed_unsent, loss_ratio};
@@ -66,14 +66,18 @@ pub(crate) struct Cell<'a> {
     pub repeated: u64,
     /// Of the trials that count those that are shown, for warnings.
     pub trials: Vec<&'a TrialRecord>,
-    /// The trials of rounds that count.
+    /// The trials of rounds that count,
     pub in_rounds: Vec<&'a TrialRecord>,
+    /// and at all distances.
+    pub in_rounds_anywhere: Vec<&'a TrialRecord>,
     /// What happened to the overlay.
     pub events: Vec<&'a EventRecord>,
     /// How flows found their direct path.
     pub learning: Vec<&'a LearningRecord>,
-    /// What it carried in the rounds of a comparison.
+    /// What it carried in the rounds of a comparison,
     pub rounds: Vec<&'a RoundRecord>,
+    /// and at all distances.
+    pub rounds_anywhere: Vec<&'a RoundRecord>,
 }
 
 impl<'a> Cell<'a> {
@@ -105,9 +109,11 @@ impl<'a> Cell<'a> {
             repeated: 0,
             trials: Vec::new(),
             in_rounds: Vec::new(),
+            in_rounds_anywhere: Vec::new(),
             events: Vec::new(),
             learning: Vec::new(),
             rounds: Vec::new(),
+            rounds_anywhere: Vec::new(),
         };
         let (mut passed, mut differing) = (0_u64, Vec::new());
         for record in records {
@@ -123,11 +129,11 @@ impl<'a> Cell<'a> {
                 Record::Event(event) => cell.events.push(event),
                 Record::Learning(learning) => cell.learning.push(learning),
                 Record::Result(result) => cell.results.push(result),
-                Record::Round(round) => cell.rounds.push(round),
+                Record::Round(round) => cell.rounds_anywhere.push(round),
                 Record::Trial(trial) if trial.repeated => cell.repeated += 1,
                 Record::Trial(trial) => match trial.purpose {
                     Purpose::Ceiling => {}
-                    Purpose::Comparison { .. } => cell.in_rounds.push(trial),
+                    Purpose::Comparison { .. } => cell.in_rounds_anywhere.push(trial),
                     Purpose::Search | Purpose::Latency { .. } => cell.measured.push(trial),
                 },
             }
@@ -138,6 +144,28 @@ impl<'a> Cell<'a> {
             (passed, false) => Check::Failed(passed, differing),
         };
         cell
+    }
+
+    /// Shows the rounds at this distance of processors alone.
+    pub(super) fn show_rounds(&mut self, distance: u32) {
+        let rounds = self.rounds_at(distance);
+        self.in_rounds = self.trials_of(&rounds);
+        self.rounds = rounds;
+    }
+
+    fn rounds_at(&self, distance: u32) -> Vec<&'a RoundRecord> {
+        let rounds = self.rounds_anywhere.iter().copied();
+        rounds.filter(|round| round.distance == distance).collect()
+    }
+
+    fn trials_of(&self, rounds: &[&RoundRecord]) -> Vec<&'a TrialRecord> {
+        let numbers: BTreeSet<u32> = rounds.iter().map(|round| round.round).collect();
+        let is_of = |trial: &&TrialRecord| match trial.purpose {
+            Purpose::Comparison { round } => numbers.contains(&round),
+            _ => false,
+        };
+        let trials = self.in_rounds_anywhere.iter().copied();
+        trials.filter(is_of).collect()
     }
 
     /// Shows what was found at this distance of processors, where anything was, and leaves out trials at others.
@@ -235,17 +263,42 @@ impl<'a> Cell<'a> {
     /// Whether the tester may have set what it carried in a typical round: that is close to the ceiling, left its processor idle,
     /// or was found by trials that failed by frames which were never sent.
     pub(crate) fn rounds_are_set_by_tester(&self) -> bool {
-        let typical = |of: &dyn Fn(&RoundRecord) -> Option<f64>| {
-            let mut figures: Vec<f64> = self.rounds.iter().filter_map(|it| of(it)).collect();
-            ranking::median(&mut figures)
-        };
-        let rate = typical(&|round| Some(round.throughput));
-        let busy = typical(&|round| Some(round.cpu_ns_per_frame? * round.throughput / 1e9));
         // A ceiling at another distance may be twice as high as at that of the rounds.
         let ceiling = self.ceiling().map(|ceiling| match self.is_elsewhere {
             true => ceiling / 2.0,
             false => ceiling,
         });
+        self.are_set_by_tester(&self.rounds, ceiling)
+    }
+
+    /// The same of the rounds at a distance, whether it is the one that is shown or not.
+    pub(crate) fn rounds_at_are_set_by_tester(&self, distance: u32) -> bool {
+        if self.rounds.iter().any(|round| round.distance == distance) {
+            return self.rounds_are_set_by_tester();
+        }
+        let here = self.results.iter().rev().find(|it| it.distance == distance);
+        let ceiling = match here {
+            Some(result) => result.ceiling,
+            None => self.ceiling().map(|ceiling| ceiling / 2.0),
+        };
+        self.are_set_by_tester(&self.rounds_at(distance), ceiling)
+    }
+
+    /// The same of the rounds at any distance.
+    pub(crate) fn any_rounds_are_set_by_tester(&self) -> bool {
+        let distances = self.rounds_anywhere.iter().map(|round| round.distance);
+        let distances: BTreeSet<u32> = distances.collect();
+        let mut distances = distances.into_iter();
+        distances.any(|distance| self.rounds_at_are_set_by_tester(distance))
+    }
+
+    fn are_set_by_tester(&self, rounds: &[&RoundRecord], ceiling: Option<f64>) -> bool {
+        let typical = |of: &dyn Fn(&RoundRecord) -> Option<f64>| {
+            let mut figures: Vec<f64> = rounds.iter().filter_map(|it| of(it)).collect();
+            ranking::median(&mut figures)
+        };
+        let rate = typical(&|round| Some(round.throughput));
+        let busy = typical(&|round| Some(round.cpu_ns_per_frame? * round.throughput / 1e9));
         let is_near = rate
             .zip(ceiling)
             .is_some_and(|(rate, ceiling)| rate >= ceiling * TESTER_BOUND);
@@ -254,7 +307,8 @@ impl<'a> Cell<'a> {
             true => self.is_overlay,
             false => busy.is_some_and(|busy| busy < BUSY),
         };
-        is_near || is_idle || failed_unsent(self.in_rounds.iter().copied(), PARTIAL_DROP)
+        let trials = self.trials_of(rounds);
+        is_near || is_idle || failed_unsent(trials.into_iter(), PARTIAL_DROP)
     }
 
     /// Whether its processor was idle for a good part of its fastest trial, so that something else set the figure; or, in an

@@ -279,7 +279,7 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
                 cells.push(cell);
             }
             let apart = Apart::keep_one(run, &mut cells);
-            let standing = Standing::of(run, &cells);
+            let standing = Standing::of(folder, id, &cells);
             group.scenarios.push(ScenarioFigures {
                 id,
                 apart,

@@ -92,6 +92,7 @@ fn compared(standing: &Standing<'_>) -> Value {
             "verdict": pair.verdict,
             "because": pair.doubt.map(Doubt::words),
             "rounds": pair.rounds,
+            "round_trip_between_processors_ns": pair.round_trip_ns,
             "ratio": pair.interval.map(|it| it.ratio),
             "lower": pair.interval.map(|it| it.lower),
             "upper": pair.interval.map(|it| it.upper),

@@ -1,9 +1,9 @@
 //! How the datapaths of a scenario compare with each other, by the rounds of its comparison.
 
 use super::cell::Cell;
-use crate::record::{Comparison, Run};
-use ranking::{Interval, Tournament, Verdict};
-use std::collections::BTreeMap;
+use crate::record::{Comparison, Record};
+use crate::report::RunFolder;
+use ranking::{Interval, Tournament, Verdict, median};
 
 /// The datapaths of a scenario on ports of one kind, measured against each other.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,10 @@ pub(crate) struct Pair<'a> {
     pub interval: Option<Interval>,
     /// What follows.
     pub verdict: Verdict,
+    /// The distance of processors at which it does, where that is another one than is shown.
+    pub elsewhere: Option<u32>,
+    /// Round trip of a cache line at that distance, the middle one.
+    pub round_trip_ns: Option<f64>,
     /// Why nothing follows, though rounds would say something.
     pub doubt: Option<Doubt<'a>>,
 }
@@ -53,14 +57,23 @@ impl Doubt<'_> {
 }
 
 impl<'a> Standing<'a> {
-    /// Carries out the tournament again that `cells` had in the run; `None` where there was none.
-    pub(crate) fn of(run: &Run, cells: &[Cell<'a>]) -> Option<Self> {
-        let how = run.comparison?;
-        let members: Vec<&Cell<'a>> = cells.iter().filter(|it| !it.rounds.is_empty()).collect();
+    /// Carries out the tournament again that `cells` had in the scenario `id` of a run; `None` where there was none.
+    pub(crate) fn of(folder: &RunFolder, id: &str, cells: &[Cell<'a>]) -> Option<Self> {
+        let how = folder.run.comparison?;
+        let takes_part = |cell: &&Cell<'a>| !cell.rounds_anywhere.is_empty();
+        let members: Vec<&Cell<'a>> = cells.iter().filter(takes_part).collect();
         if members.len() < 2 {
             return None;
         }
-        let tournament = replay(&how, &members);
+        let tournament = replay(&how, &folder.records, id, &members);
+        let shown = members.iter().flat_map(|it| &it.rounds);
+        let shown = shown.map(|round| round.distance).next();
+        let round_trip = |distance: u32| {
+            let rounds = members.iter().flat_map(|it| &it.rounds_anywhere);
+            let rounds = rounds.filter(|round| round.distance == distance);
+            let times = rounds.filter_map(|round| round.round_trip_ns);
+            median(&mut times.map(|it| it as f64).collect::<Vec<_>>())
+        };
         let names = |index: usize| members[index].datapath;
         let mut pairs: Vec<Pair<'a>> = tournament
             .pairs()
@@ -74,13 +87,16 @@ impl<'a> Standing<'a> {
                 },
                 interval: (pair.rounds > 0).then_some(pair.interval),
                 verdict: pair.verdict,
+                elsewhere: (pair.rounds > 0 && Some(pair.stratum) != shown).then_some(pair.stratum),
+                round_trip_ns: round_trip(pair.stratum),
                 doubt: None,
             })
             .collect();
         for pair in &mut pairs {
             let member = |name: &str| members.iter().copied().find(|it| it.datapath == name);
             if let (Some(one), Some(other)) = (member(pair.one), member(pair.other)) {
-                pair.doubt = doubt(pair.verdict, one, other);
+                let distance = pair.elsewhere.or(shown).unwrap_or_default();
+                pair.doubt = doubt(pair.verdict, distance, one, other);
             }
             if pair.doubt.is_some() {
                 pair.verdict = Verdict::Undecided;
@@ -158,7 +174,7 @@ impl<'a> Standing<'a> {
 
 impl Pair<'_> {
     /// As the other sees it.
-    fn inverse(self) -> Self {
+    pub(crate) fn inverse(self) -> Self {
         Self {
             one: self.other,
             other: self.one,
@@ -171,18 +187,24 @@ impl Pair<'_> {
 
 /// Rounds in which both have a figure.
 fn common(one: &Cell<'_>, other: &Cell<'_>) -> usize {
-    let has = |round: u32| other.rounds.iter().any(|it| it.round == round);
-    one.rounds.iter().filter(|it| has(it.round)).count()
+    let has = |round: u32| other.rounds_anywhere.iter().any(|it| it.round == round);
+    let rounds = one.rounds_anywhere.iter();
+    rounds.filter(|it| has(it.round)).count()
 }
 
 /// Why a verdict cannot stand.
-fn doubt<'a>(verdict: Verdict, one: &Cell<'a>, other: &Cell<'a>) -> Option<Doubt<'a>> {
+fn doubt<'a>(
+    verdict: Verdict,
+    distance: u32,
+    one: &Cell<'a>,
+    other: &Cell<'a>,
+) -> Option<Doubt<'a>> {
     for cell in [one, other] {
         if let Some(mark) = cell.doubt() {
             return Some(Doubt::Untrusted(cell.datapath, mark));
         }
     }
-    let floors = [one, other].map(Cell::rounds_are_set_by_tester);
+    let floors = [one, other].map(|cell| cell.rounds_at_are_set_by_tester(distance));
     let doubted = match verdict {
         _ if verdict.stands(floors) => return None,
         Verdict::Faster => other,
@@ -192,34 +214,36 @@ fn doubt<'a>(verdict: Verdict, one: &Cell<'a>, other: &Cell<'a>) -> Option<Doubt
     Some(Doubt::SetByTester(doubted.datapath))
 }
 
-/// The tournament that these had.
-fn replay(how: &Comparison, members: &[&Cell<'_>]) -> Tournament {
-    let mut rounds = BTreeMap::<u32, BTreeMap<usize, f64>>::new();
-    for (index, cell) in members.iter().enumerate() {
-        for round in &cell.rounds {
-            let figures = rounds.entry(round.round).or_default();
-            figures.insert(index, round.throughput);
-        }
-    }
-    let last = rounds.keys().next_back().copied();
+/// The tournament that these had: figures are entered in the order in which they were recorded, and who failed withdraws.
+fn replay(how: &Comparison, records: &[Record], id: &str, members: &[&Cell<'_>]) -> Tournament {
+    let place = |name: &str| members.iter().position(|it| it.datapath == name);
+    let contestant = |record: &Record| match record {
+        Record::Round(round) if round.scenario == id => place(&round.datapath),
+        _ => None,
+    };
     let mut tournament = how.tournament(members.len());
-    for (number, figures) in rounds {
-        let is_there = |contestant: &usize| figures.contains_key(contestant);
-        // The last one was cut off, unless who is missing failed.
-        let failed = |contestant: &usize| !members[*contestant].failures.is_empty();
-        let is_whole = tournament.due().iter().all(|it| is_there(it) || failed(it));
-        if Some(number) == last && !is_whole {
-            break;
-        }
-        for contestant in 0..members.len() {
-            if tournament.due().contains(&contestant) && !is_there(&contestant) {
-                tournament.withdraw(contestant);
+    for (number, record) in records.iter().enumerate() {
+        match record {
+            Record::Round(round) if round.scenario == id => {
+                if let Some(contestant) = place(&round.datapath) {
+                    // What is no figure counts for nothing, and its round is never whole.
+                    let _ =
+                        tournament.enter(round.round, round.distance, contestant, round.throughput);
+                }
             }
-        }
-        let due = tournament.due().iter();
-        let figures: Vec<f64> = due.filter_map(|it| figures.get(it).copied()).collect();
-        if tournament.record(&figures).is_err() {
-            break;
+            Record::Failure(failure) if failure.scenario == id => {
+                // One that lacks a figure of something else goes on, or has had all its rounds.
+                let ends_here = |failed: &usize| {
+                    let later: Vec<usize> =
+                        records[number..].iter().filter_map(contestant).collect();
+                    let others_go_on = !later.is_empty() || tournament.waits_for(*failed);
+                    others_go_on && !later.contains(failed)
+                };
+                if let Some(failed) = place(&failure.datapath).filter(ends_here) {
+                    tournament.withdraw(failed);
+                }
+            }
+            _ => {}
         }
     }
     tournament.end();

@@ -12,7 +12,7 @@ use crate::tester::Workload;
 use datapath_api::PortType;
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use ranking::{STAGES, Tolerance, Tournament};
+use ranking::{Tolerance, Tournament};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,9 +27,6 @@ const MOST: f64 = 1.3;
 const WIDER: f64 = 2.0;
 /// at most so many times.
 const WIDENINGS: u32 = 4;
-
-/// How long one waits for processors to come back before one looks again.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// What the run says of how it compares.
 pub fn described(rounds: Rounds) -> Comparison {
@@ -46,22 +43,12 @@ struct Group {
     ports: PortType,
     /// Their places among the sessions.
     members: Vec<usize>,
-    /// Contestants that failed, and are in no tournament any more.
-    failed: Vec<usize>,
-    /// One for each class of distances between processors, since figures of two are not to be compared.
-    tournaments: BTreeMap<Distance, Open>,
-}
-
-/// A tournament, and its round that is not complete.
-struct Open {
     tournament: Tournament,
-    /// By contestant.
-    figures: BTreeMap<usize, f64>,
 }
 
 impl Group {
     /// Sorts those that have a rate to search around.
-    fn of(sessions: &[Session<'_>]) -> Vec<Self> {
+    fn of(sessions: &[Session<'_>], how: &Comparison) -> Vec<Self> {
         let mut members = Vec::<(PortType, Vec<usize>)>::new();
         let takes_part = |session: &Session<'_>| !session.failed && session.pdr().is_some();
         for (index, session) in sessions.iter().enumerate() {
@@ -74,98 +61,32 @@ impl Group {
                 None => members.push((ports, vec![index])),
             }
         }
-        let group = |(ports, members)| Self {
+        let group = |(ports, members): (_, Vec<usize>)| Self {
             ports,
+            tournament: how.tournament(members.len()),
             members,
-            failed: Vec::new(),
-            tournaments: BTreeMap::new(),
         };
         members.into_iter().map(group).collect()
     }
 
-    /// The tournament at this distance, which may only begin.
-    fn at(&mut self, distance: Distance, how: &Comparison) -> &mut Open {
-        let (contestants, failed) = (self.members.len(), &self.failed);
-        self.tournaments.entry(distance).or_insert_with(|| {
-            let mut tournament = how.tournament(contestants);
-            for contestant in failed {
-                tournament.withdraw(*contestant);
-            }
-            Open {
-                tournament,
-                figures: BTreeMap::new(),
-            }
-        })
-    }
-
     /// Those that the open round at this distance still wants.
-    fn due(&mut self, distance: Distance, how: &Comparison) -> Vec<usize> {
-        let open = self.at(distance, how);
-        let due = open.tournament.due().iter();
-        let due: Vec<usize> = due
-            .filter(|it| !open.figures.contains_key(it))
-            .copied()
-            .collect();
-        due.into_iter().map(|it| self.members[it]).collect()
+    fn due(&self, distance: Distance) -> impl Iterator<Item = usize> {
+        let wanted = self.tournament.wanted(distance.0).into_iter();
+        wanted.map(|contestant| self.members[contestant])
     }
 
-    /// Whether no round at this distance waits for some of its figures.
-    fn is_between(&self, distance: Distance) -> bool {
-        let open = self.tournaments.get(&distance);
-        open.is_none_or(|open| open.figures.is_empty())
-    }
-
-    /// Whether the tournament with the most rounds, which is the one that is shown, wants more.
-    fn is_open(&self) -> bool {
-        let most = self.tournaments.values();
-        let most = most.max_by_key(|open| open.tournament.rounds());
-        self.members.len() > 1 && most.is_some_and(|open| !open.tournament.due().is_empty())
-    }
-
-    /// Whether verdicts can be spoken at some distance.
-    fn is_judged(&self) -> bool {
-        let judged = |open: &Open| {
-            let tournament = &open.tournament;
-            tournament.due().is_empty() || tournament.rounds() >= STAGES[0]
-        };
-        self.members.len() < 2 || self.tournaments.values().any(judged)
-    }
-
-    /// Takes what a member did in the open round; one without a figure failed, and is in no round any more.
-    fn take(
-        &mut self,
-        member: usize,
-        distance: Distance,
-        figure: Option<f64>,
-    ) -> Result<(), String> {
+    /// Takes what a member did in a round; one without a figure failed, and is in no round any more.
+    fn take(&mut self, member: usize, round: Round, figure: Option<f64>) -> Result<(), String> {
         let Some(contestant) = self.members.iter().position(|it| *it == member) else {
             return Ok(());
         };
-        if let Some(figure) = figure {
-            if let Some(open) = self.tournaments.get_mut(&distance) {
-                open.figures.insert(contestant, figure);
-            }
-        } else {
-            self.failed.push(contestant);
-            for open in self.tournaments.values_mut() {
-                open.tournament.withdraw(contestant);
-                open.figures.remove(&contestant);
-            }
-        }
-        let ports = self.ports;
-        for open in self.tournaments.values_mut() {
-            let due = open.tournament.due();
-            let figures: Vec<f64> = due
-                .iter()
-                .filter_map(|it| open.figures.get(it).copied())
-                .collect();
-            if !figures.is_empty() && figures.len() == due.len() {
-                let recorded = open.tournament.record(&figures);
-                recorded.map_err(|error| format!("comparing on {ports} ports: {error}"))?;
-                open.figures.clear();
-            }
-        }
-        Ok(())
+        let Some(figure) = figure else {
+            self.tournament.withdraw(contestant);
+            return Ok(());
+        };
+        let (number, stratum) = (round.number, round.distance.0);
+        let entered = self.tournament.enter(number, stratum, contestant, figure);
+        entered.map_err(|error| format!("comparing on {} ports: {error}", self.ports))
     }
 }
 
@@ -198,9 +119,9 @@ enum Ended {
 }
 
 /// Those that open rounds at this distance still want.
-fn due(groups: &mut [Group], distance: Distance, how: &Comparison) -> Vec<usize> {
-    let due = groups.iter_mut().map(|group| group.due(distance, how));
-    due.flatten().collect()
+fn due(groups: &[Group], distance: Distance) -> Vec<usize> {
+    let due = groups.iter().flat_map(|group| group.due(distance));
+    due.collect()
 }
 
 impl Runner<'_> {
@@ -217,7 +138,7 @@ impl Runner<'_> {
             return Ok(());
         };
         let how = described(rounds);
-        let mut groups = Group::of(sessions);
+        let mut groups = Group::of(sessions, &how);
         let contestants = groups.iter().filter(|group| group.members.len() > 1);
         let contestants: usize = contestants.map(|group| group.members.len()).sum();
         let time = rounds.time * contestants as u32;
@@ -231,20 +152,15 @@ impl Runner<'_> {
             let distance = self.distance();
             // With fewer rounds than the first stage has, all would have been for nothing; but on a machine whose processors move
             // all the time there may never be as many.
-            let is_enough = groups
-                .iter()
-                .all(|group| group.is_between(distance) && group.is_judged());
+            let is_enough = groups.iter().all(|group| {
+                let tournament = &group.tournament;
+                tournament.is_judged() && tournament.is_between(distance.0)
+            });
             if spent >= time && (is_enough || spent >= time * 2) {
                 break;
             }
-            let wanted = due(&mut groups, distance, &how);
+            let wanted = due(&groups, distance);
             let Some(index) = self.next(&wanted, &visits, distance) else {
-                if groups.iter().any(Group::is_open) && !self.is_interrupted() {
-                    // All is decided here, but not where most rounds were.
-                    std::thread::sleep(PAUSE);
-                    spent += PAUSE;
-                    continue;
-                }
                 break;
             };
             let session = &mut sessions[index];
@@ -252,7 +168,7 @@ impl Runner<'_> {
             let deployed = self.deploy(session, workload);
             // To start it takes time, in which processors may have moved.
             let distance = self.distance();
-            if deployed.is_ok() && !due(&mut groups, distance, &how).contains(&index) {
+            if deployed.is_ok() && !due(&groups, distance).contains(&index) {
                 if self.is_interrupted() {
                     break;
                 }
@@ -302,7 +218,7 @@ impl Runner<'_> {
             }
             for group in &mut groups {
                 let figure = figure.as_ref().map(|record| record.throughput);
-                if let Err(reason) = group.take(index, distance, figure) {
+                if let Err(reason) = group.take(index, round, figure) {
                     tracing::error!(scenario = self.task.scenario.id, "{reason}");
                 }
             }
@@ -491,53 +407,48 @@ mod tests {
     const FAR: Distance = Distance(1);
 
     /// Three datapaths, which are the sessions 4, 5 and 6.
-    fn group() -> Group {
-        Group {
+    fn groups() -> [Group; 1] {
+        [Group {
             ports: PortType::Veth,
             members: vec![4, 5, 6],
-            failed: Vec::new(),
-            tournaments: BTreeMap::new(),
-        }
-    }
-
-    fn rounds(group: &Group, distance: Distance) -> usize {
-        let open = group.tournaments.get(&distance);
-        open.map_or(0, |open| open.tournament.rounds())
+            tournament: HOW.tournament(3),
+        }]
     }
 
     #[test]
     fn a_round_waits_for_its_distance_to_come_back() {
-        let mut group = group();
-        assert_eq!(group.due(NEAR, &HOW), [4, 5, 6]);
-        group.take(5, NEAR, Some(1e6)).unwrap();
-        assert_eq!(group.due(NEAR, &HOW), [4, 6]);
-        assert!(!group.is_between(NEAR) && group.is_between(FAR));
+        let mut groups = groups();
+        let round = |number, distance| Round { number, distance };
+        groups[0].take(5, round(0, NEAR), Some(1e6)).unwrap();
+        assert_eq!(due(&groups, NEAR), [4, 6]);
         // Processors are moved, and another round begins.
-        assert_eq!(group.due(FAR, &HOW), [4, 5, 6]);
+        assert_eq!(due(&groups, FAR), [4, 5, 6]);
         for member in [4, 5, 6] {
-            group.take(member, FAR, Some(5e5)).unwrap();
+            let round = round(1, FAR);
+            groups[0].take(member, round, Some(5e5)).unwrap();
         }
-        assert_eq!((rounds(&group, FAR), rounds(&group, NEAR)), (1, 0));
+        assert_eq!(groups[0].tournament.rounds(), 1);
         for member in [6, 4] {
-            group.take(member, NEAR, Some(1e6)).unwrap();
+            groups[0].take(member, round(0, NEAR), Some(1e6)).unwrap();
         }
-        assert_eq!((rounds(&group, FAR), rounds(&group, NEAR)), (1, 1));
-        assert_eq!(group.due(NEAR, &HOW), [4, 5, 6]);
+        assert_eq!(groups[0].tournament.rounds(), 2);
+        assert_eq!(due(&groups, NEAR), [4, 5, 6]);
     }
 
     #[test]
     fn who_failed_is_waited_for_nowhere() {
-        let mut group = group();
-        for distance in [NEAR, FAR] {
-            assert_eq!(group.due(distance, &HOW).len(), 3);
-            group.take(4, distance, Some(1e6)).unwrap();
-            group.take(5, distance, Some(1e6)).unwrap();
+        let mut groups = groups();
+        for (number, distance) in [(0, NEAR), (1, FAR)] {
+            let round = Round { number, distance };
+            groups[0].take(4, round, Some(1e6)).unwrap();
+            groups[0].take(5, round, Some(1e6)).unwrap();
         }
-        group.take(6, FAR, None).unwrap();
-        assert_eq!((rounds(&group, FAR), rounds(&group, NEAR)), (1, 1));
-        assert_eq!(group.due(NEAR, &HOW), [4, 5]);
-        // Nor where a tournament only begins.
-        assert_eq!(group.due(Distance(2), &HOW), [4, 5]);
+        let (number, distance) = (1, FAR);
+        groups[0].take(6, Round { number, distance }, None).unwrap();
+        assert_eq!(groups[0].tournament.rounds(), 2);
+        for distance in [NEAR, FAR, Distance(2)] {
+            assert_eq!(due(&groups, distance), [4, 5]);
+        }
     }
 
     #[test]

@@ -18,16 +18,16 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, scenario: &ScenarioFigures<'_>) {
         "The rate of the row's datapath over that of the column's, measured against each other in interleaved rounds of a short search each: the typical ratio, its interval, and what follows from it. Equivalent means that neither is faster by more than {tolerance}. Pairs were measured until they were decided, 32 rounds were made, or the time for it was over. All verdicts of this table are right together with a confidence of {confidence}; RANKING.md has the method and what it assumes."
     ))));
     if let Some(apart) = scenario.apart {
-        let left_out = match apart.left_out {
+        let elsewhere = match apart.elsewhere {
             0 => String::new(),
             count => format!(
-                " {} at another distance {} left out: a hypervisor moves virtual processors, and what is handed from one to the other then costs up to twice as much.",
+                " {} of other rounds at another distance {} how steady figures are, and nothing of these ratios: a hypervisor moves virtual processors, and what is handed from one to the other then costs up to twice as much.",
                 text::count(count as u64, "figure", "figures"),
-                if count == 1 { "is" } else { "are" },
+                if count == 1 { "says" } else { "say" },
             ),
         };
         out.push(Block::Paragraph(plain(format!(
-            "In these rounds a cache line took {} ns from the datapath's processor to the tester's and back.{left_out}",
+            "In these rounds a cache line took {} ns from the datapath's processor to the tester's and back.{elsewhere}",
             units::fixed(apart.round_trip_ns, 0)
         ))));
     }
@@ -75,6 +75,10 @@ fn words(pair: &Pair<'_>) -> Line {
     };
     let rounds = text::count(pair.rounds as u64, "round", "rounds");
     line.push(Span::Note(format!("{}, {rounds}", pair.verdict)));
+    let elsewhere = pair.elsewhere.and(pair.round_trip_ns);
+    line.extend(
+        elsewhere.map(|it| Span::Mark(format!("with processors {} ns apart", units::fixed(it, 0)))),
+    );
     line.extend(pair.doubt.map(|doubt| Span::Mark(doubt.words())));
     line
 }

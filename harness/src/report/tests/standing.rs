@@ -223,12 +223,71 @@ fn rounds_at_two_distances_are_not_mixed() {
     let figures = Figures::of(&folder);
     let scenario = &figures.groups[0].scenarios[0];
     let apart = scenario.apart.unwrap();
-    assert_eq!((apart.round_trip_ns, apart.left_out), (97.0, 14));
+    assert_eq!((apart.round_trip_ns, apart.elsewhere), (97.0, 14));
     let cell = &scenario.cells[0];
     assert_eq!((cell.rounds.len(), cell.in_rounds.len()), (8, 8));
     let (_, markdown, _) = written(&folder);
     assert!(
-        markdown.contains("a cache line took 97 ns") && markdown.contains("14 figures at another"),
+        markdown.contains("a cache line took 97 ns")
+            && markdown.contains("14 figures of other rounds at another distance say how steady"),
         "{markdown}"
     );
+}
+
+/// Nine rounds in turns near and far: too few of either alone.
+#[test]
+fn rounds_at_two_distances_are_judged_together() {
+    let mut folder = run(&[("kernel-xdp", 1e6), ("openflow", 0.5e6)], 9);
+    for record in &mut folder.records {
+        if let Record::Round(round) = record {
+            let is_far = round.round % 2 == 1;
+            (round.distance, round.round_trip_ns) = match is_far {
+                true => (1, Some(370)),
+                false => (0, Some(97)),
+            };
+            if is_far && round.datapath == "kernel-xdp" {
+                round.throughput *= 0.6;
+            }
+        }
+    }
+    let lead = lead(&folder);
+    assert!(lead.starts_with("kernel-xdp, 2.00 × the next"), "{lead}");
+    let figures = Figures::of(&folder);
+    let standing = figures.groups[0].scenarios[0].standing.as_ref().unwrap();
+    let pair = standing.pair("openflow", "kernel-xdp").unwrap();
+    assert_eq!((pair.rounds, pair.elsewhere), (9, None));
+    assert_eq!(pair.round_trip_ns, Some(97.0));
+    assert_eq!(figures.groups[0].scenarios[0].cells[0].rounds.len(), 5);
+}
+
+/// One fails before anybody has had a figure of the round: the others go on without it.
+#[test]
+fn who_fails_at_the_beginning_of_a_round_is_waited_for_no_longer() {
+    let mut folder = fixture::native_and_variant();
+    let rates = [
+        ("kernel-xdp", 1e6),
+        ("openflow", 0.5e6),
+        ("mizar-dpdk-veth", 0.7e6),
+    ];
+    fixture::compare(&mut folder, SCENARIOS[0], &rates, 3);
+    folder.records.push(Record::Failure(crate::record::Failure {
+        datapath: "mizar-dpdk-veth".to_owned(),
+        scenario: SCENARIOS[0].to_owned(),
+        reason: "it died".to_owned(),
+    }));
+    let before = folder.records.len();
+    fixture::compare(&mut folder, SCENARIOS[0], &rates[..2], STAGES[0] - 3);
+    for record in &mut folder.records[before..] {
+        if let Record::Round(round) = record {
+            round.round += 3;
+        }
+    }
+    let figures = Figures::of(&folder);
+    let mut groups = figures.groups.iter().flat_map(|group| &group.scenarios);
+    let standing = groups.find_map(|it| it.standing.as_ref()).unwrap();
+    assert_eq!(standing.contestants.len(), 3);
+    let pair = standing.pair("kernel-xdp", "openflow").unwrap();
+    assert_eq!((pair.rounds, pair.verdict), (STAGES[0], Verdict::Faster));
+    let pair = standing.pair("kernel-xdp", "mizar-dpdk-veth").unwrap();
+    assert_eq!(pair.verdict, Verdict::Undecided);
 }
