@@ -66,6 +66,10 @@ fn wrong_inputs_are_explained() {
             "expected a folder that the tester and all droplets have",
         ),
         (&["compose", "encap"], "one droplet under test"),
+        (
+            &["trend", ".", "--since", "yesterday"],
+            "expected a day such as",
+        ),
     ] {
         // What is taken for right by mistake measures, into a folder of where it is started.
         let output = Command::new(env!("CARGO_BIN_EXE_bench"))

@@ -71,6 +71,10 @@ pub enum Command {
     Trend {
         /// A folder of runs' folders, such as results.
         runs: PathBuf,
+        /// Only runs that began on this day or at this time (UTC, such as 2026-11-01 or 2026-11-01T12:00:00Z), or later: behind a
+        /// step that is known.
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        since: Option<String>,
     },
     /// Choose a datapath: which one keeps to what is asked, and is best by what counts, as a run shows.
     Decide(Decide),
@@ -338,4 +342,20 @@ pub struct Verify {
     /// Fail if this datapath cannot run here; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub require: Vec<String>,
+}
+
+/// A day or a time in UTC, as RFC 3339 writes them.
+fn time(text: &str) -> Result<String, String> {
+    let like = |form: &str| {
+        let alike = |(given, asked): (char, char)| match asked {
+            '0' => given.is_ascii_digit(),
+            other => given == other,
+        };
+        text.len() == form.len() && text.chars().zip(form.chars()).all(alike)
+    };
+    if like("0000-00-00") || like("0000-00-00T00:00:00Z") {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z".to_owned())
+    }
 }

@@ -3,7 +3,7 @@
 use super::arguments::{Compare, Format};
 use super::{Outcome, print_json};
 use crate::compare::{compare, find, trend, trend_words, words};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ranking::Tolerance;
 use std::path::Path;
 
@@ -18,9 +18,17 @@ pub fn run(arguments: &Compare, format: Format) -> anyhow::Result<Outcome> {
     Ok(outcome(comparison.has_regressions()))
 }
 
-/// A series of runs in a folder.
-pub fn series(folder: &Path, format: Format) -> anyhow::Result<Outcome> {
-    let found = trend(&find(folder)?);
+/// A series of runs in a folder, of those that began at a time or later.
+pub fn series(folder: &Path, since: Option<&str>, format: Format) -> anyhow::Result<Outcome> {
+    let mut runs = find(folder)?;
+    if let Some(since) = since {
+        // RFC 3339 in UTC sorts as time does, and a day before all times of it.
+        runs.retain(|run| run.folder.run.started.as_str() >= since);
+        if runs.is_empty() {
+            bail!("no run in {} began at {since} or later", folder.display());
+        }
+    }
+    let found = trend(&runs);
     match format {
         Format::Json => print_json(&found)?,
         Format::Text => print!("{}", trend_words(&found)),

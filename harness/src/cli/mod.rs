@@ -100,7 +100,7 @@ pub fn main() -> ExitCode {
         Command::List => list::run(format),
         Command::Doctor => doctor::run(format),
         Command::Compare(arguments) => compare::run(&arguments, format),
-        Command::Trend { runs } => compare::series(&runs, format),
+        Command::Trend { runs, since } => compare::series(&runs, since.as_deref(), format),
         Command::Decide(arguments) => decide::run(&arguments, format),
         Command::Questions { gallery } => questions(&gallery),
         Command::Report { run } => report::run(&run, format),

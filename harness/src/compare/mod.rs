@@ -4,6 +4,7 @@
 //! typical ratio of the rounds of its two runs. So what differs from one run to the next, which all rounds of a run have in
 //! common, is in the intervals ([`ranking`]). With fewer than [`FEWEST`] pairs nothing is decided.
 
+mod agreement;
 mod sides;
 mod text;
 mod trend;
@@ -11,6 +12,7 @@ mod trend;
 #[cfg(test)]
 mod tests;
 
+pub use agreement::{Agreement, Odds, Said};
 pub use sides::{Error, Found, find};
 pub use text::words;
 pub use trend::{Trend, trend, words as trend_words};
@@ -19,6 +21,7 @@ use crate::figure::Figure;
 use crate::record::{Record, RoundRecord};
 use crate::report::apart::Apart;
 use crate::report::figures::Figures;
+use agreement::Match;
 use ranking::{Interval, STAGES, Tolerance, Verdict, intervals, median};
 use serde::Serialize;
 pub(crate) use sides::between_machines;
@@ -63,6 +66,8 @@ pub struct Comparison {
     pub cautions: Vec<String>,
     /// Changes, regressions first.
     pub changes: Vec<Change>,
+    /// How far runs agree with their counterparts about which datapath is faster than which.
+    pub agreement: Agreement,
     /// Datapaths in scenarios that only one side has.
     pub only: [Vec<String>; 2],
 }
@@ -156,6 +161,7 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
         differences: differ,
         cautions,
         changes,
+        agreement: Agreement::of(before, after),
         only: [
             lacking(&places[0], &places[1]),
             lacking(&places[1], &places[0]),
@@ -224,6 +230,8 @@ struct Measured {
     /// Rounds by place; none of a datapath that failed verification there, and none at all of a run that nothing can be concluded
     /// from.
     rounds: BTreeMap<Place, Rounds>,
+    /// What it says of every two datapaths.
+    verdicts: BTreeMap<Match, Said>,
     /// Everything that was measured, whether anything can be concluded from it or not.
     places: BTreeSet<Place>,
 }
@@ -253,6 +261,7 @@ impl Measured {
         Self {
             unfit: reason.map(|reason| format!("{path}: {reason}, so it counts for nothing.")),
             rounds: by_place,
+            verdicts: agreement::verdicts(&figures),
             places: found.folder.records.iter().filter_map(measured).collect(),
         }
     }

@@ -202,6 +202,55 @@ fn a_run_that_is_worth_nothing_takes_its_pair_along_and_no_other() {
     assert!(words(&comparison).contains("counts for nothing"));
 }
 
+/// Who is faster than whom is the same after a change that makes all slower, and not after one that turns them round.
+#[test]
+fn runs_agree_about_who_is_faster_or_are_at_odds() {
+    let comparison = compared([[1.0, 1.0], [0.5, 0.5]], FEWEST);
+    let agreement = &comparison.agreement;
+    assert_eq!((agreement.alike, agreement.all()), (FEWEST, FEWEST));
+    let out = words(&comparison);
+    assert!(
+        out.contains("of 8 verdicts both runs decide 8, 8 of them alike"),
+        "{out}"
+    );
+
+    let comparison = compared([[1.0, 1.0], [0.2, 1.0]], 1);
+    let [odds] = comparison.agreement.at_odds.as_slice() else {
+        panic!("{:?}", comparison.agreement);
+    };
+    assert_eq!(odds.datapaths, ["kernel-xdp", "openflow"]);
+    assert_eq!(
+        odds.said.map(|it| it.verdict),
+        [Verdict::Faster, Verdict::Slower]
+    );
+    let out = words(&comparison);
+    assert!(
+        out.contains("Decided otherwise:") && out.contains("then slower"),
+        "{out}"
+    );
+}
+
+/// What an interval leaves open contradicts nothing, nor does what was measured at another distance.
+#[test]
+fn what_is_undecided_or_elsewhere_contradicts_nothing() {
+    let [base, mut run] = lots([[1.0, 1.0], [0.2, 1.0]], 1);
+    let keep = |record: &Record| !matches!(record, Record::Round(it) if it.round > 0);
+    let mut cut = lots([[1.0, 1.0], [0.2, 1.0]], 1)[1].remove(0);
+    cut.folder.records.retain(keep);
+    let agreement = compare(&base, &[cut], Tolerance::DEFAULT).agreement;
+    assert_eq!((agreement.open, agreement.all()), (1, 1));
+    let mut near = base;
+    for (lot, nanoseconds) in [(&mut near, 97), (&mut run, 370)] {
+        for record in lot.iter_mut().flat_map(|found| &mut found.folder.records) {
+            if let Record::Round(round) = record {
+                round.round_trip_ns = Some(nanoseconds);
+            }
+        }
+    }
+    let agreement = compare(&near, &run, Tolerance::DEFAULT).agreement;
+    assert_eq!((agreement.elsewhere, agreement.all()), (1, 1));
+}
+
 #[test]
 fn another_environment_is_said_loudly() {
     let [base, mut run] = lots([[1.0, 1.0], [1.0, 1.0]], 2);

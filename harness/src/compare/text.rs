@@ -1,6 +1,6 @@
 //! A comparison in words.
 
-use super::{Change, Comparison};
+use super::{Agreement, Change, Comparison, Odds, Said};
 use crate::report::terminal::Output;
 use crate::report::text::list;
 use ranking::Verdict;
@@ -33,6 +33,7 @@ pub fn words(comparison: &Comparison) -> String {
             }
         }
     }
+    agreement(&mut out, &comparison.agreement);
     for (only, what) in comparison
         .only
         .iter()
@@ -49,6 +50,41 @@ pub fn words(comparison: &Comparison) -> String {
         );
     }
     out.0
+}
+
+/// How far runs agree with their counterparts, where datapaths were measured against each other.
+fn agreement(out: &mut Output, agreement: &Agreement) {
+    let (all, decided) = (agreement.all(), agreement.decided());
+    if all == 0 {
+        return;
+    }
+    let elsewhere = match agreement.elsewhere {
+        0 => String::new(),
+        count => format!(", {count} at distances between processors that cannot be compared"),
+    };
+    out.wrapped("", &format!("Which datapath is faster than which: of {all} verdicts both runs decide {decided}, {} of them alike; {} are undecided in one or both{elsewhere}.", agreement.alike, agreement.open));
+    if !agreement.at_odds.is_empty() {
+        out.line("Decided otherwise:");
+    }
+    for odds in &agreement.at_odds {
+        let Odds {
+            scenario,
+            datapaths: [one, other],
+            said,
+        } = odds;
+        let [first, second] = said.map(|it| said_words(&it));
+        out.wrapped(
+            "  ",
+            &format!("{scenario} {one} over {other}: {first}, then {second}"),
+        );
+    }
+}
+
+fn said_words(said: &Said) -> String {
+    let interval = said.interval.map_or_else(String::new, |it| {
+        format!(" {:.3} [{:.3}, {:.3}]", it.ratio, it.lower, it.upper)
+    });
+    format!("{}{interval}", said.verdict)
 }
 
 /// What follows, in a sentence.
