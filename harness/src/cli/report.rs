@@ -75,7 +75,7 @@ pub fn print_flow_setup(folder: &Path, format: Format) -> anyhow::Result<()> {
         Format::Json => print_json(&report::flow_setup::summary_json(folder)?),
         Format::Text => {
             println!("{}", report::flow_setup::terminal_table(folder)?);
-            println!("Report: {}", written.markdown.display());
+            println!("Report: {}", written.html.display());
             Ok(())
         }
     }

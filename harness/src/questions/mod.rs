@@ -5,6 +5,8 @@
 
 mod facts;
 mod gallery;
+#[cfg(test)]
+mod tests;
 
 pub use gallery::{Error, Gallery};
 
@@ -312,30 +314,4 @@ fn hook(gallery: &Gallery) -> String {
     out.push_str(&crate::report::stages::summary(stages));
     out.push_str("[Stage by stage](results/stages/stages.md).\n");
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gallery_without_runs_answers_nothing_and_says_how_to_make_them() {
-        let nothing = page(&Gallery::default());
-        assert_eq!(nothing.matches("Not in the gallery.").count(), 6);
-        assert!(nothing.contains("cargo xtask bench --profile standard"));
-    }
-
-    #[test]
-    fn a_run_of_another_schema_is_refused() {
-        let gallery = tempfile::tempdir().unwrap();
-        let run = gallery.path().join("quick");
-        std::fs::create_dir(&run).unwrap();
-        let mut written = crate::report::tests::fixture::run().run;
-        written.schema = crate::record::SCHEMA - 1;
-        let text = serde_json::to_string(&written).unwrap();
-        std::fs::write(run.join("run.json"), text).unwrap();
-        std::fs::write(run.join("trials.jsonl"), "").unwrap();
-        let error = Gallery::read(gallery.path()).err().unwrap().to_string();
-        assert!(error.contains("cargo xtask gallery"), "{error}");
-    }
 }

@@ -11,7 +11,7 @@ pub mod record;
 use crate::environment::Placement;
 use crate::lines::LogError;
 use crate::run::deploy::Deployed;
-use crate::run::{self, Progress, Summary, cycles, rfc3339};
+use crate::run::{self, Progress, Summary, cycles, distances, rfc3339};
 use crate::search::{Pps, RateError};
 use crate::tester::{FrameSize, Offer, Watch, Workload};
 use datapath_api::{Datapath, Decision, PortType, Stage, Stages};
@@ -309,6 +309,7 @@ impl Runner<'_> {
                     frames: observation.report.arrived.received,
                     disturbed: observation.disturbed,
                     cpu_ns: observation.used.running.as_nanos() as u64,
+                    round_trip_ns: observation.apart.map(distances::in_whole_nanoseconds),
                 }),
                 Err(error) => {
                     measured.live = None;

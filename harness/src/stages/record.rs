@@ -112,6 +112,9 @@ pub struct Live {
     pub disturbed: Option<String>,
     /// Processor time of the receiving threads, in nanoseconds.
     pub cpu_ns: u64,
+    /// Round trip of a cache line between the processors of datapath and tester before it and after it, in nanoseconds.
+    #[serde(default)]
+    pub round_trip_ns: Option<[u32; 2]>,
 }
 
 /// Appends to `stages.jsonl`.

@@ -135,6 +135,12 @@ fn environment(figures: &Figures<'_>) -> Table {
     );
     if let Some(container) = &it.container {
         add("Tester in container", plain(container.as_str()));
+        add(
+            "Network of containers",
+            plain(
+                "none is measured: between droplets are veth pairs that the tester makes, and no bridge or plugin of a container engine",
+            ),
+        );
     }
     for home in &it.droplets {
         let container = home.container.as_ref();

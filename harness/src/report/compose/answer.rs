@@ -75,11 +75,12 @@ pub(super) fn add<'a>(
         )));
     }
     brief::add(out, figures);
+    let picture = super::first_picture(figures, pictures);
+    out.extend(picture.map(|(_, picture)| Block::Figure(picture)));
     separation(out, figures);
     out.extend(native(figures).into_iter().map(Block::Table));
-    for (group, pictures) in figures.groups.iter().zip(pictures) {
+    for group in &figures.groups {
         out.extend(tables(figures, group).into_iter().map(Block::Table));
-        out.extend(pictures.throughput.first().map(Block::Figure));
     }
 }
 

@@ -11,9 +11,11 @@ pub(super) mod learning;
 mod scenario;
 mod standing;
 
+use crate::record::PortType;
+
 use super::document::{Block, Span, plain};
-use super::figures::Figures;
-use super::plots::GroupPictures;
+use super::figures::{Figures, Group};
+use super::plots::{GroupPictures, Picture};
 use super::text;
 
 pub(super) use about::repeat;
@@ -31,11 +33,24 @@ pub(super) fn document<'a>(figures: &Figures<'_>, pictures: &'a [GroupPictures])
     answer::add(&mut out, figures, pictures);
     warnings(&mut out, figures);
     not_measured(&mut out, figures);
+    let first = first_picture(figures, pictures).map(|(ports, _)| ports);
     for (group, pictures) in figures.groups.iter().zip(pictures) {
-        scenario::add_group(&mut out, figures, group, pictures);
+        let is_at_the_top = first == Some(group.ports);
+        scenario::add_group(&mut out, figures, group, pictures, is_at_the_top);
     }
     about::add(&mut out, figures);
     out
+}
+
+/// The one picture at the top of the page, and the group that it is of: the one with most datapaths, of several the first.
+fn first_picture<'p>(
+    figures: &Figures<'_>,
+    pictures: &'p [GroupPictures],
+) -> Option<(PortType, &'p Picture)> {
+    let size = |(group, _): &(&Group<'_>, &GroupPictures)| group.datapaths.len();
+    let groups = figures.groups.iter().zip(pictures).rev();
+    let (group, pictures) = groups.max_by_key(size)?;
+    Some((group.ports, pictures.throughput.first()?))
 }
 
 /// Warnings, in words a user can act on.

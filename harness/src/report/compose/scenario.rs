@@ -9,12 +9,13 @@ use crate::report::{text, units};
 
 use super::{cells, events, hops, inside, learning, standing};
 
-/// Adds everything about `group`.
+/// Adds everything about `group`, but for the first picture of throughput if that stands at the top of the page.
 pub(super) fn add_group<'a>(
     out: &mut Vec<Block<'a>>,
     figures: &Figures<'_>,
     group: &Group<'_>,
     pictures: &'a GroupPictures,
+    is_at_the_top: bool,
 ) {
     let smoke = if figures.is_smoke() {
         " (smoke: too short for conclusions)"
@@ -37,8 +38,14 @@ pub(super) fn add_group<'a>(
             "Verification compares every byte on these ports too, with the corpus of each topology, but for the golden vectors, which go by veth alone. What is refused and what goes to the host's stack look alike here: nothing comes out. Under load the tester checks inner headers.",
         )));
     }
-    // The first picture of throughput stands at the top of the page.
-    out.extend(pictures.throughput.iter().skip(1).map(Block::Figure));
+    let at_the_top = usize::from(is_at_the_top);
+    out.extend(
+        pictures
+            .throughput
+            .iter()
+            .skip(at_the_top)
+            .map(Block::Figure),
+    );
     out.extend(pictures.cpu.iter().map(Block::Figure));
     let direct_path = hops::direct_path(group);
     if !direct_path.is_empty() {

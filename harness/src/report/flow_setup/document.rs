@@ -8,6 +8,9 @@ use crate::report::document::{Block, Line, Span, Table};
 use crate::report::plots::Picture;
 use crate::report::{text, units};
 
+/// The title.
+pub(super) const TITLE: &str = "Flow setup";
+
 /// How the figures came about, for who reads the document alone.
 const METHOD: [&str; 5] = [
     "New flows per second: every frame is of a flow of its own, with an inner address that no earlier frame had. The \
@@ -27,7 +30,7 @@ pub(super) fn document<'a>(
     figures: &Figures<'_>,
     pictures: &'a [Option<Picture>],
 ) -> Vec<Block<'a>> {
-    let mut blocks = vec![Block::Heading(1, "Flow setup".to_owned())];
+    let mut blocks = vec![Block::Heading(1, TITLE.to_owned())];
     for warning in &figures.warnings {
         blocks.push(Block::Notice(words(warning)));
     }

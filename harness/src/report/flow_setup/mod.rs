@@ -1,4 +1,4 @@
-//! The report on flow setup: `flow-setup.md`, a picture for each kind of port, and a table for the terminal. All are
+//! The report on flow setup: one page, Markdown, a picture for each kind of port, and a table for the terminal. All are
 //! derived from `flow-setup.jsonl`.
 
 mod document;
@@ -11,7 +11,7 @@ use super::plots::{Picture, PlotError, flow_setup as picture};
 pub use super::saved::Error;
 use super::saved::{save, save_plots};
 use super::terminal::Output;
-use super::{markdown, text, units};
+use super::{html, markdown, text, units};
 use crate::flow_setup::record::Recorded;
 use figures::{Figures, Group};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ const LONGEST_NAME: usize = 40;
 /// The files of a report on flow setup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
+    /// The page.
+    pub html: PathBuf,
     /// The Markdown.
     pub markdown: PathBuf,
     /// A picture for each kind of port.
@@ -40,10 +42,13 @@ pub fn write(folder: &Path) -> Result<Written, Error> {
         .iter()
         .map(|group| draw(&figures, group))
         .collect::<Result<Vec<_>, _>>()?;
-    let page = markdown::page(&document::document(&figures, &pictures))?;
+    let document = document::document(&figures, &pictures);
+    let page = html::page(document::TITLE, &document)?;
+    let text = markdown::page(&document)?;
     let plots = save_plots(folder, pictures.iter().flatten())?;
     Ok(Written {
-        markdown: save(folder.join("flow-setup.md"), &page)?,
+        html: save(folder.join("flow-setup.html"), &page)?,
+        markdown: save(folder.join("flow-setup.md"), &text)?,
         plots,
     })
 }

@@ -1,5 +1,6 @@
 //! What stages cost, from what was measured in rounds.
 
+use crate::report::apart;
 use crate::stages::record::{Live, Record, Recorded, Sample, Way};
 use datapath_api::{Decision, Stage};
 use ranking::MedianInterval;
@@ -32,6 +33,8 @@ pub(super) struct Figures<'a> {
     pub live: Vec<LiveColumn<'a>>,
     /// Live trials that were disturbed, or lost more than a frame of a thousand: their rounds are in no figure.
     pub left_out: usize,
+    /// What is to be said of where processors were meanwhile.
+    pub apart: Vec<String>,
     /// Who failed, and why.
     pub failed: Vec<(&'a str, &'a str)>,
 }
@@ -64,6 +67,7 @@ impl<'a> Figures<'a> {
             recorded,
             columns: columns.collect(),
             left_out: live.iter().filter(|it| !is_sound(it)).count(),
+            apart: apart::of_rows(live.iter().map(|it| it.round_trip_ns)),
             live: live_columns(&live),
             failed,
         }

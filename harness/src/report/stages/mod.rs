@@ -25,7 +25,7 @@ pub struct Written {
 }
 
 /// How the figures came about, for who reads the document alone.
-const METHOD: [&str; 6] = [
+const METHOD: [&str; 7] = [
     "Programs that go one stage further than others get the same frame, again and again, and what a stage costs is the \
      difference in each round: the median over the rounds, with the interval that holds it with a probability of 95 percent or \
      more (that of the sign test). A difference whose interval goes below zero is not told from none.",
@@ -40,6 +40,8 @@ const METHOD: [&str; 6] = [
     "Of an established flow one frame of 256 is decided about by all tables, as in the datapath; in XDP programs that one goes no \
      further. A full decision is entered among established flows; what it costs to look for one there in vain, and to go on in \
      another program, is not in it.",
+    "Cycles are those of the time stamp counter, which runs at one rate: a processor that runs faster or slower than that at the \
+     moment does more or fewer of its own.",
 ];
 
 /// Writes the report on the run in `folder` into it, in place of an earlier one.
@@ -164,7 +166,7 @@ fn table(figures: &Figures<'_>, way: Way, decision: Decision) -> Table {
     let rate = figures.recorded.header.cycles_per_ns;
     let names = columns.iter().flat_map(|column| {
         let name = column.datapath;
-        [format!("#{name}, ns"), format!("#{name}, cycles")]
+        [format!("#{name}, ns"), format!("#{name}, TSC cycles")]
     });
     let titles: Vec<String> = ["Stage".to_owned()].into_iter().chain(names).collect();
     let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
@@ -257,6 +259,7 @@ fn warnings(figures: &Figures<'_>) -> Vec<String> {
             "{trials} disturbed, or with more than a frame of a thousand lost: those rounds are in no figure"
         ));
     }
+    warnings.extend(figures.apart.iter().cloned());
     if figures.columns.is_empty() {
         warnings.push("too few rounds for a figure: six are needed".to_owned());
     }

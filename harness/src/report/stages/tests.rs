@@ -54,6 +54,7 @@ fn recorded(rounds: u32) -> TempDir {
                 frames: 10,
                 disturbed: (round == 3).then(|| "a stall".to_owned()),
                 cpu_ns: 10 * (ns + u64::from(round % 2)),
+                round_trip_ns: Some([97; 2]),
             }))
             .unwrap();
         }
@@ -87,6 +88,27 @@ fn a_stage_costs_what_it_adds() {
     let json = summary_json(folder.path()).unwrap();
     assert_eq!(json["columns"][0]["code_ns"]["median"], 90.0);
     assert!(written.html.is_file());
+}
+
+/// Some of the live trials were made while the hypervisor had the processors farther apart.
+#[test]
+fn processors_that_moved_are_told() {
+    let folder = recorded(21);
+    let file = folder.path().join(FILE);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let told = || {
+        let table = terminal_table(folder.path()).unwrap();
+        let words: Vec<_> = table.split_whitespace().collect();
+        words.join(" ").contains("moved the processors")
+    };
+    assert!(!told());
+    let moved = text.replace("\"round_trip_ns\":[97,97]", "\"round_trip_ns\":[391,388]");
+    let lines = text.lines().zip(moved.lines()).enumerate();
+    let of_both: Vec<&str> = lines
+        .map(|(number, (near, far))| if number % 3 == 0 { near } else { far })
+        .collect();
+    std::fs::write(&file, of_both.join("\n") + "\n").unwrap();
+    assert!(told());
 }
 
 #[test]
