@@ -151,9 +151,9 @@ impl Profile {
                 search: seconds(6),
                 ceiling: seconds(3),
                 comparison: Some(Rounds {
-                    trial: milliseconds(150),
+                    trial: milliseconds(100),
                     width: 0.02,
-                    time: seconds(7),
+                    time: seconds(5),
                 }),
                 latency: milliseconds(500),
                 events: 3,

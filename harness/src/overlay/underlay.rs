@@ -109,7 +109,7 @@ impl Underlay {
             })
             .collect();
         let ebpf = first.namespace().run(|| -> Result<Ebpf, tester::Error> {
-            let mut ebpf = load(1)?;
+            let mut ebpf = load(1, ports.len() as u32)?;
             load_program(&mut ebpf, UNDERLAY)?;
             let known = ports.iter().map(|(at, port)| (at.index(), *port));
             fill(&ebpf, "UNDERLAY", known)?;

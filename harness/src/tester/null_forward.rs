@@ -77,7 +77,7 @@ impl NullForward {
                 .ok_or_else(|| Error::failed(doing, format!("no endpoint port {}", port.0))),
         };
         let ebpf = ports.namespace.run(|| -> Result<Ebpf, Error> {
-            let mut ebpf = super::veth::load(1).map_err(|e| Error::failed(doing, e))?;
+            let mut ebpf = super::veth::load(1, 0).map_err(|e| Error::failed(doing, e))?;
             let failed = |e: bpf_load::Error| Error::failed(doing, e);
             bpf_load::load_program(&mut ebpf, "null_forward").map_err(failed)?;
             for (from, to) in &self.paths {

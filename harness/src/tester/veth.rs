@@ -7,6 +7,7 @@
 use super::workload::Workload;
 use super::{Error, Offer, Report, Tester, TesterCpus, Watch, add, summarise_all};
 use crate::lab::{TesterEnds, VethLab};
+use ::workload::underlay::Crossing;
 use ::workload::{ANYWHERE, Control, Pace, ROUNDS, SinkConfig, SinkState, WINDOW, histogram};
 use aya::maps::{Array, MapData};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, XdpMode};
@@ -45,21 +46,28 @@ pub struct VethTester {
     start: Option<Sender<u64>>,
 }
 
-/// Loads the tester's object with room for `entries`.
-pub fn load(entries: usize) -> Result<Ebpf, Error> {
+/// What an underlay counts, by [`Crossing::place`].
+const COUNTS: [&str; 4] = ["CROSSED", "LAST", "AGES", "AGED"];
+
+/// Loads the tester's object with room for `entries`, and for what an underlay counts of so many droplets. To make room for all
+/// droplets that there may be takes the kernel most of a second, since it makes it by processor and place.
+pub fn load(entries: usize, droplets: u32) -> Result<Ebpf, Error> {
     #[cfg(bpf)]
     {
         let entries = u32::try_from(entries.max(1))
             .map_err(|_| Error::Workload(format!("{entries} frames are too many")))?;
         let object = aya::include_bytes_aligned!(env!("BPF_OBJECT"));
-        let loaded = EbpfLoader::new()
-            .map_max_entries("ENTRIES", entries)
-            .load(object);
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries("ENTRIES", entries);
+        for counts in COUNTS {
+            loader.map_max_entries(counts, Crossing::places(droplets).max(1));
+        }
+        let loaded = loader.load(object);
         Ok(loaded.map_err(|e| bpf_load::Error::failed("loading the object", &e))?)
     }
     #[cfg(not(bpf))]
     {
-        let _ = (entries, EbpfLoader::new());
+        let _ = (entries, droplets, COUNTS, Crossing::ALL, EbpfLoader::new());
         Err(Error::NoPrograms)
     }
 }
@@ -79,7 +87,7 @@ impl VethTester {
         let namespace = Arc::clone(&ends.namespace);
         let mut sinks = Vec::new();
         let mut ebpf = namespace.run(|| -> Result<Ebpf, Error> {
-            let mut ebpf = load(workload.entries.len())?;
+            let mut ebpf = load(workload.entries.len(), 0)?;
             load_program(&mut ebpf, "generate")?;
             load_program(&mut ebpf, "sink")?;
             let entries: Vec<_> = (0u32..).zip(workload.entries.iter().copied()).collect();

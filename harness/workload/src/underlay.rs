@@ -61,7 +61,12 @@ const PLACES: u32 = DROPLETS + 2;
 
 impl Crossing {
     /// As many places as there are for all counts.
-    pub const ALL: u32 = DROPLETS * PLACES;
+    pub const ALL: u32 = Self::places(DROPLETS);
+
+    /// As many as there are for counts of the first so many droplets.
+    pub const fn places(droplets: u32) -> u32 {
+        droplets * PLACES
+    }
 
     /// Where packets from this droplet are counted, of which this became.
     #[inline(always)]
@@ -98,6 +103,7 @@ mod tests {
             assert!(places.insert(Crossing::Cut.place(from)));
         }
         assert!(places.iter().all(|place| *place < Crossing::ALL));
+        assert!(Crossing::Cut.place(4) < Crossing::places(5));
     }
 
     #[test]
