@@ -153,7 +153,7 @@ impl Profile {
                 comparison: Some(Rounds {
                     trial: milliseconds(100),
                     width: 0.02,
-                    time: seconds(5),
+                    time: seconds(8),
                 }),
                 latency: milliseconds(500),
                 events: 3,
