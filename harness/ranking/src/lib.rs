@@ -22,5 +22,5 @@ pub use change_point::{Step, steps};
 pub use interval::{Interval, intervals, intervals_over};
 pub use median::{MedianInterval, median};
 pub use rounds::{FigureError, Rounds, Stratum};
-pub use tournament::{FEWEST, Pair, STAGES, Tournament};
+pub use tournament::{FEWEST_OF_STRATUM, Pair, STAGES, Tournament, are_enough};
 pub use verdict::{Tolerance, ToleranceError, Verdict, leaders, pairs};

@@ -1,8 +1,8 @@
 //! Figures of contestants, by round.
 //!
 //! Rounds may be of several *strata*: circumstances that shift figures, those of each contestant by a part of its own, such as
-//! where a hypervisor has the processors. Ratios of two strata are not of one thing; how far figures of one stratum are off from each other is
-//! taken to be alike in all.
+//! where a hypervisor has the processors. Ratios of two strata are not of one thing; how far figures of one stratum are off from
+//! each other is taken to be alike in all.
 
 use std::collections::BTreeMap;
 
@@ -131,9 +131,8 @@ pub(crate) fn most(strata: &[Stratum]) -> (Stratum, usize) {
     for (place, stratum) in strata.iter().enumerate() {
         counts.entry(*stratum).or_insert((0, place)).0 += 1;
     }
-    let first = |place: usize| std::cmp::Reverse(place);
     let most = counts
         .into_iter()
-        .max_by_key(|(_, (count, place))| (*count, first(*place)));
+        .max_by_key(|(_, (count, first))| (*count, std::cmp::Reverse(*first)));
     most.map_or((0, 0), |(stratum, (count, _))| (stratum, count))
 }

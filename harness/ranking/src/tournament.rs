@@ -19,7 +19,13 @@ use std::collections::BTreeMap;
 pub const STAGES: [usize; 3] = [8, 16, 32];
 
 /// So many rounds must be of the stratum of which a verdict is spoken: of fewer no extreme is left out.
-pub const FEWEST: usize = 5;
+pub const FEWEST_OF_STRATUM: usize = 5;
+
+/// Whether rounds of these strata are enough for a verdict.
+#[must_use]
+pub fn are_enough(strata: &[Stratum]) -> bool {
+    strata.len() >= STAGES[0] && most(strata).1 >= FEWEST_OF_STRATUM
+}
 
 /// Two contestants, and what is known of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -177,16 +183,12 @@ impl Tournament {
     pub fn withdraw(&mut self, contestant: usize) {
         self.due.retain(|it| *it != contestant);
         self.leave_the_decided();
-        for open in self.open.values_mut() {
-            open.figures.remove(&contestant);
-        }
-        self.open.retain(|_, open| !open.figures.is_empty());
         self.complete();
     }
 
     /// Time is over: speaks what verdicts the rounds allow that came after the last stage.
     pub fn end(&mut self) {
-        if self.rounds() > self.judged && self.rounds() >= STAGES[0] && self.has_enough() {
+        if self.rounds() > self.judged && are_enough(&self.strata) {
             self.judge();
         }
         self.due.clear();
@@ -199,7 +201,7 @@ impl Tournament {
         }
         self.strata.push(stratum);
         let stage = STAGES.get(self.stage);
-        if stage.is_some_and(|stage| self.rounds() >= *stage) && self.has_enough() {
+        if stage.is_some_and(|stage| self.rounds() >= *stage) && are_enough(&self.strata) {
             self.judge();
         }
         Ok(())
@@ -220,12 +222,6 @@ impl Tournament {
             // They were checked when they came.
             let _ = self.record_in(open.stratum, &figures);
         }
-        self.open.clear();
-    }
-
-    /// Whether a stratum has enough rounds to be spoken of.
-    fn has_enough(&self) -> bool {
-        most(&self.strata).1 >= FEWEST
     }
 
     /// Speaks verdicts on open pairs of those still in it.
@@ -263,7 +259,7 @@ impl Tournament {
         self.leave_the_decided();
     }
 
-    /// Who is in no open pair any more, with others still in it, is not measured any more.
+    /// Who is in no open pair any more, with others still in it, is not measured any more, and in no open round.
     fn leave_the_decided(&mut self) {
         let due = std::mem::take(&mut self.due);
         let is_open = |contestant: usize| {
@@ -275,6 +271,11 @@ impl Tournament {
             })
         };
         self.due = due.iter().copied().filter(|it| is_open(*it)).collect();
+        for open in self.open.values_mut() {
+            open.figures
+                .retain(|contestant, _| self.due.contains(contestant));
+        }
+        self.open.retain(|_, open| !open.figures.is_empty());
     }
 }
 

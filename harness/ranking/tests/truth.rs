@@ -126,31 +126,54 @@ const ASKED: f64 = 0.05 / 4.0;
 /// and what a stage may take of it.
 const ALLOWED: f64 = 0.05 / 3.0;
 
+/// In how many of so many stages any interval misses the truth, where each stratum has so many rounds and the first one is so many
+/// times as noisy as the others.
+fn missed(noise: Noise, louder: f64, pairs: &[(usize, usize)], rounds: &[usize], runs: u32) -> u32 {
+    let is_missed = |seed: &u64| {
+        let mut machine = Machine::new(&RATES, noise, *seed);
+        machine.louder = louder;
+        let mut measured = Rounds::new(RATES.len());
+        let all: Vec<usize> = (0..RATES.len()).collect();
+        for (stratum, count) in (0..).zip(rounds) {
+            machine.stratum = stratum;
+            for _ in 0..*count {
+                let pushed = measured.push_in(stratum, &machine.round(&all));
+                assert_eq!(pushed, Ok(()));
+            }
+        }
+        let found = intervals(&measured, pairs, ASKED, RESOLUTION);
+        pairs.iter().zip(found).any(|((one, other), interval)| {
+            let truth = RATES[*one] / RATES[*other];
+            truth < interval.lower || truth > interval.upper
+        })
+    };
+    let missed = (0..u64::from(runs)).filter(is_missed).count() as u32;
+    let of = pairs.len();
+    println!(
+        "{noise:?}, {louder} times, {of} pairs, rounds {rounds:?}: missed in {missed} of {runs}"
+    );
+    missed
+}
+
+/// Rounds of each stratum, where there are several.
+const SPLITS: [&[usize]; 5] = [&[5, 4], &[5, 3, 3], &[8, 8], &[12, 4], &[17, 15]];
+
+/// All pairs, and one alone.
+fn some_pairs() -> [Vec<(usize, usize)>; 2] {
+    let all = ranking::pairs(RATES.len());
+    let one = all[1..2].to_vec();
+    [all, one]
+}
+
 #[test]
 fn intervals_hold_together_as_often_as_a_stage_must() {
     const RUNS: u32 = 5_000;
-    let all_pairs = ranking::pairs(RATES.len());
     for (noise, pairs) in NOISES
         .into_iter()
-        .flat_map(|it| [(it, &all_pairs[..]), (it, &all_pairs[1..2])])
+        .flat_map(|it| some_pairs().map(|pairs| (it, pairs)))
     {
         for count in STAGES {
-            let is_missed = |seed: &u64| {
-                let mut machine = Machine::new(&RATES, noise, *seed);
-                let mut rounds = Rounds::new(RATES.len());
-                let all: Vec<usize> = (0..RATES.len()).collect();
-                for _ in 0..count {
-                    rounds.push(&machine.round(&all)).unwrap();
-                }
-                let found = intervals(&rounds, pairs, ASKED, RESOLUTION);
-                pairs.iter().zip(found).any(|((one, other), interval)| {
-                    let truth = RATES[*one] / RATES[*other];
-                    truth < interval.lower || truth > interval.upper
-                })
-            };
-            let missed = (0..u64::from(RUNS)).filter(is_missed).count() as u32;
-            let of = pairs.len();
-            println!("{noise:?}, {of} pairs, {count} rounds: missed in {missed} of {RUNS}");
+            let missed = missed(noise, 1.0, &pairs, &[count], RUNS);
             assert!(
                 missed <= most(RUNS, ALLOWED),
                 "{noise:?}, {count} rounds: {missed} of {RUNS}"
@@ -163,34 +186,33 @@ fn intervals_hold_together_as_often_as_a_stage_must() {
 #[test]
 fn intervals_hold_together_where_other_strata_say_how_steady_figures_are() {
     const RUNS: u32 = 4_000;
-    let all_pairs = ranking::pairs(RATES.len());
-    let splits: [&[usize]; 5] = [&[5, 4], &[5, 3, 3], &[8, 8], &[12, 4], &[17, 15]];
     for (noise, pairs) in NOISES
         .into_iter()
-        .flat_map(|it| [(it, &all_pairs[..]), (it, &all_pairs[1..2])])
+        .flat_map(|it| some_pairs().map(|pairs| (it, pairs)))
     {
-        for split in splits {
-            let is_missed = |seed: &u64| {
-                let mut machine = Machine::new(&RATES, noise, *seed);
-                let mut rounds = Rounds::new(RATES.len());
-                let all: Vec<usize> = (0..RATES.len()).collect();
-                for (stratum, count) in (0..).zip(split) {
-                    machine.stratum = stratum;
-                    for _ in 0..*count {
-                        rounds.push_in(stratum, &machine.round(&all)).unwrap();
-                    }
-                }
-                let found = intervals(&rounds, pairs, ASKED, RESOLUTION);
-                pairs.iter().zip(found).any(|((one, other), interval)| {
-                    let truth = RATES[*one] / RATES[*other];
-                    truth < interval.lower || truth > interval.upper
-                })
-            };
-            let missed = (0..u64::from(RUNS)).filter(is_missed).count() as u32;
-            let of = pairs.len();
-            println!("{noise:?}, {of} pairs, rounds {split:?}: missed in {missed} of {RUNS}");
+        for split in SPLITS {
+            let missed = missed(noise, 1.0, &pairs, split, RUNS);
             assert!(
                 missed <= most(RUNS, ALLOWED),
+                "{noise:?}, rounds {split:?}: {missed} of {RUNS}"
+            );
+        }
+    }
+}
+
+/// Beyond what the method assumes: the stratum in question is twice as noisy as the others. A stage takes up to twice of what it may
+/// then; the tournament as a whole keeps to its error (below).
+#[test]
+fn a_stratum_that_is_less_steady_than_others_is_not_much_oftener_missed() {
+    const RUNS: u32 = 4_000;
+    for (noise, pairs) in NOISES
+        .into_iter()
+        .flat_map(|it| some_pairs().map(|pairs| (it, pairs)))
+    {
+        for split in SPLITS {
+            let missed = missed(noise, 2.0, &pairs, split, RUNS);
+            assert!(
+                missed <= most(RUNS, 2.0 * ALLOWED),
                 "{noise:?}, rounds {split:?}: {missed} of {RUNS}"
             );
         }

@@ -37,6 +37,15 @@ fn lots(times: [[f64; 2]; 2], count: usize) -> [Vec<Found>; 2] {
     [lot(0), lot(1)]
 }
 
+/// Puts the processors of a run so far apart.
+fn place(run: &mut Found, nanoseconds: u64) {
+    for record in &mut run.folder.records {
+        if let Record::Round(round) = record {
+            round.round_trip_ns = Some(nanoseconds);
+        }
+    }
+}
+
 fn compared(times: [[f64; 2]; 2], count: usize) -> Comparison {
     let [base, run] = lots(times, count);
     compare(&base, &run, Tolerance::DEFAULT)
@@ -138,11 +147,7 @@ fn what_the_tester_may_have_set_is_undecided() {
 fn runs_whose_processors_were_elsewhere_are_not_compared() {
     let mut lots = lots([[1.0, 1.0], [0.5, 1.0]], FEWEST);
     for (lot, nanoseconds) in lots.iter_mut().zip([97, 370]) {
-        for record in lot.iter_mut().flat_map(|found| &mut found.folder.records) {
-            if let Record::Round(round) = record {
-                round.round_trip_ns = Some(nanoseconds);
-            }
-        }
+        lot.iter_mut().for_each(|found| place(found, nanoseconds));
     }
     let [base, run] = &lots;
     let comparison = compare(base, run, Tolerance::DEFAULT);
@@ -157,11 +162,7 @@ fn runs_are_paired_with_those_at_their_distance() {
     let mut lots = lots([[1.0, 1.0], [0.5, 1.0]], 2 * FEWEST);
     for (side, lot) in lots.iter_mut().enumerate() {
         for (turn, found) in lot.iter_mut().enumerate() {
-            for record in &mut found.folder.records {
-                if let Record::Round(round) = record {
-                    round.round_trip_ns = Some(if (turn + side) % 2 == 0 { 97 } else { 370 });
-                }
-            }
+            place(found, if (turn + side) % 2 == 0 { 97 } else { 370 });
         }
     }
     let [base, run] = &lots;
@@ -233,21 +234,15 @@ fn runs_agree_about_who_is_faster_or_are_at_odds() {
 /// What an interval leaves open contradicts nothing, nor does what was measured at another distance.
 #[test]
 fn what_is_undecided_or_elsewhere_contradicts_nothing() {
-    let [base, mut run] = lots([[1.0, 1.0], [0.2, 1.0]], 1);
+    let [mut base, mut run] = lots([[1.0, 1.0], [0.2, 1.0]], 1);
     let keep = |record: &Record| !matches!(record, Record::Round(it) if it.round > 0);
     let mut cut = lots([[1.0, 1.0], [0.2, 1.0]], 1)[1].remove(0);
     cut.folder.records.retain(keep);
     let agreement = compare(&base, &[cut], Tolerance::DEFAULT).agreement;
     assert_eq!((agreement.open, agreement.all()), (1, 1));
-    let mut near = base;
-    for (lot, nanoseconds) in [(&mut near, 97), (&mut run, 370)] {
-        for record in lot.iter_mut().flat_map(|found| &mut found.folder.records) {
-            if let Record::Round(round) = record {
-                round.round_trip_ns = Some(nanoseconds);
-            }
-        }
-    }
-    let agreement = compare(&near, &run, Tolerance::DEFAULT).agreement;
+    place(&mut base[0], 97);
+    place(&mut run[0], 370);
+    let agreement = compare(&base, &run, Tolerance::DEFAULT).agreement;
     assert_eq!((agreement.elsewhere, agreement.all()), (1, 1));
 }
 

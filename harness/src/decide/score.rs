@@ -11,7 +11,9 @@ use crate::figure::Figure;
 use crate::record::RoundRecord;
 use crate::report::cell::Cell;
 use crate::report::figures::ScenarioFigures;
-use ranking::{FEWEST, Interval, Rounds, STAGES, Stratum, intervals_over, pairs};
+use ranking::{
+    FEWEST_OF_STRATUM, Interval, Rounds, STAGES, Stratum, are_enough, intervals_over, pairs,
+};
 
 /// What a figure weighs, where all weights together are 1.
 pub fn weight(figure: Figure, weights: Weights) -> f64 {
@@ -53,7 +55,7 @@ pub enum Unscored {
     )]
     NoRounds,
     /// There are too few.
-    #[error("{datapath} has {rounds} rounds in {scenario} with all figures that are weighed; {} are needed, {FEWEST} of them with processors equally far apart", STAGES[0])]
+    #[error("{datapath} has {rounds} rounds in {scenario} with all figures that are weighed; {} are needed, {FEWEST_OF_STRATUM} of them with processors equally far apart", STAGES[0])]
     TooFew {
         /// The datapath.
         datapath: String,
@@ -149,9 +151,9 @@ impl OfScenario {
         let fewest = cells.iter().min_by_key(|cell| cell.rounds_anywhere.len());
         let mut rounds = Vec::new();
         if let Some(fewest) = fewest.filter(|_| cells.len() == candidates.len()) {
-            let mut numbers: Vec<_> = fewest.rounds_anywhere.iter().collect();
-            numbers.sort_by_key(|round| round.round);
-            let common = numbers.into_iter().filter_map(|it| {
+            let mut its_own = fewest.rounds_anywhere.clone();
+            its_own.sort_by_key(|round| round.round);
+            let common = its_own.into_iter().filter_map(|it| {
                 let all: Option<Vec<&RoundRecord>> =
                     cells.iter().map(|cell| round_of(cell, it.round)).collect();
                 Some((it, all?))
@@ -166,14 +168,8 @@ impl OfScenario {
             });
             rounds = whole.collect();
         }
-        let at = |round: &Round| {
-            rounds
-                .iter()
-                .filter(|it| it.distance == round.distance)
-                .count()
-        };
-        let most = rounds.iter().map(at).max().unwrap_or(0);
-        if rounds.len() < STAGES[0] || most < FEWEST {
+        let distances: Vec<Stratum> = rounds.iter().map(|round| round.distance).collect();
+        if !are_enough(&distances) {
             return Err(Unscored::TooFew {
                 datapath: fewest.map_or("nothing", |cell| cell.datapath).to_owned(),
                 scenario: scenario.id.to_owned(),

@@ -16,6 +16,14 @@ fn said(folder: &RunFolder, [one, other]: [&str; 2]) -> String {
     verdicts(&Facts::of(folder).scenarios(PortType::Veth), one, other)
 }
 
+/// The page of a gallery with this run alone.
+fn page_of(folder: RunFolder) -> String {
+    page(&Gallery {
+        alone: Some(folder),
+        ..Gallery::default()
+    })
+}
+
 const BOTH: [&str; 2] = ["kernel-xdp", "openflow"];
 
 #[test]
@@ -51,10 +59,7 @@ fn what_the_tester_may_have_set_is_not_said_to_be_less() {
     fixture::result(&mut folder, "openflow", SCENARIOS[0]).ceiling = Some(0.6e6);
     let said = said(&folder, BOTH);
     assert!(said.contains("is not told from openflow"), "{said}");
-    let page = page(&Gallery {
-        alone: Some(folder),
-        ..Gallery::default()
-    });
+    let page = page_of(folder);
     assert!(
         page.contains("not decided: openflow tester-bound"),
         "{page}"
@@ -64,10 +69,7 @@ fn what_the_tester_may_have_set_is_not_said_to_be_less() {
 #[test]
 fn figures_of_the_page_are_those_of_rounds() {
     let folder = run([("kernel-xdp", 1.2e6), ("openflow", 0.6e6)], STAGES[0]);
-    let page = page(&Gallery {
-        alone: Some(folder),
-        ..Gallery::default()
-    });
+    let page = page_of(folder);
     let row = |start: &str| {
         let row = page.lines().find(|line| line.starts_with(start));
         row.unwrap_or_else(|| panic!("no {start} in {page}"))
@@ -91,10 +93,7 @@ fn figures_of_the_page_are_those_of_rounds() {
 fn a_run_of_which_nothing_follows_is_said_to_be_such() {
     let mut folder = run([("kernel-xdp", 1.2e6), ("openflow", 0.6e6)], STAGES[0]);
     folder.run.profile = "smoke".to_owned();
-    let page = page(&Gallery {
-        alone: Some(folder),
-        ..Gallery::default()
-    });
+    let page = page_of(folder);
     assert!(
         page.contains("**Nothing follows from that run: smoke"),
         "{page}"

@@ -52,22 +52,22 @@ const COUNTS: [&str; 4] = ["CROSSED", "LAST", "AGES", "AGED"];
 /// Loads the tester's object with room for `entries`, and for what an underlay counts of so many droplets. To make room for all
 /// droplets that there may be takes the kernel most of a second, since it makes it by processor and place.
 pub fn load(entries: usize, droplets: u32) -> Result<Ebpf, Error> {
+    let entries = u32::try_from(entries.max(1))
+        .map_err(|_| Error::Workload(format!("{entries} frames are too many")))?;
+    let mut loader = EbpfLoader::new();
+    loader.map_max_entries("ENTRIES", entries);
+    for counts in COUNTS {
+        loader.map_max_entries(counts, Crossing::places(droplets).max(1));
+    }
     #[cfg(bpf)]
     {
-        let entries = u32::try_from(entries.max(1))
-            .map_err(|_| Error::Workload(format!("{entries} frames are too many")))?;
         let object = aya::include_bytes_aligned!(env!("BPF_OBJECT"));
-        let mut loader = EbpfLoader::new();
-        loader.map_max_entries("ENTRIES", entries);
-        for counts in COUNTS {
-            loader.map_max_entries(counts, Crossing::places(droplets).max(1));
-        }
         let loaded = loader.load(object);
         Ok(loaded.map_err(|e| bpf_load::Error::failed("loading the object", &e))?)
     }
     #[cfg(not(bpf))]
     {
-        let _ = (entries, droplets, COUNTS, Crossing::ALL, EbpfLoader::new());
+        drop(loader);
         Err(Error::NoPrograms)
     }
 }

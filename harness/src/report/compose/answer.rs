@@ -5,7 +5,7 @@ use crate::report::cell::Cell;
 use crate::report::document::{Block, Column, Line, Span, Table, plain};
 use crate::report::figures::{Figures, Group, ScenarioFigures};
 use crate::report::lead::Lead;
-use crate::report::plots::GroupPictures;
+use crate::report::plots::Picture;
 use crate::report::{text, units};
 
 use super::{brief, cells, pdr_allowance};
@@ -14,7 +14,7 @@ use super::{brief, cells, pdr_allowance};
 pub(super) fn add<'a>(
     out: &mut Vec<Block<'a>>,
     figures: &Figures<'_>,
-    pictures: &'a [GroupPictures],
+    picture: Option<&'a Picture>,
 ) {
     let run = figures.run;
     out.push(Block::Heading(
@@ -75,8 +75,7 @@ pub(super) fn add<'a>(
         )));
     }
     brief::add(out, figures);
-    let picture = super::first_picture(figures, pictures);
-    out.extend(picture.map(|(_, picture)| Block::Figure(picture)));
+    out.extend(picture.map(Block::Figure));
     separation(out, figures);
     out.extend(native(figures).into_iter().map(Block::Table));
     for group in &figures.groups {

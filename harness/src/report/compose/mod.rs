@@ -30,12 +30,12 @@ pub(super) fn title(figures: &Figures<'_>) -> String {
 /// The whole report.
 pub(super) fn document<'a>(figures: &Figures<'_>, pictures: &'a [GroupPictures]) -> Vec<Block<'a>> {
     let mut out = Vec::new();
-    answer::add(&mut out, figures, pictures);
+    let first = first_picture(figures, pictures);
+    answer::add(&mut out, figures, first.map(|(_, picture)| picture));
     warnings(&mut out, figures);
     not_measured(&mut out, figures);
-    let first = first_picture(figures, pictures).map(|(ports, _)| ports);
     for (group, pictures) in figures.groups.iter().zip(pictures) {
-        let is_at_the_top = first == Some(group.ports);
+        let is_at_the_top = first.is_some_and(|(ports, _)| ports == group.ports);
         scenario::add_group(&mut out, figures, group, pictures, is_at_the_top);
     }
     about::add(&mut out, figures);
