@@ -2,6 +2,7 @@
 
 use super::deploy::Meter;
 use super::distances::Distance;
+use super::range::Range;
 use super::rates::Outcome;
 use super::session::{Best, Session};
 use super::{Error, MIN_LOAD, Runner};
@@ -18,16 +19,6 @@ use std::time::Duration;
 
 /// The probability that any verdict is wrong.
 const ERROR: f64 = 0.05;
-/// A round searches between this share of what was found before,
-const LEAST: f64 = 0.4;
-/// and this.
-const MOST: f64 = 1.3;
-
-/// Where it finds nothing there, the range is moved by this factor,
-const WIDER: f64 = 2.0;
-/// at most so many times.
-const WIDENINGS: u32 = 4;
-
 /// What the run says of how it compares.
 pub fn described(rounds: Rounds) -> Comparison {
     Comparison {
@@ -258,24 +249,18 @@ impl Runner<'_> {
             return Ok(Err(Ended::Failed(reason)));
         };
         let dither = 1.0 + rounds.width * self.random.random::<f64>();
-        let mut least = (typical * LEAST * dither).max(MIN_LOAD);
-        let mut most = (typical * MOST * dither).max(2.0 * MIN_LOAD);
+        let mut range = Some(Range::around(typical, dither));
         let mut best = Best::default();
         let mut throughput = None;
-        for _ in 0..WIDENINGS {
-            let range = (least, most);
-            let found = match self.short_search(session, rounds, round, range, &mut best, spent)? {
-                Ok(found) => found,
-                Err(ended) => return Ok(Err(ended)),
-            };
-            (least, most) = match found {
-                Found::Within(rate) => {
+        while let Some(here) = range {
+            range = match self.short_search(session, rounds, round, here, &mut best, spent)? {
+                Ok(Found::Within(rate)) => {
                     throughput = Some(rate);
                     break;
                 }
-                Found::Above => (most * 0.95, most * WIDER),
-                Found::Below if least <= MIN_LOAD => break,
-                Found::Below => ((least / WIDER).max(MIN_LOAD), least * 1.05),
+                Ok(Found::Above) => here.above(),
+                Ok(Found::Below) => here.below(),
+                Err(ended) => return Ok(Err(ended)),
             };
         }
         let Some(throughput) = throughput else {
@@ -307,11 +292,11 @@ impl Runner<'_> {
         session: &mut Session<'_>,
         rounds: Rounds,
         round: Round,
-        (least, most): (f64, f64),
+        range: Range,
         best: &mut Best,
         spent: &mut Duration,
     ) -> Result<Result<Found, Ended>, Error> {
-        let mut search = Search::new(config(rounds, least, most)?)?;
+        let mut search = Search::new(config(rounds, range)?)?;
         while let Step::Measure { load, .. } = search.next() {
             let meter = meter(session, rounds, round.number, load, false);
             let trial = match self.step(session, &meter, round.distance, spent)? {
@@ -382,14 +367,14 @@ fn meter(session: &Session<'_>, rounds: Rounds, round: u32, load: Pps, latency: 
 }
 
 /// A search for PDR in which each trial decides alone.
-fn config(rounds: Rounds, least: f64, most: f64) -> Result<SearchConfig, Error> {
+fn config(rounds: Rounds, range: Range) -> Result<SearchConfig, Error> {
     let trial = rounds.trial.as_millis() as u64;
     let goals = vec![goal("PDR", PARTIAL_DROP, trial, trial, rounds.width)?];
     Ok(SearchConfig {
         initial_trial_duration: rounds.trial,
         search_duration_max: rounds.trial * 16,
         preceding_targets: 0,
-        ..SearchConfig::new(Pps::new(least)?, Pps::new(most)?, goals)
+        ..SearchConfig::new(Pps::new(range.least)?, Pps::new(range.most)?, goals)
     })
 }
 

@@ -1,6 +1,7 @@
 //! A datapath on ports with a tester at their other ends.
 
 use super::distances;
+use super::disturbance::Taken;
 use crate::environment::{Placement, steal};
 use crate::lab::{OverlayLab, OverlayLabError, VethLab, VhostUserLab};
 use crate::overlay::{self, Overlay};
@@ -23,8 +24,6 @@ const RING: usize = 512;
 /// How long a datapath is left alone after its start, and watched while idle.
 const SETTLE: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_millis(200);
-/// A trial during which more than this share of its time was taken away is disturbed.
-const DISTURBED: f64 = 0.02;
 
 /// Why something could not be deployed.
 #[derive(Debug, thiserror::Error)]
@@ -297,7 +296,13 @@ impl Deployed {
         let stolen = steal(&cpus).saturating_sub(stolen_before);
         let apart = apart.zip(self.placement.apart());
         let apart = apart.map(|(before, after)| [before, after]);
-        let disturbed = self.disturbance(offer.duration, stolen, used.waiting, report.stalled);
+        let is_alone = self.device.running().threads().len() == 1;
+        let taken = Taken {
+            stolen,
+            from_tester: report.stalled,
+            from_datapath: is_alone.then_some(used.waiting),
+        };
+        let disturbed = taken.disturbance(offer.duration);
         let was_moved = apart.is_some_and(distances::moved);
         let moved = || was_moved.then(|| "the hypervisor moved its processors".to_owned());
         let disturbed = disturbed.or_else(moved);
@@ -415,35 +420,6 @@ impl Deployed {
         };
         let effective = Duration::from_secs_f64(self.last.effective_seconds);
         Trial::new(meter.load, meter.duration, effective, counters).ok()
-    }
-
-    fn disturbance(
-        &self,
-        duration: Duration,
-        stolen: Duration,
-        waited: Duration,
-        stalled: Option<Duration>,
-    ) -> Option<String> {
-        let limit = duration.mul_f64(DISTURBED).max(Duration::from_millis(1));
-        let percent = |time: Duration| 100.0 * time.as_secs_f64() / duration.as_secs_f64();
-        // Steal is counted in ticks of 10 ms: less than two of them may be a rounding.
-        if stolen > limit && stolen > Duration::from_millis(10) {
-            return Some(format!(
-                "the hypervisor took {:.0} % of its time",
-                percent(stolen)
-            ));
-        }
-        if let Some(stalled) = stalled
-            && stalled > limit
-        {
-            return Some(format!(
-                "the tester waited {:.0} % of its time",
-                percent(stalled)
-            ));
-        }
-        // Threads of one datapath wait for each other, which is no disturbance.
-        (self.device.running().threads().len() == 1 && waited > limit)
-            .then(|| format!("the datapath waited {:.0} % of its time", percent(waited)))
     }
 }
 

@@ -29,6 +29,7 @@ use crate::lab::OverlayLabError;
 use crate::lines::LogError;
 use crate::overlay::{self, Overlay};
 use crate::profile::Profile;
+use crate::run::disturbance::Taken;
 use crate::run::{self, Progress, Summary, distances, rfc3339};
 use crate::tester;
 use cross_check::Program;
@@ -42,9 +43,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use topologies::topology::{DirectPathState, Topology};
-
-/// The hypervisor took more than this share of a measurement.
-const DISTURBED: f64 = 0.02;
 
 /// Why there is no figure.
 #[derive(Debug, thiserror::Error)]
@@ -468,9 +466,10 @@ impl Runner<'_> {
         let elapsed = began.elapsed();
         let apart = before.zip(placement.apart());
         let apart = apart.map(|(before, after)| [before, after]);
-        let share = stolen.as_secs_f64() / elapsed.as_secs_f64();
-        // Steal is counted in ticks of 10 ms: less than two of them may be a rounding.
-        let disturbed = share > DISTURBED && stolen > Duration::from_millis(10);
+        let taken = Taken {
+            stolen,
+            ..Taken::default()
+        };
         Ok(Sample {
             at_seconds,
             visit: visit.clone(),
@@ -483,8 +482,7 @@ impl Runner<'_> {
             hops,
             steal_ns: stolen.as_nanos() as u64,
             round_trip_ns: apart.map(distances::in_whole_nanoseconds),
-            disturbed: disturbed
-                .then(|| format!("the hypervisor took {:.0} % of its time", 100.0 * share)),
+            disturbed: taken.disturbance(elapsed),
         })
     }
 }
