@@ -1,6 +1,6 @@
 //! Profiles: how much time a figure may take.
 
-use crate::search::{Goal, GoalError, Pps, SearchConfig};
+use crate::search::{Goal, GoalError, Pps, Precedence, SearchConfig};
 use crate::tester::FrameSize;
 use std::time::Duration;
 use topologies::catalogue;
@@ -207,6 +207,7 @@ impl Effort {
         SearchConfig {
             initial_trial_duration: self.initial_trial,
             search_duration_max: self.search,
+            precedence: Precedence::LargestLoss,
             ..SearchConfig::new(min_load, max_load, self.goals.clone())
         }
     }

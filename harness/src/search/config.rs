@@ -52,6 +52,18 @@ pub enum ConfigError {
     },
 }
 
+/// Which goal has the next trial where several want one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precedence {
+    /// The one that wants the lowest load: an upper bound found there may make trials at higher loads needless. So does CSIT.
+    #[default]
+    LowestLoad,
+    /// The one that may lose most, until it is reached: its upper bounds are also those of all that may lose less. Where the
+    /// budget is short and the machine stalls now and then, a search for zero loss would use it up at loads far below what
+    /// is carried, and the others would have nothing.
+    LargestLoss,
+}
+
 /// The Controller Input (section 4.6.8). [`super::Search::new`] checks it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchConfig {
@@ -70,10 +82,13 @@ pub struct SearchConfig {
     pub preceding_targets: u8,
     /// By how much a step grows while a bound is still missing, 2 or more.
     pub expansion: u32,
+    /// Whose trial comes next.
+    pub precedence: Precedence,
 }
 
 impl SearchConfig {
-    /// A search for `goals` with CSIT's settings: initial trials of 1 s, 2 preceding targets, expansion 2, 1200 s.
+    /// A search for `goals` with CSIT's settings: initial trials of 1 s, 2 preceding targets, expansion 2, 1200 s,
+    /// the lowest load first.
     pub const fn new(min_load: Pps, max_load: Pps, goals: Vec<Goal>) -> Self {
         Self {
             min_load,
@@ -83,6 +98,7 @@ impl SearchConfig {
             search_duration_max: Duration::from_secs(1_200),
             preceding_targets: 2,
             expansion: 2,
+            precedence: Precedence::LowestLoad,
         }
     }
 

@@ -1,9 +1,10 @@
 //! The Controller (section 4.9.2): from trials to the next trial, for all goals at once.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use super::classify::conditional_throughput;
-use super::config::{ConfigError, SearchConfig};
+use super::config::{ConfigError, Precedence, SearchConfig};
 use super::goal::Goal;
 use super::grid::{Grid, GridLoad, GridWidth};
 use super::ledger::{Ledger, TargetId};
@@ -111,6 +112,7 @@ pub struct Search {
     routes: Vec<Route>,
     initial: Initial,
     expansion: u32,
+    precedence: Precedence,
     budget: Duration,
     ledger: Ledger,
     phase: Phase,
@@ -159,6 +161,7 @@ impl Search {
             routes,
             initial,
             expansion: config.expansion,
+            precedence: config.precedence,
             budget: config.search_duration_max,
             ledger: Ledger::new(targets),
             phase: Phase::AtMax,
@@ -240,12 +243,25 @@ impl Search {
                 selectors,
                 current_width,
             } => {
+                let loss = |goal: usize| {
+                    self.routes
+                        .get(goal)
+                        .map(|it| it.goal.criterion().loss_ratio)
+                };
+                let by_loss = |goal: usize, other: usize| match self.precedence {
+                    Precedence::LowestLoad => Ordering::Equal,
+                    Precedence::LargestLoss => loss(other).cmp(&loss(goal)),
+                };
                 let mut chosen: Option<(usize, Nomination)> = None;
                 for (goal, selector) in selectors.iter_mut().enumerate() {
                     // Each selector is asked, also when an earlier nomination goes first: it moves on by being asked.
                     let nomination = selector.nominate(&self.ledger, &self.limits, *current_width);
+                    let is_before = |new: &Nomination, (other, old): (usize, Nomination)| {
+                        let by_load = || new.precedence(&old);
+                        by_loss(goal, other).then_with(by_load).is_lt()
+                    };
                     if let Some(new) = nomination
-                        && chosen.is_none_or(|(_, old)| new.precedence(&old).is_lt())
+                        && chosen.is_none_or(|old| is_before(&new, old))
                     {
                         chosen = Some((goal, new));
                     }

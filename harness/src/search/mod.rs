@@ -40,7 +40,7 @@ mod tests;
 pub use classify::{
     Classification, RelevantBounds, classify, conditional_throughput, relevant_bounds,
 };
-pub use config::{ConfigError, SearchConfig};
+pub use config::{ConfigError, Precedence, SearchConfig};
 pub use controller::{RecordError, Search, Step};
 pub use goal::{Goal, GoalBuilder, GoalError};
 pub use rate::{LossRatio, Pps, RateError};

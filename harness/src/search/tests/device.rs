@@ -21,6 +21,12 @@ pub(super) enum Behaviour {
         to: f64,
         drops: f64,
     },
+    /// As steady, on a machine that stalls: this share of trials loses what comes meanwhile, for so long at the least.
+    Stalling {
+        capacity: f64,
+        share: f64,
+        stall: Duration,
+    },
     /// Any loss at all, without regard to the load.
     Random,
     /// Forwards nothing.
@@ -78,6 +84,18 @@ impl Device {
                 from, to, drops, ..
             } if from < rate && rate < to => (rate, rate * (1.0 - drops)),
             Behaviour::Inverted { capacity, .. } => (rate, rate.min(capacity)),
+            Behaviour::Stalling {
+                capacity,
+                share,
+                stall,
+            } => {
+                // Twice as long is half as frequent.
+                let stall = stall.as_secs_f64() * share / noise;
+                let lost = rate * stall / duration.as_secs_f64();
+                let carried = rate.min(capacity);
+                let stalled = (carried - lost).max(0.0);
+                (rate, if noise < share { stalled } else { carried })
+            }
             Behaviour::Random => (rate, rate * noise),
             Behaviour::Dead => (rate, 0.0),
             Behaviour::Perfect => (rate, rate),

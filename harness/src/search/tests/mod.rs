@@ -6,5 +6,6 @@ mod exact;
 mod example_search;
 mod golden;
 mod loads;
+mod precedence;
 mod properties;
 mod runs;

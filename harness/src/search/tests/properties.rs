@@ -50,9 +50,10 @@ fn config() -> impl Strategy<Value = SearchConfig> {
         1_u64..200_000,
         0_u8..5,
         2_u32..5,
+        prop_oneof![Just(Precedence::LowestLoad), Just(Precedence::LargestLoss)],
     )
         .prop_map(
-            |((min, range), goals, initial, budget, preceding_targets, expansion)| {
+            |((min, range), goals, initial, budget, preceding_targets, expansion, precedence)| {
                 let goals = goals.iter().enumerate();
                 SearchConfig {
                     min_load: pps(10_f64.powf(min)),
@@ -66,6 +67,7 @@ fn config() -> impl Strategy<Value = SearchConfig> {
                     search_duration_max: Duration::from_millis(budget),
                     preceding_targets,
                     expansion,
+                    precedence,
                 }
             },
         )
