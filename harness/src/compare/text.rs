@@ -19,6 +19,7 @@ pub fn words(comparison: &Comparison) -> String {
     for caution in &comparison.cautions {
         out.wrapped("! ", caution);
     }
+    agreement(&mut out, &comparison.agreement);
     let lots = [
         (Verdict::Slower, "Worse than before:"),
         (Verdict::Faster, "Better than before:"),
@@ -33,7 +34,6 @@ pub fn words(comparison: &Comparison) -> String {
             }
         }
     }
-    agreement(&mut out, &comparison.agreement);
     for (only, what) in comparison
         .only
         .iter()

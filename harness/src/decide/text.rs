@@ -120,8 +120,11 @@ fn candidate(out: &mut Output, candidate: &Candidate) {
             &format!("{key}: {says} [{evidence}]"),
         );
     }
+    let mut before: Option<&Comparison> = None;
     for comparison in &candidate.against_choice {
-        out.wrapped("    ", &against(comparison));
+        let is_same = before.is_some_and(|it| it.evidence == comparison.evidence);
+        out.wrapped("    ", &against(comparison, is_same));
+        before = Some(comparison);
     }
 }
 
@@ -179,8 +182,8 @@ fn worst(candidate: &Candidate) -> Outcome {
     outcomes.max().unwrap_or(Outcome::Met)
 }
 
-/// What a datapath loses on against the choice, or wins.
-fn against(comparison: &Comparison) -> String {
+/// What a datapath loses on against the choice, or wins; `is_same` if it rests on what the line before it does.
+fn against(comparison: &Comparison, is_same: bool) -> String {
     let what = comparison
         .figure
         .map_or("weighted score", |figure| figure.words());
@@ -191,14 +194,12 @@ fn against(comparison: &Comparison) -> String {
         Verdict::Equivalent => format!("equivalent; the choice is {times} as good"),
         Verdict::Undecided => format!("cannot be told; the choice is {times} as good"),
     };
-    let evidence: Vec<String> = comparison
-        .evidence
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let evidence = if is_same {
+        "the same trials".to_owned()
+    } else {
+        let evidence = comparison.evidence.iter().map(ToString::to_string);
+        evidence.collect::<Vec<_>>().join("; ")
+    };
     let rounds = comparison.rounds;
-    format!(
-        "{what}: {says}, by {rounds} rounds a scenario [{}]",
-        evidence.join("; ")
-    )
+    format!("{what}: {says}, by {rounds} rounds a scenario [{evidence}]")
 }
