@@ -113,6 +113,8 @@ impl HealthChecks {
         let failed = |error| Error::failed("checking the health of hosts", error);
         let mut findings = Vec::new();
         let position = |ip: Ipv4| self.hosts.iter().position(|host| host.ip == ip);
+        // Some datapaths take long to tell their paths: one of them at a time, so that nobody waits for an answer through all.
+        let asked = most_overdue(&self.agents, clock());
         for agent in &mut self.agents {
             while let Some(frame) = agent.socket.receive().map_err(failed)? {
                 let Some((message, from)) = Message::read(&frame, agent.own) else {
@@ -139,11 +141,10 @@ impl HealthChecks {
             let Some(check) = &mut agent.check else {
                 continue;
             };
-            if clock() >= agent.paths_due {
+            if asked == Some(agent.droplet) {
                 let mut hosts = paths(agent.droplet)?;
                 hosts.remove(&agent.own.ip);
                 check.watch(&hosts);
-                // From now on: some datapaths take long to tell.
                 agent.paths_due = clock() + PATHS;
             }
             let look = check.look(clock());
@@ -164,6 +165,14 @@ impl HealthChecks {
         }
         Ok(findings)
     }
+}
+
+/// The droplet whose datapath has been due the longest to tell its paths, if any is.
+fn most_overdue(agents: &[Agent], now: u64) -> Option<usize> {
+    let due = agents
+        .iter()
+        .filter(|it| it.check.is_some() && it.paths_due <= now);
+    Some(due.min_by_key(|it| it.paths_due)?.droplet)
 }
 
 impl Agent {
