@@ -1,4 +1,4 @@
-//! The gallery of results, and what is written from it: `cargo xtask gallery [NAME]...`.
+//! The gallery of results, and what is written from it: `cargo xtask gallery [--pages] [NAME]...`.
 
 use crate::command::{Step, root};
 use anyhow::{Context, bail};
@@ -31,9 +31,13 @@ const RUNS: [(&str, &[&str]); 6] = [
 ];
 /// The page that answers questions by it.
 const QUESTIONS: &str = "QUESTIONS.md";
+/// Has pages written anew, and nothing measured.
+const PAGES: &str = "--pages";
 
-/// Makes the runs of these names anew, or all, and the page from all that are there.
-pub fn refresh(names: &[String], bench: &Path) -> anyhow::Result<ExitCode> {
+/// Makes the runs of these names anew, or all, or their reports alone, and the page of questions from all that are there.
+pub fn refresh(arguments: &[String], bench: &Path) -> anyhow::Result<ExitCode> {
+    let (pages, names): (Vec<String>, Vec<String>) =
+        arguments.iter().cloned().partition(|it| it == PAGES);
     let known = RUNS.map(|(name, _)| name).join(", ");
     if let Some(unknown) = names
         .iter()
@@ -44,6 +48,10 @@ pub fn refresh(names: &[String], bench: &Path) -> anyhow::Result<ExitCode> {
     let results = root().join("results");
     let wanted = |name: &str| names.is_empty() || names.iter().any(|it| it == name);
     for (name, arguments) in RUNS.iter().filter(|(name, _)| wanted(name)) {
+        if !pages.is_empty() {
+            write_report(&results.join(name), bench)?;
+            continue;
+        }
         let (place, new) = (results.join(name), results.join(format!("{name}.new")));
         remove(&new)?;
         eprintln!("xtask: making results/{name}");
@@ -69,6 +77,12 @@ pub fn refresh(names: &[String], bench: &Path) -> anyhow::Result<ExitCode> {
         .context("the page of questions could not be written; bench questions results says why")?;
     fs::write(root().join(QUESTIONS), page).context("writing the page of questions")?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn write_report(run: &Path, bench: &Path) -> anyhow::Result<()> {
+    let written = Step::as_root(bench).args(["report"]).args([run]).output();
+    written.with_context(|| format!("writing the report of {}", run.display()))?;
+    Ok(())
 }
 
 /// Runs are root's.

@@ -30,8 +30,9 @@ cargo xtask COMMAND
   perf-report BASE [ARGS]
                  measure the commit BASE and what is here in turns, and say what became slower (ARGS go to
                  `bench per-datapath`)
-  gallery [NAMES]
-                 make the runs in results/ anew, all or those of these names, and QUESTIONS.md from them
+  gallery [--pages] [NAMES]
+                 make the runs in results/ anew, all or those of these names, and QUESTIONS.md from them; or only
+                 write their pages anew
   check          formatting, dependencies, lints and documentation, without warnings
   build          set up and build everything
 ";

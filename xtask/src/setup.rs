@@ -37,6 +37,8 @@ pub fn dpdk() -> anyhow::Result<()> {
 
 /// Docker with compose, and what makes a base for its images where no registry can be reached.
 pub fn docker() -> anyhow::Result<()> {
+    // Also beside a Docker that is there already.
+    packages(&["debootstrap"])?;
     let works = |program: &str, arguments: &[&str]| {
         let step = Step::new(program).args(arguments);
         step.output().is_some()
@@ -46,7 +48,7 @@ pub fn docker() -> anyhow::Result<()> {
     if works("docker", &["--version"]) && composes {
         return Ok(());
     }
-    packages(&["docker.io", "docker-compose", "iptables", "debootstrap"])
+    packages(&["docker.io", "docker-compose", "iptables"])
 }
 
 /// The release of this machine's Debian or Ubuntu.

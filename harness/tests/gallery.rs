@@ -1,0 +1,111 @@
+//! The gallery in `results/` is what this program would write: runs of its schema, reports and answers in its words.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The runs of the gallery, and the page of each that is kept as text.
+const RUNS: [(&str, &str); 6] = [
+    ("smoke", "report.md"),
+    ("quick", "report.md"),
+    ("standard", "report.md"),
+    ("overlays", "report.md"),
+    ("flow-setup", "flow-setup.md"),
+    ("stages", "stages.md"),
+];
+/// What is to be done where one of these tests fails.
+const REMEDY: &str = "`cargo xtask gallery --pages` writes all pages anew from the runs, and `cargo xtask gallery` makes the runs";
+
+fn main() {
+    let mut trials = Vec::new();
+    let mut add =
+        |name: String, is_there: bool, test: Box<dyn Fn() -> Result<(), Failed> + Send>| {
+            if !is_there {
+                eprintln!("{name} is ignored: it is not in the gallery (cargo xtask gallery)");
+            }
+            trials.push(Trial::test(name, test).with_ignored_flag(!is_there));
+        };
+    for (name, page) in RUNS {
+        let is_there = results().join(name).is_dir();
+        add(name.to_owned(), is_there, Box::new(move || run(name, page)));
+    }
+    add(
+        "questions".to_owned(),
+        questions_page().is_file(),
+        Box::new(questions),
+    );
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn results() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../results")
+}
+
+fn questions_page() -> PathBuf {
+    results().join("../QUESTIONS.md")
+}
+
+/// A run has the schema of this program, and its page is the one that this program writes.
+fn run(name: &str, page: &str) -> Result<(), Failed> {
+    let kept = results().join(name);
+    let header = kept.join("run.json");
+    // The others have theirs in their records, and `bench report` takes no other.
+    if header.is_file() {
+        let run: serde_json::Value = serde_json::from_str(&read(&header)?)?;
+        if run["schema"] != harness::record::SCHEMA {
+            return Err(format!("results/{name} is of another schema: {REMEDY}").into());
+        }
+    }
+    let folder = tempfile::tempdir()?;
+    for file in fs::read_dir(&kept)?.flatten() {
+        let path = file.path();
+        if path
+            .extension()
+            .is_some_and(|it| it == "json" || it == "jsonl")
+        {
+            fs::copy(&path, folder.path().join(file.file_name()))?;
+        }
+    }
+    succeeded(&bench(&[Path::new("report"), folder.path()])?)?;
+    let written = read(&folder.path().join(page))?;
+    is_the_same(&written, &read(&kept.join(page))?, page)
+}
+
+/// The page of questions is the one that this program writes.
+fn questions() -> Result<(), Failed> {
+    let output = bench(&[Path::new("questions"), &results()])?;
+    succeeded(&output)?;
+    let written = String::from_utf8_lossy(&output.stdout);
+    is_the_same(&written, &read(&questions_page())?, "QUESTIONS.md")
+}
+
+fn bench(arguments: &[&Path]) -> Result<Output, Failed> {
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
+    Ok(bench.args(arguments).output()?)
+}
+
+fn succeeded(output: &Output) -> Result<(), Failed> {
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
+}
+
+fn read(path: &Path) -> Result<String, Failed> {
+    let text = fs::read_to_string(path);
+    text.map_err(|error| format!("{}: {error}; {REMEDY}", path.display()).into())
+}
+
+/// Names the first line that is not the same in both.
+fn is_the_same(written: &str, kept: &str, page: &str) -> Result<(), Failed> {
+    if written == kept {
+        return Ok(());
+    }
+    let mut lines = written.lines().zip(kept.lines());
+    let difference = match lines.find(|(written, kept)| written != kept) {
+        Some((written, kept)) => format!("it would say `{written}` where it says `{kept}`"),
+        None => "they end differently".to_owned(),
+    };
+    Err(format!("{page} is not what this program writes: {difference}; {REMEDY}").into())
+}
