@@ -28,7 +28,7 @@ use topologies::topology::{DirectPathState, Parameters, Topology};
 type Result<T = ()> = std::result::Result<T, TestFailed>;
 
 /// Overlays that every datapath carries sockets over.
-const OVERLAYS: [&str; 2] = ["direct", "inter-network"];
+const OVERLAYS: [&str; 3] = ["direct", "inter-network", "guarded"];
 /// Everything that client and server do.
 const JOBS: [Job; 4] = [
     Job::Streams { streams: 1 },

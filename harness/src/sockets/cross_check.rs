@@ -6,13 +6,12 @@ use super::{Setting, Trouble, endpoint::Endpoint, exchange::Span};
 use netdev::process::{Place, Process};
 use netdev::scratch_folder;
 use std::fs::File;
+use std::net::SocketAddrV4;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Where servers listen.
-const PORT: u16 = 5201;
 /// How often what waits looks whether the datapath is well.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -67,8 +66,8 @@ impl Program {
         matches!(job, Job::Streams { .. }) == (self == Self::Iperf3)
     }
 
-    fn serve(self, ip: &str) -> Vec<String> {
-        let port = PORT.to_string();
+    fn serve(self, at: SocketAddrV4) -> Vec<String> {
+        let (ip, port) = (&*at.ip().to_string(), at.port().to_string());
         let words = match self {
             Self::Iperf3 => vec!["-s", "-B", ip, "-p", &port],
             Self::Netperf => vec!["-D", "-N", "-4", "-L", ip, "-p", &port],
@@ -76,10 +75,13 @@ impl Program {
         words.into_iter().map(str::to_owned).collect()
     }
 
-    fn ask(self, ip: &str, job: Job, span: Span) -> Vec<String> {
+    fn ask(self, at: SocketAddrV4, job: Job, span: Span) -> Vec<String> {
+        let (ip, port) = (&*at.ip().to_string(), at.port().to_string());
         // Neither knows parts of a second.
         let seconds = |time: Duration| time.as_secs_f64().ceil().to_string();
-        let (port, window, ramp) = (PORT.to_string(), seconds(span.window), seconds(span.ramp));
+        let (window, ramp) = (seconds(span.window), seconds(span.ramp));
+        // What netperf measures goes by a connection of its own: by the next port, which access lists may let through as well.
+        let next = format!("0,{}", at.port().saturating_add(1));
         let streams = job.clients().to_string();
         let words = match self {
             Self::Iperf3 => vec![
@@ -105,6 +107,8 @@ impl Program {
                     "--",
                     "-r",
                     "1,1",
+                    "-P",
+                    &next,
                     "-k",
                     "THROUGHPUT",
                 ]
@@ -149,17 +153,17 @@ pub fn measure(program: Program, setting: &Setting, job: Job, span: Span) -> Res
     let start = |name, endpoint: &Endpoint, words: &[String], prints: &Path| {
         start(name, endpoint, words, prints).map_err(failed)
     };
-    let ip = setting.server().ip().to_string();
+    let at = setting.server().address();
     let (said, printed) = (folder.path().join("server"), folder.path().join("client"));
     let server = start(
         program.server(),
         setting.server(),
-        &program.serve(&ip),
+        &program.serve(at),
         &said,
     )?;
-    let ready = server.until(PATIENCE, || listens(server.pid));
+    let ready = server.until(PATIENCE, || listens(server.pid, at.port()));
     ready.map_err(|error| failed(error.to_string()))?;
-    let words = program.ask(&ip, job, span);
+    let words = program.ask(at, job, span);
     let client = start(program.name(), setting.client(), &words, &printed)?;
     let (began, most) = (Instant::now(), span.ramp + span.window + PATIENCE);
     while !client.wait(TICK) {
@@ -196,10 +200,10 @@ fn start(
     start().map_err(|error| format!("{error:#}"))
 }
 
-/// Whether somebody listens at [`PORT`] in the namespace of a process; state 0A, see proc(5).
-fn listens(pid: u32) -> bool {
+/// Whether somebody listens at a port in the namespace of a process; state 0A, see proc(5).
+fn listens(pid: u32, port: u16) -> bool {
     let sockets = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
-    let port = format!(":{PORT:04X}");
+    let port = format!(":{port:04X}");
     sockets.lines().any(|line| {
         let mut fields = line.split_ascii_whitespace().skip(1);
         fields.next().is_some_and(|local| local.ends_with(&port)) && fields.nth(1) == Some("0A")

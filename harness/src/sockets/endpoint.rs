@@ -6,7 +6,7 @@ use netdev::{
     Cpu, Interface, Namespace, Tid, Urgency, add_neighbour, add_route, move_to,
     set_hardware_address, set_mtu, set_up_with_address,
 };
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use topologies::provision::Cidr;
 
@@ -19,6 +19,8 @@ pub struct Identity {
     pub mac: Mac,
     /// Its network.
     pub network: Cidr,
+    /// Where it listens: a port of the topology's flow, which access lists let through; 0 for any that is free.
+    pub port: u16,
 }
 
 /// See the module's documentation. Its device goes with its namespace.
@@ -26,6 +28,7 @@ pub struct Identity {
 pub struct Endpoint {
     namespace: Arc<Namespace>,
     ip: Ipv4Addr,
+    port: u16,
     cpu: Cpu,
     receiving: Vec<Tid>,
 }
@@ -63,6 +66,7 @@ impl Endpoint {
             receiving: device.thread_napi(cpu, Urgency::Prompt)?,
             namespace,
             ip,
+            port: identity.port,
             cpu,
         })
     }
@@ -70,6 +74,11 @@ impl Endpoint {
     /// Its overlay address.
     pub fn ip(&self) -> Ipv4Addr {
         self.ip
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.ip, self.port)
     }
 
     /// Where its stack is.

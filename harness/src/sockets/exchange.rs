@@ -243,7 +243,7 @@ fn serve<'scope>(
     shared: &'scope Shared,
     told: &mpsc::Sender<SocketAddr>,
 ) -> Result<(), Trouble> {
-    let listener = Listener::at(endpoint.ip())?;
+    let listener = Listener::at(endpoint.address())?;
     // If nobody wants to know, nobody will connect.
     let _ = told.send(listener.address()?);
     let is_over = || Shared::is(&shared.over) || shared.abort.is_set();

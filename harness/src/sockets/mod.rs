@@ -59,8 +59,8 @@ pub enum Trouble {
     /// The underlay.
     #[error("the underlay: {0}")]
     Underlay(#[from] tester::Error),
-    /// A droplet is no more.
-    #[error("the datapath no longer works: {0}")]
+    /// A droplet is no more, or the underlay.
+    #[error("it no longer works: {0}")]
     Dead(datapath_api::Error),
     /// A socket.
     #[error("{doing}: {source}")]

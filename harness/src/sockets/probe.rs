@@ -7,7 +7,7 @@ use super::socket::{Abort, Connection, Listener, PATIENCE};
 use super::{Setting, Trouble};
 use mizar_wire::{ipv4, tcp, udp};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ fn full_size(setting: &Setting, mtu: Mtu) -> Result<(), Trouble> {
         let over = &over;
         let echoing = scope.spawn(move || -> Result<(), Trouble> {
             server.namespace().enter()?;
-            let socket = datagrams(server.ip())?;
+            let socket = datagrams(server.address())?;
             let address = socket.local_addr().map_err(failed)?;
             let _ = told.send(address);
             let mut buffer = vec![0; usize::from(u16::MAX)];
@@ -107,7 +107,7 @@ fn full_size(setting: &Setting, mtu: Mtu) -> Result<(), Trouble> {
 
 /// Sends to who echoes, from the calling thread's namespace.
 fn look(ip: std::net::Ipv4Addr, to: SocketAddr, mtu: Mtu) -> Result<(), Trouble> {
-    let socket = datagrams(ip)?;
+    let socket = datagrams(SocketAddrV4::new(ip, 0))?;
     socket.connect(to).map_err(failed)?;
     let began = Instant::now();
     while !passes(&socket, SHORT, 1) {
@@ -158,8 +158,8 @@ fn passes(socket: &UdpSocket, bytes: u16, tries: u32) -> bool {
 }
 
 /// A socket for datagrams that are never cut into fragments, in the calling thread's namespace.
-fn datagrams(ip: std::net::Ipv4Addr) -> Result<UdpSocket, Trouble> {
-    let socket = UdpSocket::bind((ip, 0)).map_err(failed)?;
+fn datagrams(address: SocketAddrV4) -> Result<UdpSocket, Trouble> {
+    let socket = UdpSocket::bind(address).map_err(failed)?;
     socket.set_read_timeout(Some(ANSWER)).map_err(failed)?;
     let never = libc::IP_PMTUDISC_PROBE;
     // SAFETY: a valid descriptor, and a value of the size that is given.
@@ -192,7 +192,7 @@ fn pattern(setting: &Setting) -> Result<(), Trouble> {
         let (told, address) = std::sync::mpsc::channel();
         let receiving = scope.spawn(move || -> Result<(), Trouble> {
             server.namespace().enter()?;
-            let listener = Listener::at(server.ip())?;
+            let listener = Listener::at(server.address())?;
             let _ = told.send(listener.address()?);
             match listener.accept(|| abort.is_set())? {
                 Some(mut connection) => compare(&mut connection, pattern, abort),

@@ -44,16 +44,21 @@ impl Ends {
         let flow = direction.flows.flow(0);
         let networks = topology.networks_at_ports();
         let network = |port: EndpointPort| networks.get(usize::from(port.0)).copied();
-        let identity = |port, ip, mac| -> Result<Identity, Trouble> {
-            let network = network(port).ok_or_else(none)?;
-            Ok(Identity { ip, mac, network })
+        let identity = |at, ip, mac, port| -> Result<Identity, Trouble> {
+            let network = network(at).ok_or_else(none)?;
+            Ok(Identity {
+                ip,
+                mac,
+                network,
+                port,
+            })
         };
         Ok(Self {
             flow,
             ports: [from, to],
             identities: [
-                identity(from, flow.src_ip, flow.src_mac)?,
-                identity(to, flow.dst_ip, flow.dst_mac)?,
+                identity(from, flow.src_ip, flow.src_mac, 0)?,
+                identity(to, flow.dst_ip, flow.dst_mac, flow.dst_port)?,
             ],
         })
     }

@@ -2,7 +2,7 @@
 
 use super::Trouble;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -58,14 +58,14 @@ fn is_a_wait(error: &io::Error) -> bool {
 pub struct Listener(TcpListener);
 
 impl Listener {
-    /// At a port that is free.
+    /// At an address.
     ///
     /// # Errors
     /// Where the kernel refuses.
-    pub fn at(ip: Ipv4Addr) -> Result<Self, Trouble> {
+    pub fn at(address: SocketAddrV4) -> Result<Self, Trouble> {
         let doing = "listening";
         let failed = |source| Trouble::Socket { doing, source };
-        let listener = TcpListener::bind((ip, 0)).map_err(failed)?;
+        let listener = TcpListener::bind(address).map_err(failed)?;
         let tick = libc::timeval {
             tv_sec: 0,
             tv_usec: TICK.as_micros() as libc::suseconds_t,
