@@ -5,7 +5,7 @@ use harness::environment::Placement;
 use harness::health::{Finding, HealthChecks};
 use harness::lab::OverlayLab;
 use harness::overlay::Overlay;
-use harness::record::{EventKind, StepKind};
+use harness::record::{EventKind, EventRecord, StepKind};
 use harness::registry;
 use harness::run::event::{self, Watched};
 use harness::run::learning;
@@ -230,12 +230,21 @@ fn dead_hosts(name: &str) -> Result<(), Failed> {
     let steps = record.steps.iter();
     let mut found = steps.filter(|step| step.kind == StepKind::FoundDead);
     let is_found = found.any(|step| step.what == "left finds right dead");
-    let from = (record.done_ms / record.round_ms) as usize + 1;
-    let arrived_after: u32 = record.received.iter().skip(from).sum();
-    if !is_found || arrived_after == 0 || record.corrupted + record.foreign > 0 {
+    if !is_found || !is_whole_again(&record) || record.corrupted + record.foreign > 0 {
         return Err(format!("{record:?}").into());
     }
     Ok(())
+}
+
+/// Rounds of which no frame is missing, one after the other, that show that an event is over: the machine may stall in others.
+const WHOLE: usize = 100;
+
+/// Whether all frames arrived again for a while, once what an event is was done.
+fn is_whole_again(record: &EventRecord) -> bool {
+    let from = (record.done_ms / record.round_ms) as usize + 1;
+    let after = record.received.get(from..).unwrap_or_default();
+    let mut windows = after.windows(WHOLE);
+    windows.any(|rounds| rounds.iter().all(|it| *it >= record.frames_a_round))
 }
 
 /// Once the link of an uplink is down, a trial is no figure of the datapath: who looks is told where.
@@ -343,9 +352,7 @@ fn stale_paths_heal(name: &str) -> Result<(), Failed> {
         "inter-network",
         Placement::choose()?,
     )?;
-    let from = (record.done_ms / record.round_ms) as usize + 1;
-    let arrived_after: u32 = record.received.iter().skip(from).sum();
-    if arrived_after == 0 || record.corrupted + record.foreign > 0 {
+    if !is_whole_again(&record) || record.corrupted + record.foreign > 0 {
         return Err(format!("{record:?}").into());
     }
     Ok(())
