@@ -132,7 +132,7 @@ pub struct Measure {
     /// Measure overlays only with flows that have found their direct path, or only with those that have not.
     #[arg(long, value_enum)]
     pub direct_path: Option<DirectPathName>,
-    /// Leave out what may happen to an overlay: migration, deletion, failure of a host.
+    /// Leave out what may happen to an overlay (migration, deletion, failure of a host), and how flows find their direct path.
     #[arg(long)]
     pub no_events: bool,
     /// Seed of everything random; a random one if not given, and recorded.
