@@ -117,7 +117,7 @@ impl Meeting {
                 });
             }
             match listener.accept() {
-                Ok((socket, _)) => match greet(socket, &missing) {
+                Ok((socket, _)) => match greet(socket, names, &missing) {
                     Ok(home) => homes.push(Arc::new(home)),
                     Err(reason) => tracing::warn!("somebody came who is no droplet here: {reason}"),
                 },
@@ -167,8 +167,8 @@ fn listen(folder: &Path) -> io::Result<(UnixListener, Removed)> {
     Ok((listener, Removed(path)))
 }
 
-/// Has a droplet say who it is, and says whether it is wanted.
-fn greet(mut socket: UnixStream, wanted: &[String]) -> Result<Home, String> {
+/// Has a droplet say who it is, and says whether it is one of `names` and still `wanted`.
+fn greet(mut socket: UnixStream, names: &[String], wanted: &[String]) -> Result<Home, String> {
     let said = |error: io::Error| error.to_string();
     socket.set_nonblocking(false).map_err(said)?;
     socket.set_read_timeout(Some(HELLO)).map_err(said)?;
@@ -176,7 +176,9 @@ fn greet(mut socket: UnixStream, wanted: &[String]) -> Result<Home, String> {
     let hello: Hello = receive(&mut socket)
         .map_err(said)?
         .ok_or("it said nothing")?;
-    let refused = if !wanted.contains(&hello.name) {
+    let refused = if names.contains(&hello.name) && !wanted.contains(&hello.name) {
+        Some("one of that name is here already".to_owned())
+    } else if !wanted.contains(&hello.name) {
         Some(format!("expected one of: {}", wanted.join(", ")))
     } else if hello.process_ids != process_ids() {
         let reason = "it has process ids of its own, and the kernel's threads that receive have none there; share the \
@@ -260,11 +262,14 @@ mod tests {
                     };
                     assert!(reason.contains(why), "{reason}");
                 }
-                for name in ["left", "right"] {
-                    // The connection ends with it.
-                    let (_, answer) = come(folder.path(), &hello(name, process_ids()));
-                    assert_eq!(answer, Answer::Done);
-                }
+                // The connection ends with it.
+                let (_, answer) = come(folder.path(), &hello("left", process_ids()));
+                assert_eq!(answer, Answer::Done);
+                let (_, again) = come(folder.path(), &hello("left", process_ids()));
+                let taken = "one of that name is here already".to_owned();
+                assert_eq!(again, Answer::Failed(taken));
+                let (_, answer) = come(folder.path(), &hello("right", process_ids()));
+                assert_eq!(answer, Answer::Done);
             });
             Meeting::open(folder.path(), &wanted, PATIENCE, &|| false).unwrap()
         });
@@ -284,6 +289,7 @@ mod tests {
     fn garbage_is_no_droplet() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         io::Write::write_all(&mut theirs, b"GET / HTTP/1.0\r\n\r\n").unwrap();
-        assert!(greet(ours, &names(["left", "right"])).is_err());
+        let names = names(["left", "right"]);
+        assert!(greet(ours, &names, &names).is_err());
     }
 }
