@@ -1,18 +1,22 @@
 //! The gallery in `results/` is what this program would write: runs of its schema, reports and answers in its words.
 
+#[path = "common/pages.rs"]
+mod pages;
+
 use libtest_mimic::{Arguments, Failed, Trial};
+use pages::report;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-/// The runs of the gallery, and the page of each that is kept as text.
-const RUNS: [(&str, &str); 6] = [
-    ("smoke", "report.md"),
-    ("quick", "report.md"),
-    ("standard", "report.md"),
-    ("overlays", "report.md"),
-    ("flow-setup", "flow-setup.md"),
-    ("stages", "stages.md"),
+/// The runs of the gallery.
+const RUNS: [&str; 6] = [
+    "smoke",
+    "quick",
+    "standard",
+    "overlays",
+    "flow-setup",
+    "stages",
 ];
 /// What is to be done where one of these tests fails.
 const REMEDY: &str = "`cargo xtask gallery --pages` writes all pages anew from the runs, and `cargo xtask gallery` makes the runs";
@@ -26,9 +30,9 @@ fn main() {
             }
             trials.push(Trial::test(name, test).with_ignored_flag(!is_there));
         };
-    for (name, page) in RUNS {
+    for name in RUNS {
         let is_there = results().join(name).is_dir();
-        add(name.to_owned(), is_there, Box::new(move || run(name, page)));
+        add(name.to_owned(), is_there, Box::new(move || run(name)));
     }
     add(
         "questions".to_owned(),
@@ -47,7 +51,7 @@ fn questions_page() -> PathBuf {
 }
 
 /// A run has the schema of this program, and its page is the one that this program writes.
-fn run(name: &str, page: &str) -> Result<(), Failed> {
+fn run(name: &str) -> Result<(), Failed> {
     let kept = results().join(name);
     let header = kept.join("run.json");
     // The others have theirs in their records, and `bench report` takes no other.
@@ -58,38 +62,20 @@ fn run(name: &str, page: &str) -> Result<(), Failed> {
         }
     }
     let folder = tempfile::tempdir()?;
-    for file in fs::read_dir(&kept)?.flatten() {
-        let path = file.path();
-        if path
-            .extension()
-            .is_some_and(|it| it == "json" || it == "jsonl")
-        {
-            fs::copy(&path, folder.path().join(file.file_name()))?;
-        }
-    }
-    succeeded(&bench(&[Path::new("report"), folder.path()])?)?;
-    let written = read(&folder.path().join(page))?;
-    is_the_same(&written, &read(&kept.join(page))?, page)
+    let page = report(&kept, folder.path())?.with_extension("md");
+    let kept = kept.join(page.file_name().unwrap_or_default());
+    is_the_same(&read(&page)?, &read(&kept)?, &kept.display().to_string())
 }
 
 /// The page of questions is the one that this program writes.
 fn questions() -> Result<(), Failed> {
-    let output = bench(&[Path::new("questions"), &results()])?;
-    succeeded(&output)?;
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
+    let output = bench.arg("questions").arg(results()).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
     let written = String::from_utf8_lossy(&output.stdout);
     is_the_same(&written, &read(&questions_page())?, "QUESTIONS.md")
-}
-
-fn bench(arguments: &[&Path]) -> Result<Output, Failed> {
-    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
-    Ok(bench.args(arguments).output()?)
-}
-
-fn succeeded(output: &Output) -> Result<(), Failed> {
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
 }
 
 fn read(path: &Path) -> Result<String, Failed> {

@@ -65,7 +65,8 @@ fn send(oracle: &mut OverlayOracle, topology: &Topology, may_be_lost: bool, coun
                 let journey = oracle.inject(port, &frame::inner(&flow, FrameLen::MIN));
                 let came = matches!(journey.end, End::Delivered { .. });
                 let is_right = came == is_allowed(&flow) || !came && may_be_lost;
-                assert!(is_right, "{flow:?}: {journey:?}");
+                let state = topology.direct_path();
+                assert!(is_right, "{flow:?}, {state:?}: {journey:?}");
                 count.allowed += u32::from(came);
                 let is_denied = !is_allowed(&flow);
                 count.denied += u32::from(is_denied);

@@ -36,23 +36,27 @@ const PAGES: &str = "--pages";
 
 /// Makes the runs of these names anew, or all, or their reports alone, and the page of questions from all that are there.
 pub fn refresh(arguments: &[String], bench: &Path) -> anyhow::Result<ExitCode> {
-    let (pages, names): (Vec<String>, Vec<String>) =
-        arguments.iter().cloned().partition(|it| it == PAGES);
+    let is_measured = arguments.iter().all(|it| it != PAGES);
+    let names: Vec<&String> = arguments.iter().filter(|it| *it != PAGES).collect();
     let known = RUNS.map(|(name, _)| name).join(", ");
     if let Some(unknown) = names
         .iter()
-        .find(|it| RUNS.iter().all(|(name, _)| name != it))
+        .find(|it| RUNS.iter().all(|(name, _)| name != *it))
     {
         bail!("there is no run `{unknown}` in the gallery; expected some of {known}");
     }
     let results = root().join("results");
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|it| it == name);
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|it| *it == name);
     for (name, arguments) in RUNS.iter().filter(|(name, _)| wanted(name)) {
-        if !pages.is_empty() {
-            write_report(&results.join(name), bench)?;
+        let place = results.join(name);
+        if !is_measured {
+            // Those that are there, if none is named.
+            if place.is_dir() || !names.is_empty() {
+                write_report(&place, bench)?;
+            }
             continue;
         }
-        let (place, new) = (results.join(name), results.join(format!("{name}.new")));
+        let new = results.join(format!("{name}.new"));
         remove(&new)?;
         eprintln!("xtask: making results/{name}");
         Step::as_root(bench)

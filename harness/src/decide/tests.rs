@@ -96,6 +96,8 @@ fn the_runner_up_and_what_it_loses_on_come_with_intervals() {
         .find(|it| it.figure.is_some())
         .unwrap();
     assert_eq!(throughput.choice, Verdict::Faster);
+    let again = said(&decision).matches("[the same trials]").count();
+    assert!(again > 0, "{}", said(&decision));
     assert!((throughput.choice_is_better.ratio - 1.42 / 0.61).abs() < 0.05);
 }
 

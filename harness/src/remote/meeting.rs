@@ -176,10 +176,10 @@ fn greet(mut socket: UnixStream, names: &[String], wanted: &[String]) -> Result<
     let hello: Hello = receive(&mut socket)
         .map_err(said)?
         .ok_or("it said nothing")?;
-    let refused = if names.contains(&hello.name) && !wanted.contains(&hello.name) {
-        Some("one of that name is here already".to_owned())
-    } else if !wanted.contains(&hello.name) {
+    let refused = if !names.contains(&hello.name) {
         Some(format!("expected one of: {}", wanted.join(", ")))
+    } else if !wanted.contains(&hello.name) {
+        Some("one of that name is here already".to_owned())
     } else if hello.process_ids != process_ids() {
         let reason = "it has process ids of its own, and the kernel's threads that receive have none there; share the \
                       host's (`pid: host`, `docker run --pid host`) here and there";

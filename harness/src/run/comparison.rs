@@ -19,6 +19,7 @@ use std::time::Duration;
 
 /// The probability that any verdict is wrong.
 const ERROR: f64 = 0.05;
+
 /// What the run says of how it compares.
 pub fn described(rounds: Rounds) -> Comparison {
     Comparison {

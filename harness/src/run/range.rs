@@ -6,11 +6,11 @@ use super::MIN_LOAD;
 const LEAST: f64 = 0.4;
 /// and this.
 const MOST: f64 = 1.3;
-/// The range is moved at most so many times,
-const MOVES: u32 = 4;
-/// first by this factor, then each time by the square of the last one: what was found before may be far off, where stalls of
-/// the machine have set it.
+/// The range is moved by this factor first, then each time by the square of the last one: what was found before may be far off,
+/// where stalls of the machine have set it.
 const FACTOR: f64 = 2.0;
+/// The last one.
+const LAST_FACTOR: f64 = 256.0;
 /// Of a range and the next one.
 const OVERLAP: f64 = 0.05;
 
@@ -19,8 +19,8 @@ const OVERLAP: f64 = 0.05;
 pub(super) struct Range {
     pub least: f64,
     pub most: f64,
+    /// Of the next move.
     factor: f64,
-    moves: u32,
 }
 
 impl Range {
@@ -30,7 +30,6 @@ impl Range {
             least: (typical * LEAST * dither).max(MIN_LOAD),
             most: (typical * MOST * dither).max(2.0 * MIN_LOAD),
             factor: FACTOR,
-            moves: 0,
         }
     }
 
@@ -41,17 +40,18 @@ impl Range {
 
     /// The one below; none where it was moved often enough, or nothing is below.
     pub fn below(self) -> Option<Self> {
+        if self.least <= MIN_LOAD {
+            return None;
+        }
         let least = (self.least / self.factor).max(MIN_LOAD);
-        let is_any = self.least > MIN_LOAD;
-        is_any.then(|| self.moved(least, self.least * (1.0 + OVERLAP)))?
+        self.moved(least, self.least * (1.0 + OVERLAP))
     }
 
     fn moved(self, least: f64, most: f64) -> Option<Self> {
-        (self.moves < MOVES).then_some(Self {
+        (self.factor <= LAST_FACTOR).then_some(Self {
             least,
             most,
             factor: self.factor * self.factor,
-            moves: self.moves + 1,
         })
     }
 }

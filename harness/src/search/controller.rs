@@ -1,6 +1,5 @@
 //! The Controller (section 4.9.2): from trials to the next trial, for all goals at once.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use super::classify::conditional_throughput;
@@ -243,25 +242,15 @@ impl Search {
                 selectors,
                 current_width,
             } => {
-                let loss = |goal: usize| {
-                    self.routes
-                        .get(goal)
-                        .map(|it| it.goal.criterion().loss_ratio)
-                };
-                let by_loss = |goal: usize, other: usize| match self.precedence {
-                    Precedence::LowestLoad => Ordering::Equal,
-                    Precedence::LargestLoss => loss(other).cmp(&loss(goal)),
-                };
                 let mut chosen: Option<(usize, Nomination)> = None;
                 for (goal, selector) in selectors.iter_mut().enumerate() {
                     // Each selector is asked, also when an earlier nomination goes first: it moves on by being asked.
                     let nomination = selector.nominate(&self.ledger, &self.limits, *current_width);
-                    let is_before = |new: &Nomination, (other, old): (usize, Nomination)| {
-                        let by_load = || new.precedence(&old);
-                        by_loss(goal, other).then_with(by_load).is_lt()
+                    let is_before = |new: &Nomination, old: &Nomination| {
+                        new.compare(old, self.precedence).is_lt()
                     };
                     if let Some(new) = nomination
-                        && chosen.is_none_or(|old| is_before(&new, old))
+                        && chosen.is_none_or(|(_, old)| is_before(&new, &old))
                     {
                         chosen = Some((goal, new));
                     }

@@ -3,9 +3,11 @@
 use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
 
+use super::config::Precedence;
 use super::grid::GridWidth;
 use super::ledger::{Ledger, TargetId};
 use super::limits::Limits;
+use super::rate::LossRatio;
 use super::strategy::{Grow, Pick, Start, Stride, View};
 
 /// The trial a goal wants next.
@@ -15,12 +17,13 @@ pub(super) struct Nomination {
     pub pick: Pick,
     /// Trial duration.
     pub duration: Duration,
+    /// What its goal may lose.
+    loss_ratio: LossRatio,
 }
 
 impl Nomination {
-    /// Which of two nominations goes first: the lower load, then the longer trial, then the wider step. Low loads first
-    /// is the careful choice: an upper bound found there makes trials at higher loads needless.
-    pub(super) fn precedence(&self, other: &Self) -> Ordering {
+    /// Which of two nominations goes first: by `precedence`, then the lower load, then the longer trial, then the wider step.
+    pub(super) fn compare(&self, other: &Self, precedence: Precedence) -> Ordering {
         let key = |nomination: &Self| {
             (
                 nomination.pick.load,
@@ -28,7 +31,11 @@ impl Nomination {
                 Reverse(nomination.pick.width),
             )
         };
-        key(self).cmp(&key(other))
+        let by_load = key(self).cmp(&key(other));
+        match precedence {
+            Precedence::LowestLoad => by_load,
+            Precedence::LargestLoss => other.loss_ratio.cmp(&self.loss_ratio).then(by_load),
+        }
     }
 }
 
@@ -80,8 +87,11 @@ impl Selector {
                 limits,
             };
             if let Some(pick) = view.pick(&mut self.stride) {
-                let duration = target.criterion.trial_duration;
-                return Some(Nomination { pick, duration });
+                return Some(Nomination {
+                    pick,
+                    duration: target.criterion.trial_duration,
+                    loss_ratio: target.criterion.loss_ratio,
+                });
             }
             if self.current == self.last {
                 return None;

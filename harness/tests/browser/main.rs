@@ -1,6 +1,10 @@
 //! Reports in a real browser: every run of the gallery, as `bench report` writes it today, wide and narrow, and printed.
 
+#[path = "../common/pages.rs"]
+mod pages;
+
 use libtest_mimic::{Arguments, Failed, Trial};
+use pages::{page, report};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,14 +53,6 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// The pages that a run may have, by the file that it records.
-const PAGES: [(&str, &str); 4] = [
-    ("trials.jsonl", "report.html"),
-    ("flow-setup.jsonl", "flow-setup.html"),
-    ("sockets.jsonl", "sockets.html"),
-    ("stages.jsonl", "stages.html"),
-];
-
 /// The runs of the gallery.
 fn gallery() -> Vec<PathBuf> {
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
@@ -65,29 +61,6 @@ fn gallery() -> Vec<PathBuf> {
     let mut runs: Vec<_> = folders.filter(|it| page(it).is_some()).collect();
     runs.sort();
     runs
-}
-
-/// The name of a run's page.
-fn page(run: &Path) -> Option<&'static str> {
-    let mut pages = PAGES.into_iter();
-    pages.find_map(|(records, page)| run.join(records).is_file().then_some(page))
-}
-
-/// The report of a run, written anew into `folder`; where it is.
-fn report(run: &Path, folder: &Path) -> Result<PathBuf, Failed> {
-    let files = PAGES.into_iter().map(|(records, _)| records);
-    for file in files.chain(["run.json"]) {
-        if run.join(file).is_file() {
-            std::fs::copy(run.join(file), folder.join(file))?;
-        }
-    }
-    let bench = env!("CARGO_BIN_EXE_bench");
-    let output = Command::new(bench).arg("report").arg(folder).output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
-    }
-    let page = page(run).ok_or("it is no run")?;
-    Ok(folder.join(page))
 }
 
 /// The browser, which may read files and reach nothing.
