@@ -261,7 +261,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Whether the tester may have set what it carried in a typical round: that is close to the ceiling, left its processor idle,
-    /// or was found by trials that failed by frames which were never sent.
+    /// or was found by trials that failed by frames which were never sent, in most rounds.
     pub(crate) fn rounds_are_set_by_tester(&self) -> bool {
         // A ceiling at another distance may be twice as high as at that of the rounds.
         let ceiling = self.ceiling().map(|ceiling| match self.is_elsewhere {
@@ -307,8 +307,21 @@ impl<'a> Cell<'a> {
             true => self.is_overlay,
             false => busy.is_some_and(|busy| busy < BUSY),
         };
-        let trials = self.trials_of(rounds);
-        is_near || is_idle || failed_unsent(trials.into_iter(), PARTIAL_DROP)
+        let unsent = rounds
+            .iter()
+            .filter(|round| self.ended_unsent(round))
+            .count();
+        is_near || is_idle || unsent * 2 > rounds.len()
+    }
+
+    /// Whether a round has its figure by frames that were never sent. It does so by the slowest trial above it that failed: one
+    /// far beyond what a datapath carries may be beyond what the tester sends, too, and says nothing.
+    fn ended_unsent(&self, round: &RoundRecord) -> bool {
+        let trials = self.trials_of(&[round]).into_iter();
+        let failed =
+            trials.filter(|it| it.load >= round.throughput && loss_ratio(it) > PARTIAL_DROP);
+        let slowest = failed.min_by(|one, other| one.load.total_cmp(&other.load));
+        failed_unsent(slowest.into_iter(), PARTIAL_DROP)
     }
 
     /// Whether its processor was idle for a good part of its fastest trial, so that something else set the figure; or, in an

@@ -2,7 +2,7 @@
 
 use super::fixture::{self, SCENARIOS};
 use super::written;
-use crate::record::Record;
+use crate::record::{Purpose, Record, TrialRecord};
 use crate::report::figures::Figures;
 use crate::report::{RunFolder, summary_json, terminal_table};
 use ranking::{STAGES, Verdict};
@@ -75,6 +75,38 @@ fn a_lead_by_the_bounds_of_searches_says_that_it_has_no_probability() {
     }
     let (_, markdown, _) = written(&folder);
     assert!(!markdown.contains("How sure"), "{markdown}");
+}
+
+#[test]
+fn a_round_is_the_testers_if_the_trial_that_ended_it_lacks_frames_that_were_never_sent() {
+    let rates = [("kernel-xdp", 0.5e6), ("openflow", 0.6e6)];
+    // Frames that were sent of those that should have been, in the trial that ended each round.
+    for (offered, expected) in [(55_000, "openflow, 1.20 ×"), (50_000, "not decided: ")] {
+        let mut folder = run(&rates, STAGES[0]);
+        let of_rounds = folder.records.iter().filter_map(|record| match record {
+            Record::Trial(it) if it.datapath == "kernel-xdp" => match it.purpose {
+                Purpose::Comparison { .. } => Some(it.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        let of_rounds: Vec<TrialRecord> = of_rounds.collect();
+        for trial in of_rounds {
+            let like = |load, intended, offered, received| TrialRecord {
+                load,
+                intended,
+                offered,
+                received,
+                ..trial.clone()
+            };
+            // One that is far beyond both, and one that is just beyond the datapath.
+            let beyond = like(70e6, 7_000_000, 500_000, 50_000);
+            let end = like(0.55e6, 55_000, offered, 50_000);
+            folder.records.extend([beyond, end].map(Record::Trial));
+        }
+        let lead = lead(&folder);
+        assert!(lead.starts_with(expected), "{lead}");
+    }
 }
 
 #[test]
@@ -211,7 +243,7 @@ fn rounds_at_two_distances_are_not_mixed() {
         match record {
             Record::Round(round) => round.round += 100,
             Record::Trial(trial) => {
-                if let crate::record::Purpose::Comparison { round } = &mut trial.purpose {
+                if let Purpose::Comparison { round } = &mut trial.purpose {
                     *round += 100;
                 }
             }
