@@ -299,10 +299,13 @@ impl Searched {
         let result = self.search.result();
         let pdr = result.goals.last()?;
         let guess = pdr.estimate.and_then(|estimate| estimate.lower);
+        // A search that ran out of time on its way down has nothing else to say.
+        let fastest = self.best.0.map(|best| best.rate);
         pdr.conditional_throughput
             .or(pdr.lower)
             .or(guess)
             .map(Pps::get)
+            .or(fastest)
     }
 
     fn rates(&self) -> Vec<Rate> {
@@ -326,6 +329,7 @@ impl Searched {
 mod tests {
     use super::*;
     use crate::record::{Counters, Cycles, Polling};
+    use crate::search::SearchConfig;
 
     /// A trial of a second at which a polling thread found frames in a tenth of its rounds' cycles.
     fn trial() -> TrialRecord {
@@ -347,6 +351,22 @@ mod tests {
             }),
             ..super::super::deploy::empty()
         }
+    }
+
+    #[test]
+    fn a_search_that_found_no_rate_leaves_its_fastest_trial_to_go_on_with() {
+        let config = SearchConfig::short(Pps::new(1e3).unwrap(), Pps::new(1e7).unwrap());
+        let mut searched = Searched {
+            search: Search::new(config).unwrap(),
+            ceiling: None,
+            best: Best::default(),
+            round_trip: None,
+            measured: Duration::ZERO,
+            has_latency: false,
+        };
+        assert_eq!(searched.pdr(), None);
+        searched.best.note(&trial(), PortType::Veth);
+        assert_eq!(searched.pdr(), Some(1e6));
     }
 
     #[test]
