@@ -77,8 +77,25 @@ impl Placement {
     }
 }
 
-/// Describes the machine.
+/// Begins the note of how busy the machine was before a run: in percent of the time of all its processors.
+pub const BUSY: &str = "processors busy before the run: ";
+/// How long that is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Whether a note is of the moment, and no trait of the machine.
+pub fn is_of_the_moment(note: &str) -> bool {
+    note.starts_with(BUSY) || note.starts_with("load average")
+}
+
+/// Describes the machine, at which it looks for half a second.
 pub fn describe(placement: Placement) -> Environment {
+    // Unlike the load average it does not count what has ended by now, such as the run before.
+    let before = processor_time();
+    std::thread::sleep(LOOK);
+    let busy = before.zip(processor_time()).and_then(|(before, after)| {
+        let [busy, all] = [0, 1].map(|it: usize| after[it].saturating_sub(before[it]));
+        (all > 0).then(|| busy * 100 / all)
+    });
     let cpuinfo = read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu_field = |name: &str| {
         cpuinfo
@@ -117,6 +134,7 @@ pub fn describe(placement: Placement) -> Environment {
         }
     });
     let mut notes = Vec::new();
+    notes.extend(busy.map(|percent| format!("{BUSY}{percent} %")));
     let load = line("/proc/loadavg");
     if let Some(load) = load.split_whitespace().next() {
         notes.push(format!("load average at the start: {load}"));
@@ -176,6 +194,23 @@ fn clock_cost() -> f64 {
         .collect();
     costs.sort_by(f64::total_cmp);
     costs[SERIES / 2]
+}
+
+/// What all processors were busy since boot, for the hypervisor's other guests too, and all their time, in ticks.
+fn processor_time() -> Option<[u64; 2]> {
+    let stat = read_to_string("/proc/stat").ok()?;
+    let mut fields = stat
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_whitespace();
+    // See proc(5): user, nice, system, idle, iowait, irq, softirq, steal. Guests' time is in that of users.
+    let mut ticks = [0_u64; 8];
+    for field in &mut ticks {
+        *field = fields.next()?.parse().ok()?;
+    }
+    let all: u64 = ticks.iter().sum();
+    Some([all.saturating_sub(ticks[3] + ticks[4]), all])
 }
 
 /// Time that the hypervisor took from these processors since boot, as far as it says.

@@ -1,5 +1,6 @@
 //! The runs that are compared.
 
+use crate::environment::is_of_the_moment;
 use crate::record::Environment;
 use crate::report::{RUN, ReadError, RunFolder};
 use std::fs;
@@ -69,10 +70,10 @@ pub fn find(path: &Path) -> Result<Vec<Found>, Error> {
     Ok(found)
 }
 
-/// What is noted of the machine, but for its load, which is never the same.
+/// What is noted of the machine, but for what is never the same.
 fn notes(environment: &Environment) -> String {
     let notes = environment.notes.iter();
-    let lasting = notes.filter(|note| !note.starts_with("load average"));
+    let lasting = notes.filter(|note| !is_of_the_moment(note));
     lasting.map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 

@@ -6,6 +6,7 @@ pub(super) use cell::unsent_decided;
 
 use std::collections::BTreeMap;
 
+use crate::environment::BUSY;
 use crate::lines::Damage;
 use crate::record::{Environment, Purpose, Record, Run, SCHEMA};
 
@@ -24,39 +25,71 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
     of_files(folder, &mut out);
     of_schema(figures.run, &mut out);
     of_names(figures, folder, &mut out);
-    let mut by_text = BTreeMap::new();
-    let mut order = Vec::new();
-    for (scenario, cell) in figures.cells() {
-        for warning in cell::of(cell) {
-            // One line for all scenarios it applies to.
-            let scenarios = by_text
-                .entry((cell.datapath, warning.clone()))
-                .or_insert_with(|| {
-                    order.push((cell.datapath, warning));
-                    Vec::new()
-                });
-            if !scenarios.contains(&scenario.id) {
-                scenarios.push(scenario.id);
-            }
-        }
-    }
-    for (datapath, warning) in order {
-        let scenarios = by_text
-            .remove(&(datapath, warning.clone()))
-            .unwrap_or_default();
-        let everywhere = scenarios.len() > 1 && scenarios.len() == figures.run.scenarios.len();
-        let scenarios = if everywhere {
-            "all scenarios".to_owned()
-        } else {
-            text::list(&scenarios)
-        };
-        out.push(format!("{datapath} in {scenarios}{warning}"));
-    }
+    of_cells(figures, &mut out);
     of_ceilings(folder, &mut out);
     of_disturbed_ceilings(folder, &mut out);
     of_moved_processors(folder, &mut out);
     of_machine(figures, &mut out);
     out
+}
+
+/// What concerns datapaths in scenarios: one line for all that it applies to.
+fn of_cells(figures: &Figures<'_>, out: &mut Vec<String>) {
+    let mut warnings = Vec::<Warned<'_>>::new();
+    for (scenario, cell) in figures.cells() {
+        for text in cell::of(cell) {
+            let known = warnings.iter().position(|warned| warned.text == text);
+            let place = known.unwrap_or_else(|| {
+                warnings.push(Warned::new(text));
+                warnings.len() - 1
+            });
+            warnings[place].add(cell.datapath, scenario.id);
+        }
+    }
+    let all = figures.run.scenarios.len();
+    out.extend(warnings.iter().map(|warned| warned.line(all)));
+}
+
+/// A warning, and whom it is about.
+struct Warned<'a> {
+    text: String,
+    /// Datapaths, each with its scenarios.
+    about: Vec<(&'a str, Vec<&'a str>)>,
+}
+
+impl<'a> Warned<'a> {
+    fn new(text: String) -> Self {
+        Self {
+            text,
+            about: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, datapath: &'a str, scenario: &'a str) {
+        let known = self.about.iter_mut().find(|(name, _)| *name == datapath);
+        match known {
+            Some((_, scenarios)) if scenarios.contains(&scenario) => {}
+            Some((_, scenarios)) => scenarios.push(scenario),
+            None => self.about.push((datapath, vec![scenario])),
+        }
+    }
+
+    /// The line of a run that has this many scenarios.
+    fn line(&self, all: usize) -> String {
+        let subjects = self.about.iter().map(|(datapath, scenarios)| {
+            let scenarios = match scenarios.len() {
+                count if count > 1 && count == all => "all scenarios".to_owned(),
+                _ => text::list(scenarios),
+            };
+            format!("{datapath} in {scenarios}")
+        });
+        let subjects: Vec<String> = subjects.collect();
+        let between = match self.text.starts_with(':') || subjects.len() == 1 {
+            true => "",
+            false => ": each",
+        };
+        format!("{}{between}{}", subjects.join("; "), self.text)
+    }
 }
 
 /// What concerns the program, the profile and the ports.
@@ -96,19 +129,18 @@ fn of_run(figures: &Figures<'_>, out: &mut Vec<String>) {
     }
 }
 
-/// A load average above this share of the processors means that something else runs.
-const BUSY_MACHINE: f64 = 0.5;
+/// Above this share of its processors' time, in percent, something else ran on a machine.
+const BUSY_MACHINE: u64 = 10;
 
 /// Says if the machine had other work when the run began.
 pub(super) fn busy_machine(environment: &Environment) -> Option<String> {
-    let load = environment.notes.iter().find_map(|note| {
-        let load = note.strip_prefix("load average at the start: ")?;
-        load.parse::<f64>().ok()
+    let percent = environment.notes.iter().find_map(|note| {
+        let percent = note.strip_prefix(BUSY)?.strip_suffix(" %")?;
+        percent.parse::<u64>().ok()
     })?;
-    (load > BUSY_MACHINE * environment.cpus as f64).then(|| {
+    (percent > BUSY_MACHINE).then(|| {
         format!(
-            "The machine was busy before the run began (load average {load}, {}): rates are too low and latencies too long by an amount that nobody knows, and where several threads work, as on veth ports, no single trial shows it. Repeat the run on an idle machine.",
-            text::count(environment.cpus as u64, "processor", "processors")
+            "The machine was busy before the run began ({percent} % of its processors' time): rates are too low and latencies too long by an amount that nobody knows, and where several threads work, as on veth ports, no single trial shows it. Repeat the run on an idle machine."
         )
     })
 }

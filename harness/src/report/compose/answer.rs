@@ -77,6 +77,9 @@ pub(super) fn add<'a>(
     brief::add(out, figures);
     out.extend(picture.map(Block::Figure));
     separation(out, figures);
+    if figures.cells().any(|(_, cell)| cells::has_marks(cell)) {
+        out.push(Block::Paragraph(plain(cells::MARKS)));
+    }
     out.extend(native(figures).into_iter().map(Block::Table));
     for group in &figures.groups {
         out.extend(tables(figures, group).into_iter().map(Block::Table));

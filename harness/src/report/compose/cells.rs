@@ -27,43 +27,19 @@ pub(super) fn telling_rate<T>(cell: &Cell<'_>, telling: &Telling<'_, T>) -> Line
     rate
 }
 
-/// A rate with its interval.
-pub(super) fn rate(cell: &Cell<'_>, rate: Option<&Rate>, strong: bool) -> Line {
-    if let Some(absence) = cell.absence() {
-        return vec![Span::Text(absence.to_owned())];
-    }
-    let Some(rate) = rate else {
-        return vec![Span::Text("not searched".to_owned())];
-    };
-    let figure = units::mpps_or_none(rate.throughput);
-    let mut line = vec![if strong {
-        Span::Strong(figure)
-    } else {
-        Span::Text(figure)
-    }];
-    line.push(Span::Text(format!(
-        " {}",
-        units::interval(rate.lower, rate.upper)
-    )));
-    line.extend(cell.doubt().map(|doubt| Span::Mark(doubt.to_owned())));
-    if cell.is_elsewhere {
-        line.push(Span::Mark(ELSEWHERE.to_owned()));
-    }
-    if cell.failed_later() {
-        line.push(Span::Mark("failed later".to_owned()));
-    }
-    if let Some(reason) = &rate.irregular {
+/// A rate with its interval, and why it is not to be relied on.
+pub(super) fn rate(cell: &Cell<'_>, rate: Option<&Rate>) -> Line {
+    let mut line = bounds(cell, rate, Span::Text);
+    if let Some(reason) = shown(cell, rate).and_then(|rate| rate.irregular.as_ref()) {
         line.push(Span::Mark(format!("irregular: {reason}")));
     }
     line
 }
 
-/// PDR with its interval and the tester's mark.
-pub(super) fn pdr(cell: &Cell<'_>, strong: bool) -> Line {
-    let mut line = rate(cell, cell.pdr(), strong);
-    if cell.is_tester_bound() {
-        line.push(Span::Mark("tester-bound".to_owned()));
-    }
+/// PDR with its interval, and what the tester and single trials say against it.
+pub(super) fn pdr(cell: &Cell<'_>) -> Line {
+    let mut line = rate(cell, cell.pdr());
+    line.extend(tester_bound(cell));
     if let Some(fastest) = cell.fastest()
         && cell.is_contradicted()
     {
@@ -73,14 +49,60 @@ pub(super) fn pdr(cell: &Cell<'_>, strong: bool) -> Line {
     line
 }
 
-/// PDR with its marks, and what a typical round carried where there were some: the one figure that a few disturbed trials do not
-/// move.
+/// PDR with a word for each that is said against it, see [`MARKS`], and what a typical round carried where there were some: the one
+/// figure that a few disturbed trials do not move.
 pub(super) fn overview(cell: &Cell<'_>) -> Line {
-    let mut line = pdr(cell, true);
+    let mut line = bounds(cell, cell.pdr(), Span::Strong);
+    if shown(cell, cell.pdr()).is_some_and(|pdr| pdr.irregular.is_some()) {
+        line.push(Span::Mark("irregular".to_owned()));
+    }
+    line.extend(tester_bound(cell));
+    if cell.is_contradicted() {
+        line.push(Span::Mark("too low".to_owned()));
+    }
     if let Some(rounds) = cell.typical_rate() {
         line.push(Span::Note(format!("in rounds {rounds}")));
     }
     line
+}
+
+/// Whether anything is in [`overview`] that [`MARKS`] explains.
+pub(super) fn has_marks(cell: &Cell<'_>) -> bool {
+    let is_irregular = cell.pdr().is_some_and(|pdr| pdr.irregular.is_some());
+    is_irregular || cell.is_tester_bound() || cell.is_contradicted() || !cell.rounds.is_empty()
+}
+
+/// What the words in [`overview`] mean.
+pub(super) const MARKS: &str = "Irregular: the search ended without both bounds, or with bounds that are too far apart; the table of the scenario says why. Too low: a single trial carried clearly more than the upper bound. Tester-bound: close to what the tester can do itself. In rounds: what a typical round of the comparison carried, which verdicts rest on.";
+
+/// A rate with its interval, and why nothing of this datapath can be trusted.
+fn bounds(cell: &Cell<'_>, rate: Option<&Rate>, emphasis: fn(String) -> Span) -> Line {
+    let Some(rate) = shown(cell, rate) else {
+        let absence = cell.absence().unwrap_or("not searched");
+        return vec![Span::Text(absence.to_owned())];
+    };
+    let mut line = vec![
+        emphasis(units::mpps_or_none(rate.throughput)),
+        Span::Text(format!(" {}", units::interval(rate.lower, rate.upper))),
+    ];
+    line.extend(cell.doubt().map(|doubt| Span::Mark(doubt.to_owned())));
+    if cell.is_elsewhere {
+        line.push(Span::Mark(ELSEWHERE.to_owned()));
+    }
+    if cell.failed_later() {
+        line.push(Span::Mark("failed later".to_owned()));
+    }
+    line
+}
+
+/// This rate, where the datapath has figures.
+fn shown<'a>(cell: &Cell<'_>, rate: Option<&'a Rate>) -> Option<&'a Rate> {
+    rate.filter(|_| cell.absence().is_none())
+}
+
+fn tester_bound(cell: &Cell<'_>) -> Option<Span> {
+    cell.is_tester_bound()
+        .then(|| Span::Mark("tester-bound".to_owned()))
 }
 
 /// The tester's ceiling and PDR's share of it.

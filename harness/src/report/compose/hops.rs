@@ -191,8 +191,8 @@ fn compared(name: &str, off: &ScenarioFigures<'_>, on: &ScenarioFigures<'_>) -> 
         table.rows.push(Row {
             cells: vec![
                 plain(before.datapath),
-                cells::pdr(before, false),
-                cells::pdr(after, false),
+                cells::pdr(before),
+                cells::pdr(after),
                 match times {
                     _ if !are_alike => vec![Span::Mark(NOT_ALIKE.to_owned())],
                     Some(times) => plain(units::fixed(times, 2)),

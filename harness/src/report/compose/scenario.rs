@@ -175,8 +175,8 @@ fn throughput(scenario: &ScenarioFigures<'_>) -> Table {
         let [ceiling, share] = cells::ceiling(cell);
         let mut row = vec![
             plain(cell.datapath),
-            cells::rate(cell, cell.ndr(), false),
-            cells::pdr(cell, false),
+            cells::rate(cell, cell.ndr()),
+            cells::pdr(cell),
             ceiling,
             share,
             cells::check(cell),

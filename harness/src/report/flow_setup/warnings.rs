@@ -171,11 +171,11 @@ mod tests {
     fn a_busy_machine_is_told() {
         let mut header = crate::report::flow_setup::tests::header(1);
         assert!(of_run(&header).is_empty());
-        let note = |load: &str| vec![format!("load average at the start: {load}")];
-        header.environment.notes = note("0.40");
+        let note = |busy: u64| vec![format!("{}{busy} %", crate::environment::BUSY)];
+        header.environment.notes = note(4);
         assert!(of_run(&header).is_empty());
-        header.environment.notes = note("3.83");
-        assert!(of_run(&header)[0].contains("3.83"));
+        header.environment.notes = note(38);
+        assert!(of_run(&header)[0].contains("38 %"));
     }
 
     #[test]
