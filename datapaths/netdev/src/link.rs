@@ -67,6 +67,26 @@ impl Interface {
         self.namespace.run(|| ethtool::enable_gro(&self.name))?
     }
 
+    /// How often the device lost its link so far: nobody was at the other end any more.
+    ///
+    /// # Errors
+    /// Where there is no such device any more, or the kernel does not tell.
+    pub fn link_losses(&self) -> Result<u32, Error> {
+        let doing = || format!("asking how often {} lost its link", self.name);
+        let count = |attribute: &LinkAttribute| match attribute {
+            LinkAttribute::CarrierDownCount(count) => Some(*count),
+            _ => None,
+        };
+        self.namespace.run(|| {
+            on_netlink(async |handle| {
+                let mut links = handle.link().get().match_index(self.index).execute();
+                let link = links.try_next().await.map_err(|e| netlink(doing(), e))?;
+                let link = link.ok_or_else(|| Error::NoInterface(self.name.clone()))?;
+                Ok(link.attributes.iter().find_map(count).unwrap_or_default())
+            })
+        })?
+    }
+
     /// Gives the device's receive side a kernel thread of its own, pinned to `cpu` and going before others
     /// there. The device must carry an XDP program: before, it has no NAPI instance.
     ///

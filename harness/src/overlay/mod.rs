@@ -12,7 +12,7 @@ mod describe;
 mod underlay;
 
 pub use describe::describe;
-pub use underlay::{Ages, Crossed, Underlay};
+pub use underlay::{Ages, Crossed, Parted, Underlay};
 
 use crate::at_once::at_once;
 use crate::environment::Placement;
@@ -125,10 +125,13 @@ impl Overlay {
         let parts = at_once(topology.droplets(), |number, droplet| {
             Part::install(datapath, topology, (number, droplet), lab, placement)
         });
-        Ok(Self {
+        let overlay = Self {
             droplets: parts.into_iter().collect::<Result<_, _>>()?,
             underlay,
-        })
+        };
+        // Links come and go while datapaths take them.
+        overlay.underlay.parted().map_err(tester::Error::from)?;
+        Ok(overlay)
     }
 
     /// Whether a droplet's datapath declares to differ so.
@@ -280,11 +283,17 @@ impl Running for Overlay {
         let parted = self.underlay.parted();
         match parted.map_err(|error| DatapathError::failed(doing, error))? {
             None => Ok(()),
-            Some(number) => {
-                let droplet = self.droplets.get(number).map_or("?", |part| &part.name);
-                let reason = format!(
-                    "it is parted: there is no way to {droplet}, whose uplink has no link; see what took it down"
-                );
+            Some(Parted { droplet, is_back }) => {
+                let droplet = self.droplets.get(droplet).map_or("?", |part| &part.name);
+                let how = match is_back {
+                    true => format!(
+                        "it was parted: for a while there was no way to {droplet}, whose uplink had no link"
+                    ),
+                    false => format!(
+                        "it is parted: there is no way to {droplet}, whose uplink has no link"
+                    ),
+                };
+                let reason = format!("{how}; see what took it down");
                 Err(DatapathError::failed("the underlay", reason))
             }
         }

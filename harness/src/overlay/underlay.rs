@@ -7,6 +7,7 @@ use aya::maps::PerCpuArray;
 use aya::programs::XdpMode;
 use bpf_load::{fill, load_program, program};
 use netdev::{Cpu, Interface, PacketSocket, Urgency};
+use std::sync::atomic::{AtomicU32, Ordering};
 use topologies::provision::Host;
 use workload::underlay::{Crossing, DROPLETS, UnderlayPort, key};
 
@@ -82,6 +83,17 @@ impl Ages {
 pub struct Underlay {
     ebpf: Ebpf,
     ports: Vec<(Interface, UnderlayPort)>,
+    /// How often each of the ports had lost its link when it was last asked.
+    link_losses: Vec<AtomicU32>,
+}
+
+/// A droplet to which no way leads, or led for a while, since there was no link: no figure of that time is a datapath's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parted {
+    /// The droplet's number.
+    pub droplet: usize,
+    /// The link is back.
+    pub is_back: bool,
 }
 
 impl Underlay {
@@ -130,7 +142,12 @@ impl Underlay {
         for (interface, _) in &ports {
             interface.thread_napi(cpu, Urgency::Prompt)?;
         }
-        Ok(Self { ebpf, ports })
+        let link_losses = ports.iter().map(|_| AtomicU32::new(0)).collect();
+        Ok(Self {
+            ebpf,
+            ports,
+            link_losses,
+        })
     }
 
     /// Cuts the way from one droplet to another, or mends it.
@@ -152,18 +169,23 @@ impl Underlay {
         Ok(())
     }
 
-    /// The first droplet to which no way leads, since there is no link: the underlay is parted, and no figure is a datapath's.
+    /// The first droplet to which no way leads, or led for a while since this was last asked.
     ///
     /// # Errors
     /// Where the kernel does not tell.
-    pub fn parted(&self) -> Result<Option<usize>, netdev::Error> {
-        for (interface, port) in &self.ports {
+    pub fn parted(&self) -> Result<Option<Parted>, netdev::Error> {
+        let mut parted = None;
+        for ((interface, port), known) in self.ports.iter().zip(&self.link_losses) {
+            let droplet = port.droplet as usize;
             let socket = PacketSocket::for_sending(interface.namespace(), interface.name())?;
-            if !socket.has_link()? {
-                return Ok(Some(port.droplet as usize));
+            let is_back = socket.has_link()?;
+            let losses = interface.link_losses()?;
+            let has_lost = known.swap(losses, Ordering::Relaxed) != losses;
+            if parted.is_none() && (has_lost || !is_back) {
+                parted = Some(Parted { droplet, is_back });
             }
         }
-        Ok(None)
+        Ok(parted)
     }
 
     /// Has it kept when the last packet went from each droplet to each other; see [`Self::last_crossings`].
