@@ -53,6 +53,28 @@ fn wrong_inputs_are_explained() {
             "expected 1 to 65537",
         ),
         (
+            &[
+                "per-datapath",
+                "--topology",
+                "bounce",
+                "--endpoints",
+                "60000",
+            ],
+            "give less for --endpoints, or --direct-path off",
+        ),
+        (
+            &[
+                "per-datapath",
+                "--topology",
+                "fan",
+                "--hosts",
+                "128",
+                "--bouncers",
+                "128",
+            ],
+            "an underlay joins 512 at most",
+        ),
+        (
             &["verify", "--vectors", "/nonexistent.json"],
             "/nonexistent.json",
         ),

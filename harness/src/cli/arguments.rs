@@ -53,6 +53,8 @@ pub enum Command {
     Compose {
         /// The topology, by name or file: one from endpoint to endpoint.
         topology: String,
+        #[command(flatten)]
+        groups: Groups,
     },
     /// Be a droplet of an overlay, for a tester with --droplets; as a container of a topology runs.
     Droplet(Droplet),
@@ -117,15 +119,8 @@ pub struct Measure {
         default_value = "100"
     )]
     pub rules: Vec<u32>,
-    /// Hosts of each network, where the topology leaves that open, as fan does: 1 to 128.
-    #[arg(long, value_name = "COUNT", default_value_t = 2)]
-    pub hosts: u32,
-    /// Bouncers of each network, where the topology leaves that open: 1 to 128.
-    #[arg(long, value_name = "COUNT", default_value_t = 2)]
-    pub bouncers: u32,
-    /// Dividers, where the topology leaves that open: 1 to 128.
-    #[arg(long, value_name = "COUNT", default_value_t = 2)]
-    pub dividers: u32,
+    #[command(flatten)]
+    pub groups: Groups,
     /// Transport of inner packets, if not what the topology says.
     #[arg(long, value_enum)]
     pub transport: Option<TransportName>,
@@ -150,6 +145,20 @@ pub struct Measure {
     /// Have the droplets of overlays run elsewhere, as in containers: by the `bench droplet` that come to this folder.
     #[arg(long, value_name = "DIR")]
     pub droplets: Option<PathBuf>,
+}
+
+/// How many droplets of a kind there are, where the topology leaves that open.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Groups {
+    /// Hosts of each network, where the topology leaves that open, as fan does: 1 to 128.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub hosts: u32,
+    /// Bouncers of each network, where the topology leaves that open: 1 to 128.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub bouncers: u32,
+    /// Dividers, where the topology leaves that open: 1 to 128.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub dividers: u32,
 }
 
 #[derive(Debug, Args)]

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use topologies::catalogue;
-use topologies::topology::{DirectPathState, Parameters, Topology, Usual};
+use topologies::topology::{DirectPathState, Parameters, Topology, Usual, capacity};
+use workload::underlay::DROPLETS;
 
 pub fn run(arguments: &Measure, format: Format) -> anyhow::Result<Outcome> {
     let datapaths = registry::select(&arguments.datapaths)?;
@@ -201,10 +202,11 @@ fn scenarios(arguments: &Measure) -> anyhow::Result<Vec<Task>> {
         };
         for (number, Mix { size, flows }) in at_least(usual, mixes, flows).iter().enumerate() {
             for (endpoints, rules) in product(endpoints, &arguments.rules) {
+                let groups = arguments.groups;
                 let parameters = Parameters::new(endpoints, *flows)?.with_droplets(
-                    arguments.hosts,
-                    arguments.bouncers,
-                    arguments.dividers,
+                    groups.hosts,
+                    groups.bouncers,
+                    groups.dividers,
                 )?;
                 let topology = catalogue::find(name, parameters.with_rules(rules)?)?;
                 for task in in_all_states(topology, *size, arguments, number == 0)? {
@@ -271,9 +273,9 @@ pub fn in_states(
 ) -> anyhow::Result<Vec<Topology>> {
     let Some(only) = only.map(DirectPathState::from) else {
         let states = topology.direct_path_states().iter();
-        return Ok(states
-            .map(|state| topology.clone().in_state(*state))
-            .collect());
+        return states
+            .map(|state| fits(topology.clone().in_state(*state)))
+            .collect();
     };
     if !topology.direct_path_states().contains(&only) {
         bail!(
@@ -285,7 +287,29 @@ pub fn in_states(
             }
         );
     }
-    Ok(vec![topology.in_state(only)])
+    Ok(vec![fits(topology.in_state(only))?])
+}
+
+/// The topology, if an underlay can join its droplets and each can keep its direct paths: else it would be refused only once it
+/// has been made.
+fn fits(topology: Topology) -> anyhow::Result<Topology> {
+    let (name, droplets) = (topology.name(), topology.droplets());
+    if droplets.len() > DROPLETS as usize {
+        bail!(
+            "topology {name} has {} droplets, and an underlay joins {DROPLETS} at most; give less for --hosts, --bouncers or --dividers",
+            droplets.len()
+        );
+    }
+    let provisions = droplets.iter().map(|droplet| topology.provision(droplet));
+    let paths = provisions.map(|it| it.direct_paths.len()).max();
+    let paths = paths.unwrap_or_default();
+    if paths > capacity::CACHE {
+        bail!(
+            "topology {name} has {paths} direct paths from one droplet, which keeps {} at most; give less for --endpoints, or --direct-path off",
+            capacity::CACHE
+        );
+    }
+    Ok(topology)
 }
 
 /// The command as a user repeats it: by cargo, since a path may lead to another build, and by compose if this is a container.

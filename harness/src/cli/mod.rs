@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
         Command::Stages(arguments) => stages::run(&arguments, format),
         Command::Verify(arguments) => verify::run(&arguments, format),
         Command::DumpFlows(arguments) => dump_flows::run(&arguments, format),
-        Command::Compose { topology } => compose::run(&topology),
+        Command::Compose { topology, groups } => compose::run(&topology, groups),
         Command::Droplet(arguments) => droplet(&arguments),
         Command::List => list::run(format),
         Command::Doctor => doctor::run(format),

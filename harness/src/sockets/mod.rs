@@ -70,6 +70,15 @@ pub enum Trouble {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// A port that not everybody may listen at.
+    #[error(
+        "listening at port {port} is not allowed: the port is that of the topology's flow, and those below 1024 need \
+         CAP_NET_BIND_SERVICE"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+    },
     /// Nothing moves any more.
     #[error("{doing}: nothing got through for {} s", socket::PATIENCE.as_secs())]
     Stalled {

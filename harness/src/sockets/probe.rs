@@ -3,7 +3,7 @@
 
 use super::mtu::{Mtu, Mtus};
 use super::record::Checked;
-use super::socket::{Abort, Connection, Listener, PATIENCE};
+use super::socket::{Abort, Connection, Listener, PATIENCE, refused};
 use super::{Setting, Trouble};
 use mizar_wire::{ipv4, tcp, udp};
 use std::io;
@@ -159,7 +159,7 @@ fn passes(socket: &UdpSocket, bytes: u16, tries: u32) -> bool {
 
 /// A socket for datagrams that are never cut into fragments, in the calling thread's namespace.
 fn datagrams(address: SocketAddrV4) -> Result<UdpSocket, Trouble> {
-    let socket = UdpSocket::bind(address).map_err(failed)?;
+    let socket = UdpSocket::bind(address).map_err(refused(address))?;
     socket.set_read_timeout(Some(ANSWER)).map_err(failed)?;
     let never = libc::IP_PMTUDISC_PROBE;
     // SAFETY: a valid descriptor, and a value of the size that is given.

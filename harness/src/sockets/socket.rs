@@ -53,6 +53,19 @@ fn is_a_wait(error: &io::Error) -> bool {
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
+/// What it means that the kernel refuses this address.
+pub(super) fn refused(address: SocketAddrV4) -> impl Fn(io::Error) -> Trouble {
+    move |source| match source.kind() {
+        ErrorKind::PermissionDenied => Trouble::Port {
+            port: address.port(),
+        },
+        _ => Trouble::Socket {
+            doing: "listening",
+            source,
+        },
+    }
+}
+
 /// A socket that listens at an address of the calling thread's namespace.
 #[derive(Debug)]
 pub struct Listener(TcpListener);
@@ -65,7 +78,7 @@ impl Listener {
     pub fn at(address: SocketAddrV4) -> Result<Self, Trouble> {
         let doing = "listening";
         let failed = |source| Trouble::Socket { doing, source };
-        let listener = TcpListener::bind(address).map_err(failed)?;
+        let listener = TcpListener::bind(address).map_err(refused(address))?;
         let tick = libc::timeval {
             tv_sec: 0,
             tv_usec: TICK.as_micros() as libc::suseconds_t,
@@ -183,5 +196,19 @@ impl Connection {
             );
             (asked == 0).then(|| u64::from(info.tcpi_total_retrans))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_not_allowed_is_said_with_what_it_needs() {
+        let address = SocketAddrV4::new([10, 0, 0, 1].into(), 80);
+        let said = refused(address)(ErrorKind::PermissionDenied.into()).to_string();
+        assert!(said.contains("port 80") && said.contains("CAP_NET_BIND_SERVICE"));
+        let other = refused(address)(ErrorKind::AddrInUse.into());
+        assert!(matches!(other, Trouble::Socket { .. }));
     }
 }
