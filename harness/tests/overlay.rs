@@ -31,9 +31,11 @@ const SHORTCUT: &str = include_str!("../../topologies/testdata/shortcut.toml");
 
 /// What every datapath is tried in beside carrying overlays.
 type PerDatapath = (&'static str, fn(&str) -> Result<(), Failed>);
-const PER_DATAPATH: [PerDatapath; 5] = [
+const PER_DATAPATH: [PerDatapath; 7] = [
     ("access_lists_change", access_lists_change),
+    ("access_lists_with_extensions", access_lists_with_extensions),
     ("dead_hosts_are_found", dead_hosts),
+    ("deleted_endpoints_get_nothing", deleted),
     ("stale_paths_heal", stale_paths_heal),
     ("short_header", short_header),
     ("short_header_goes_to_who_reads_it", lengths),
@@ -87,13 +89,26 @@ fn datapath(name: &str) -> Result<Box<dyn Datapath>, Failed> {
 }
 
 fn carry(name: &str, topology: &str) -> Result<(), Failed> {
+    verified(name, &overlay(topology)?)
+}
+
+/// What access lists deny comes in by no way, whatever droplets tell each other of ways around the divider.
+fn access_lists_with_extensions(name: &str) -> Result<(), Failed> {
+    verified(name, &overlay("shortcut")?.with_extensions(Extensions::ALL))
+}
+
+fn overlay(name: &str) -> Result<Topology, Failed> {
     let parameters = Parameters::new(FLOWS, FLOWS)?;
-    let topology = match topology {
+    Ok(match name {
         "shortcut" => Topology::parse("shortcut.toml", SHORTCUT, parameters)?,
         built_in => catalogue::find(built_in, parameters)?,
-    };
+    })
+}
+
+/// Every frame of the topology's corpus fares as the oracle says.
+fn verified(name: &str, topology: &Topology) -> Result<(), Failed> {
     let datapath = datapath(name)?;
-    let report = verify::overlay::check(datapath.as_ref(), &topology, FLOWS, None);
+    let report = verify::overlay::check(datapath.as_ref(), topology, FLOWS, None);
     // Each flow in several lengths, and the packets between droplets once in each state.
     let at_least = u64::from(FLOWS) * topology.direct_path_states().len() as u64;
     let Report { passed, .. } = report;
@@ -208,29 +223,60 @@ fn events() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Where a host dies, the others find out by probes that its datapath and theirs carry, and frames arrive at the host that
-/// takes its place.
-fn dead_hosts(name: &str) -> Result<(), Failed> {
-    let topology = catalogue::find("bounce", Parameters::default())?;
-    let topology = topology
+/// What happens to a trial's packets of a topology whose droplets have all extensions, and whose flows have found their direct
+/// paths.
+fn happens(
+    name: &str,
+    topology: &str,
+    kind: EventKind,
+    duration: Duration,
+) -> Result<EventRecord, Failed> {
+    let overlay = catalogue::find(topology, Parameters::default())?;
+    let overlay = overlay
         .in_state(DirectPathState::Warm)
         .with_extensions(Extensions::ALL);
-    let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-    let mut events = topology.events().iter();
-    let failure = events.find(|event| event.kind == EventKind::Failure);
+    let workload = Workload::new(&overlay.traffic(), FrameSize::Bytes(64), 1)?;
+    let mut events = overlay.events().iter();
     let watched = Watched {
-        topology: &topology,
-        event: failure.ok_or("nothing fails")?,
+        topology: &overlay,
+        event: events
+            .find(|event| event.kind == kind)
+            .ok_or("nothing of the kind happens there")?,
         workload: &workload,
-        duration: Duration::from_secs(3),
+        duration,
         carries: None,
         meeting: None,
     };
-    let record = watched.of(datapath(name)?.as_ref(), "bounce", Placement::choose()?)?;
+    let record = watched.of(datapath(name)?.as_ref(), topology, Placement::choose()?)?;
+    if record.corrupted + record.foreign > 0 {
+        return Err(format!("{record:?}").into());
+    }
+    Ok(record)
+}
+
+/// Where a host dies, the others find out by probes that its datapath and theirs carry, and frames arrive at the host that
+/// takes its place.
+fn dead_hosts(name: &str) -> Result<(), Failed> {
+    let record = happens(name, "bounce", EventKind::Failure, Duration::from_secs(3))?;
     let steps = record.steps.iter();
     let mut found = steps.filter(|step| step.kind == StepKind::FoundDead);
     let is_found = found.any(|step| step.what == "left finds right dead");
-    if !is_found || !is_whole_again(&record) || record.corrupted + record.foreign > 0 {
+    if !is_found || !is_whole_again(&record) {
+        return Err(format!("{record:?}").into());
+    }
+    Ok(())
+}
+
+/// Once an endpoint is deleted no frame arrives there any more, by the direct path of its flow neither.
+fn deleted(name: &str) -> Result<(), Failed> {
+    let record = happens(name, "bounce", EventKind::Deletion, Duration::from_secs(2))?;
+    let is_before = |round: &usize| (*round as f64) < record.done_ms / record.round_ms;
+    let rounds = record.received.iter().enumerate();
+    let mut before = rounds.clone().filter(|(round, _)| is_before(round));
+    let has_carried = before.any(|(_, received)| *received > 0);
+    // A cache may remember it until it is looked through again.
+    let last = rounds.rev().take(WHOLE);
+    if !has_carried || last.map(|(_, received)| received).any(|it| *it > 0) {
         return Err(format!("{record:?}").into());
     }
     Ok(())
@@ -261,6 +307,14 @@ fn parted() -> Result<(), Failed> {
         return Err(said.into());
     }
     netdev::set_up(right)?;
+    overlay.check()?;
+    // Nobody looked meanwhile.
+    netdev::set_down(right)?;
+    netdev::set_up(right)?;
+    let said = overlay.check().err().ok_or("nothing was said")?.to_string();
+    if !said.contains("the underlay") || !said.contains("for a while there was no way to right") {
+        return Err(said.into());
+    }
     overlay.check()?;
     Box::new(overlay).stop()?;
     Ok(())
@@ -332,27 +386,9 @@ fn access_lists_change(name: &str) -> Result<(), Failed> {
 
 /// Where endpoints moved away from a direct path, frames arrive again, whatever a datapath remembers of their flows.
 fn stale_paths_heal(name: &str) -> Result<(), Failed> {
-    let topology = catalogue::find("inter-network", Parameters::default())?;
-    let topology = topology
-        .in_state(DirectPathState::Warm)
-        .with_extensions(Extensions::ALL);
-    let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-    let mut events = topology.events().iter();
-    let migration = events.find(|event| event.kind == EventKind::Migration);
-    let watched = Watched {
-        topology: &topology,
-        event: migration.ok_or("nothing migrates")?,
-        workload: &workload,
-        duration: Duration::from_secs(2),
-        carries: None,
-        meeting: None,
-    };
-    let record = watched.of(
-        datapath(name)?.as_ref(),
-        "inter-network",
-        Placement::choose()?,
-    )?;
-    if !is_whole_again(&record) || record.corrupted + record.foreign > 0 {
+    let migration = EventKind::Migration;
+    let record = happens(name, "inter-network", migration, Duration::from_secs(2))?;
+    if !is_whole_again(&record) {
         return Err(format!("{record:?}").into());
     }
     Ok(())

@@ -25,10 +25,20 @@ const FLOWS: u32 = 4;
 /// Seconds of trials before a droplet is killed, and how long after it is.
 const BEFORE: f64 = 0.1;
 const DELAY: Duration = Duration::from_millis(30);
+/// All that a container can have, as the image is: without DPDK.
+const DATAPATHS: [&str; 7] = [
+    "kernel-xdp",
+    "openflow",
+    "openflow-reactive",
+    "ovs-xdp",
+    "ovs-ebpf",
+    "ovs-ebpf-core",
+    "ovs-ebpf-xdp",
+];
 
 fn main() {
     let mut trials = Vec::new();
-    for name in ["kernel-xdp", "openflow", "ovs-xdp", "ovs-ebpf"] {
+    for name in DATAPATHS {
         let missing = datapath(name).map_or_else(|_| Vec::new(), |it| it.probe());
         for missing in &missing {
             eprintln!("{name} is ignored: needs {missing}");

@@ -122,7 +122,7 @@ fn in_containers(names: &[String]) -> anyhow::Result<()> {
         topology: "bounce",
         file: workspace().join("docker/compose.yaml"),
         droplets: 3,
-        events: 3,
+        events: 6,
         datapaths: names,
         profile: &profile,
         extra: &[],

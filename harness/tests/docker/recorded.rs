@@ -4,6 +4,7 @@ use anyhow::ensure;
 use harness::record::{Purpose, Record, Run, TrialRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use topologies::provision::Extensions;
 
 /// A datapath and a scenario.
 pub type Key = (String, String);
@@ -52,8 +53,8 @@ pub struct Recorded {
     pub run: Run,
     /// Frames that passed, by datapath and scenario.
     pub verified: BTreeMap<Key, u64>,
-    /// What happened to it, by datapath and scenario.
-    pub events: BTreeSet<(String, String, String)>,
+    /// What happened to it, by datapath and scenario, and whether droplets had extensions.
+    pub events: BTreeSet<(String, String, String, bool)>,
     /// What has a result.
     pub results: Vec<Key>,
     /// Searches in which something arrived. A rate within a bound of loss would be that of the machine's stalls, in so short
@@ -77,7 +78,13 @@ impl Recorded {
                 Record::Result(result) => results.push((result.datapath, result.scenario)),
                 Record::Learning(_) | Record::Round(_) => {}
                 Record::Event(event) => {
-                    events.insert((event.datapath, event.scenario, event.description));
+                    let is_extended = event.extensions != Extensions::default();
+                    events.insert((
+                        event.datapath,
+                        event.scenario,
+                        event.description,
+                        is_extended,
+                    ));
                 }
                 Record::Failure(failure) => anyhow::bail!("{failure:?}"),
                 Record::Trial(trial) => {

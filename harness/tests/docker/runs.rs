@@ -28,7 +28,7 @@ pub struct Case<'a> {
     pub topology: &'a str,
     /// Its compose file.
     pub file: PathBuf,
-    /// How many droplets it has, and how many events for each verification.
+    /// How many droplets it has, and how many events for each verification, with and without extensions.
     pub droplets: usize,
     pub events: usize,
     pub datapaths: &'a [String],
