@@ -269,7 +269,7 @@ fn dead_hosts(name: &str) -> Result<(), Failed> {
 
 /// Once an endpoint is deleted no frame arrives there any more, by the direct path of its flow neither.
 fn deleted(name: &str) -> Result<(), Failed> {
-    let record = happens(name, "bounce", EventKind::Deletion, Duration::from_secs(2))?;
+    let record = happens(name, "bounce", EventKind::Deletion, Duration::from_secs(3))?;
     let is_before = |round: &usize| (*round as f64) < record.done_ms / record.round_ms;
     let rounds = record.received.iter().enumerate();
     let mut before = rounds.clone().filter(|(round, _)| is_before(round));

@@ -179,7 +179,11 @@ impl Underlay {
             let droplet = port.droplet as usize;
             let socket = PacketSocket::for_sending(interface.namespace(), interface.name())?;
             let is_back = socket.has_link()?;
-            let losses = interface.link_losses()?;
+            let losses = match interface.link_losses() {
+                // Of a device that is gone, as that of a droplet which ended is, nothing is counted.
+                Err(_) if !is_back => known.load(Ordering::Relaxed),
+                losses => losses?,
+            };
             let has_lost = known.swap(losses, Ordering::Relaxed) != losses;
             if parted.is_none() && (has_lost || !is_back) {
                 parted = Some(Parted { droplet, is_back });

@@ -276,7 +276,7 @@ fn openflow(gallery: &Gallery) -> String {
          OpenFlow costs such packets: {}\n\n",
         verdicts(&facts.scenarios(PortType::Veth), "ovs-ebpf", "ovs-ebpf-core")
     ));
-    out.push_str("For a flow that it does not know it costs an upcall, in which the packet goes through the rules. New flows a second, on a host:\n\n");
+    out.push_str("For a flow that it does not know it costs an upcall, in which the packet goes through the rules. New flows a second, on a host, of `ovs-dpdk` and `mizar-dpdk` on vhost-user ports and of all others on veth, which must not be compared with each other:\n\n");
     match &gallery.flow_setup {
         None => out.push_str(&not_measured(FLOW_SETUP)),
         Some(setups) => {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Adds it.
 pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
     // Rings are no ports that a host could use: they count where there is nothing else.
-    let is_port = |group: &&Group<'_>| group.ports != PortType::Rings;
+    let is_port = |group: &&Group<'_>| group.ports != PortType::Rings && is_measured(group);
     let mut groups: Vec<&Group<'_>> = figures.groups.iter().filter(is_port).collect();
     if groups.is_empty() {
         groups.extend(&figures.groups);
@@ -24,6 +24,12 @@ pub(super) fn add(out: &mut Vec<Block<'_>>, figures: &Figures<'_>) {
         items.push(change(&groups));
     }
     out.push(Block::List(items));
+}
+
+/// Whether anything was measured on such ports: only datapaths on veth can be droplets of an overlay.
+fn is_measured(group: &Group<'_>) -> bool {
+    let mut cells = group.scenarios.iter().flat_map(|it| &it.cells);
+    cells.any(|cell| cell.result.is_some())
 }
 
 /// Scenarios of a group by who leads there.
