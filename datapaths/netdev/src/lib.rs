@@ -23,7 +23,7 @@ pub use generic::has_generic_netlink_family;
 pub use host::{add_route, move_to, set_mtu};
 pub use hugepages::Hugepages;
 pub use link::{
-    Interface, add_neighbour, create_veth, device, set_down, set_hardware_address, set_up,
+    Interface, Link, add_neighbour, create_veth, device, set_down, set_hardware_address, set_up,
     set_up_with_address,
 };
 pub use namespace::Namespace;

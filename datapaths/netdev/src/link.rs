@@ -19,6 +19,30 @@ pub struct Interface {
     index: u32,
 }
 
+/// The link of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Link {
+    /// Both ends are up.
+    pub is_up: bool,
+    /// How often it was lost so far.
+    pub losses: u32,
+}
+
+impl Link {
+    /// As `IFLA_CARRIER` and `IFLA_CARRIER_DOWN_COUNT` of include/uapi/linux/if_link.h say.
+    fn of(message: &LinkMessage) -> Self {
+        let mut link = Self::default();
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::Carrier(carrier) => link.is_up = *carrier != 0,
+                LinkAttribute::CarrierDownCount(count) => link.losses = *count,
+                _ => {}
+            }
+        }
+        link
+    }
+}
+
 impl Interface {
     /// Its name.
     pub fn name(&self) -> &str {
@@ -67,22 +91,24 @@ impl Interface {
         self.namespace.run(|| ethtool::enable_gro(&self.name))?
     }
 
-    /// How often the device lost its link so far: nobody was at the other end any more.
+    /// Its link; nothing if the device is gone.
     ///
     /// # Errors
-    /// Where there is no such device any more, or the kernel does not tell.
-    pub fn link_losses(&self) -> Result<u32, Error> {
-        let doing = || format!("asking how often {} lost its link", self.name);
-        let count = |attribute: &LinkAttribute| match attribute {
-            LinkAttribute::CarrierDownCount(count) => Some(*count),
-            _ => None,
-        };
+    /// Where the kernel does not tell.
+    pub fn link(&self) -> Result<Option<Link>, Error> {
+        let doing = || format!("asking for the link of {}", self.name);
         self.namespace.run(|| {
             on_netlink(async |handle| {
                 let mut links = handle.link().get().match_index(self.index).execute();
-                let link = links.try_next().await.map_err(|e| netlink(doing(), e))?;
-                let link = link.ok_or_else(|| Error::NoInterface(self.name.clone()))?;
-                Ok(link.attributes.iter().find_map(count).unwrap_or_default())
+                match links.try_next().await {
+                    Ok(link) => Ok(link.as_ref().map(Link::of)),
+                    Err(rtnetlink::Error::NetlinkError(error))
+                        if error.raw_code() == -libc::ENODEV =>
+                    {
+                        Ok(None)
+                    }
+                    Err(error) => Err(netlink(doing(), error)),
+                }
             })
         })?
     }

@@ -6,7 +6,7 @@ use aya::Ebpf;
 use aya::maps::PerCpuArray;
 use aya::programs::XdpMode;
 use bpf_load::{fill, load_program, program};
-use netdev::{Cpu, Interface, PacketSocket, Urgency};
+use netdev::{Cpu, Interface, Link, Urgency};
 use std::sync::atomic::{AtomicU32, Ordering};
 use topologies::provision::Host;
 use workload::underlay::{Crossing, DROPLETS, UnderlayPort, key};
@@ -177,13 +177,15 @@ impl Underlay {
         let mut parted = None;
         for ((interface, port), known) in self.ports.iter().zip(&self.link_losses) {
             let droplet = port.droplet as usize;
-            let socket = PacketSocket::for_sending(interface.namespace(), interface.name())?;
-            let is_back = socket.has_link()?;
-            let losses = match interface.link_losses() {
-                // Of a device that is gone, as that of a droplet which ended is, nothing is counted.
-                Err(_) if !is_back => known.load(Ordering::Relaxed),
-                losses => losses?,
+            // Of a device that is gone, as that of a droplet which ended is, nothing is counted.
+            let gone = Link {
+                is_up: false,
+                losses: known.load(Ordering::Relaxed),
             };
+            let Link {
+                is_up: is_back,
+                losses,
+            } = interface.link()?.unwrap_or(gone);
             let has_lost = known.swap(losses, Ordering::Relaxed) != losses;
             if parted.is_none() && (has_lost || !is_back) {
                 parted = Some(Parted { droplet, is_back });

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::place::Place;
-use super::protocol::{Answer, Hello, Request, SOCKET, receive, send};
+use super::protocol::{Answer, Hello, Request, SOCKET, VERSION, receive, send};
 use crate::record::DropletHome;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -176,7 +176,10 @@ fn greet(mut socket: UnixStream, names: &[String], wanted: &[String]) -> Result<
     let hello: Hello = receive(&mut socket)
         .map_err(said)?
         .ok_or("it said nothing")?;
-    let refused = if !names.contains(&hello.name) {
+    let refused = if hello.version != VERSION {
+        let reason = "it is of another version of bench; use one image or build for the tester and all droplets";
+        Some(reason.to_owned())
+    } else if !names.contains(&hello.name) {
         Some(format!("expected one of: {}", wanted.join(", ")))
     } else if !wanted.contains(&hello.name) {
         Some("one of that name is here already".to_owned())
@@ -211,6 +214,7 @@ mod tests {
 
     fn hello(name: &str, process_ids: String) -> Hello {
         Hello {
+            version: VERSION,
             name: name.to_owned(),
             process: std::process::id(),
             process_ids,
@@ -256,7 +260,17 @@ mod tests {
             scope.spawn(|| {
                 let (_, stranger) = come(folder.path(), &hello("middle", process_ids()));
                 let (_, elsewhere) = come(folder.path(), &hello("left", "pid:[1]".to_owned()));
-                for (answer, why) in [(stranger, "one of: left, right"), (elsewhere, "pid: host")] {
+                let of_old = Hello {
+                    version: 0,
+                    ..hello("left", process_ids())
+                };
+                let (_, old) = come(folder.path(), &of_old);
+                let refused = [
+                    (stranger, "one of: left, right"),
+                    (elsewhere, "pid: host"),
+                    (old, "another version of bench"),
+                ];
+                for (answer, why) in refused {
                     let Answer::Failed(reason) = answer else {
                         panic!("it was taken");
                     };

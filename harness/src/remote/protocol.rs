@@ -6,12 +6,18 @@ use datapath_api::Counters;
 use serde::{Deserialize, Serialize};
 use topologies::provision::{DirectPath, Provision};
 
+/// Which version of these messages this is. To be raised with every change of them.
+pub const VERSION: u32 = 1;
+
 /// The tester's socket within the folder where all meet.
 pub const SOCKET: &str = "tester";
 
 /// What a droplet says first. The tester answers [`Answer::Done`], or why it does not want it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
+    /// The [`VERSION`] that it speaks; 0 before there was one.
+    #[serde(default)]
+    pub version: u32,
     /// The droplet's name in the topology.
     pub name: String,
     /// Its process.

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::meeting::process_ids;
-use super::protocol::{Answer, Hello, Order, PlaceId, Request, SOCKET, receive, send};
+use super::protocol::{Answer, Hello, Order, PlaceId, Request, SOCKET, VERSION, receive, send};
 use crate::environment::container;
 use crate::registry;
 use datapath_api::{DropletPorts, Error as DatapathError, Running, VethPorts};
@@ -42,6 +42,7 @@ pub fn serve(folder: &Path, name: &str) -> Result<std::convert::Infallible, Erro
 /// Where it does not want this droplet.
 pub fn serve_tester(mut tester: UnixStream, name: &str) -> Result<(), Error> {
     let hello = Hello {
+        version: VERSION,
         name: name.to_owned(),
         process: std::process::id(),
         process_ids: process_ids(),
