@@ -22,23 +22,9 @@ const RUNS: [&str; 6] = [
 const REMEDY: &str = "`cargo xtask gallery --pages` writes all pages anew from the runs, and `cargo xtask gallery` makes the runs";
 
 fn main() {
-    let mut trials = Vec::new();
-    let mut add =
-        |name: String, is_there: bool, test: Box<dyn Fn() -> Result<(), Failed> + Send>| {
-            if !is_there {
-                eprintln!("{name} is ignored: it is not in the gallery (cargo xtask gallery)");
-            }
-            trials.push(Trial::test(name, test).with_ignored_flag(!is_there));
-        };
-    for name in RUNS {
-        let is_there = results().join(name).is_dir();
-        add(name.to_owned(), is_there, Box::new(move || run(name)));
-    }
-    add(
-        "questions".to_owned(),
-        questions_page().is_file(),
-        Box::new(questions),
-    );
+    let runs = RUNS.map(|name| Trial::test(name, move || run(name)));
+    let mut trials = Vec::from(runs);
+    trials.push(Trial::test("questions", questions));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -50,7 +36,7 @@ fn questions_page() -> PathBuf {
     results().join("../QUESTIONS.md")
 }
 
-/// A run has the schema of this program, and its page is the one that this program writes.
+/// A run has the schema of this program, and its pages are those that this program writes.
 fn run(name: &str) -> Result<(), Failed> {
     let kept = results().join(name);
     let header = kept.join("run.json");
@@ -62,9 +48,12 @@ fn run(name: &str) -> Result<(), Failed> {
         }
     }
     let folder = tempfile::tempdir()?;
-    let page = report(&kept, folder.path())?.with_extension("md");
-    let kept = kept.join(page.file_name().unwrap_or_default());
-    is_the_same(&read(&page)?, &read(&kept)?, &kept.display().to_string())
+    let page = report(&kept, folder.path())?;
+    for page in [page.with_extension("md"), page] {
+        let kept = kept.join(page.file_name().unwrap_or_default());
+        is_the_same(&read(&page)?, &read(&kept)?, &kept.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// The page of questions is the one that this program writes.

@@ -168,7 +168,7 @@ chmod 755 "$policy"
 "#;
 
 /// Installs those of these Debian or Ubuntu packages that are missing.
-fn packages(names: &[&str]) -> anyhow::Result<()> {
+pub fn packages(names: &[&str]) -> anyhow::Result<()> {
     let missing: Vec<&str> = names
         .iter()
         .copied()

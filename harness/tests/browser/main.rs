@@ -19,6 +19,9 @@ const COLLECT: &str = "<script>window.errors=[];\
 /// What Debian, and others, call the browser.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
+/// Set to `required`, it has these tests fail where there is no browser, instead of being ignored.
+const REQUIRED: (&str, &str) = ("BENCH_BROWSER", "required");
+
 /// A test with the browser of this name.
 type Test = Box<dyn Fn(&str) -> Result<(), Failed> + Send>;
 
@@ -27,12 +30,13 @@ fn main() {
         let version = Command::new(name).arg("--version").output();
         version.is_ok_and(|output| output.status.success())
     });
+    let is_required = std::env::var(REQUIRED.0).is_ok_and(|it| it == REQUIRED.1);
     if browser.is_none() {
         eprintln!("reports are ignored: there is no browser (apt-get install chromium)");
     }
     let trial = |name: String, test: Test| {
-        let test = move || test(browser.unwrap_or_default());
-        Trial::test(name, test).with_ignored_flag(browser.is_none())
+        let test = move || test(browser.ok_or("there is no browser (apt-get install chromium)")?);
+        Trial::test(name, test).with_ignored_flag(browser.is_none() && !is_required)
     };
     let mut trials = Vec::new();
     for run in gallery() {
