@@ -10,7 +10,7 @@
 use crate::median::median;
 
 /// The fewest runs of a stretch: so many must agree before a step is believed.
-const FEWEST: usize = 4;
+pub const FEWEST_RUNS: usize = 4;
 
 /// What a further stretch costs, in units of the noise: a constant, and parts that grow with the logarithm of the number of
 /// runs and of series, since there are as many places where noise may look like a step.
@@ -45,7 +45,7 @@ impl Step {
 pub fn steps(figures: &[f64], resolution: f64, series: usize) -> Vec<Step> {
     let logarithms: Vec<f64> = figures.iter().map(|figure| figure.ln()).collect();
     let count = logarithms.len();
-    if count < 2 * FEWEST || logarithms.iter().any(|it| !it.is_finite()) {
+    if count < 2 * FEWEST_RUNS || logarithms.iter().any(|it| !it.is_finite()) {
         return Vec::new();
     }
     let noise = noise(&logarithms)
@@ -55,8 +55,8 @@ pub fn steps(figures: &[f64], resolution: f64, series: usize) -> Vec<Step> {
     // The best that can be done with the first so many, and where the last stretch begins then.
     let mut best = vec![(f64::INFINITY, 0); count + 1];
     best[0] = (-price, 0);
-    for end in FEWEST..=count {
-        for begin in 0..=end - FEWEST {
+    for end in FEWEST_RUNS..=count {
+        for begin in 0..=end - FEWEST_RUNS {
             let before = best[begin].0;
             if before.is_finite() {
                 let total = before + price + deviation(&logarithms[begin..end], noise);

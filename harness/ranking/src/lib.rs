@@ -14,13 +14,15 @@ mod change_point;
 mod interval;
 mod median;
 mod rounds;
+mod shift;
 mod tournament;
 mod trimmed;
 mod verdict;
 
-pub use change_point::{Step, steps};
+pub use change_point::{FEWEST_RUNS, Step, steps};
 pub use interval::{Interval, intervals, intervals_over};
 pub use median::{MedianInterval, median};
 pub use rounds::{FigureError, Rounds, Stratum};
+pub use shift::shift;
 pub use tournament::{FEWEST_OF_STRATUM, Pair, STAGES, Tournament, are_enough};
 pub use verdict::{Tolerance, ToleranceError, Verdict, leaders, pairs};
