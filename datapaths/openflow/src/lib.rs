@@ -6,7 +6,7 @@ use ovs_adapter::droplet::{Control, Io, OpenVSwitch};
 /// All is in the rules from the start; the userspace datapath, with its ports on AF_PACKET sockets.
 pub const PROACTIVE: OpenVSwitch = OpenVSwitch {
     name: "openflow",
-    summary: "Mizar as OpenFlow rules on a stock Open vSwitch, AF_PACKET ports (proactive)",
+    summary: "Mizar as OpenFlow rules on a stock Open vSwitch, its userspace datapath, AF_PACKET ports (proactive)",
     variant_of: None,
     io: Io::Packet,
     control: Control::Proactive,
@@ -15,7 +15,7 @@ pub const PROACTIVE: OpenVSwitch = OpenVSwitch {
 /// The core decides about first packets; otherwise as [`PROACTIVE`].
 pub const REACTIVE: OpenVSwitch = OpenVSwitch {
     name: "openflow-reactive",
-    summary: "the core decides about first packets and adds OpenFlow rules, AF_PACKET ports (reactive)",
+    summary: "the same switch; the core decides about first packets and adds OpenFlow rules (reactive)",
     variant_of: None,
     io: Io::Packet,
     control: Control::Reactive,

@@ -6,7 +6,7 @@ use ovs_adapter::droplet::{Control, Io, OpenVSwitch};
 /// See the module's documentation.
 pub const OVS_XDP: OpenVSwitch = OpenVSwitch {
     name: "ovs-xdp",
-    summary: "the same rules on a stock Open vSwitch with AF_XDP ports and a polling thread",
+    summary: "the same rules and userspace datapath, AF_XDP ports and a polling thread",
     variant_of: None,
     io: Io::Xdp,
     control: Control::Proactive,

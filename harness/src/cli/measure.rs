@@ -14,6 +14,7 @@ use crate::{lines, registry, report};
 use anyhow::{Context, bail};
 use datapath_api::Datapath;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -312,14 +313,20 @@ fn fits(topology: Topology) -> anyhow::Result<Topology> {
     Ok(topology)
 }
 
-/// The command as a user repeats it: by cargo, since a path may lead to another build, and by compose if this is a container.
+/// The command as a user repeats it: by cargo, since a path may lead to another build, as root by what sets everything up first,
+/// and by compose if this is a container.
 pub fn command() -> Vec<String> {
     let start = match container() {
         Some(_) => "docker compose -f docker/compose.yaml run --rm tester",
+        None if is_root() => "cargo xtask bench",
         None => "cargo run --bin bench --",
     };
     let start = start.split(' ').map(str::to_owned);
     start.chain(std::env::args().skip(1)).collect()
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0)
 }
 
 #[cfg(test)]

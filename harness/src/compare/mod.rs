@@ -21,6 +21,7 @@ use crate::figure::Figure;
 use crate::record::{Record, RoundRecord};
 use crate::report::apart::Apart;
 use crate::report::figures::Figures;
+use crate::report::warnings::of_the_whole;
 use agreement::Match;
 use ranking::{Interval, STAGES, Tolerance, Verdict, intervals, median};
 use serde::Serialize;
@@ -152,7 +153,7 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
     let mut cautions = unfit;
     cautions.extend(moved.iter().map(|scenario| format!("In {scenario} processors were farther apart in some of the runs than in their counterparts, so that those count for nothing: a hypervisor moves virtual processors.")));
     cautions.extend(of_lots(lots));
-    cautions.extend(lots.into_iter().flatten().filter_map(of_run));
+    cautions.extend(lots.into_iter().flatten().flat_map(of_run));
     Comparison {
         began: lots.map(|lot| {
             let began = lot.iter().map(|it| it.folder.run.started.clone());
@@ -195,22 +196,18 @@ fn of_lots([base, run]: [&[Found]; 2]) -> Vec<String> {
 }
 
 /// What else is to be borne in mind of a run.
-fn of_run(found: &Found) -> Option<String> {
-    let path = found.path.display();
+fn of_run(found: &Found) -> Vec<String> {
+    let (path, folder) = (found.path.display(), &found.folder);
+    let wrong = of_the_whole(&folder.run, folder).into_iter();
+    let mut cautions: Vec<String> = wrong.map(|it| format!("{path}: {it}")).collect();
     let failures = |record: &&Record| matches!(record, Record::Failure(_));
-    let failed = found.folder.records.iter().filter(failures).count();
-    let damage = &found.folder.damage;
-    if damage.cut_off || damage.absent || !damage.unreadable.is_empty() {
-        Some(format!(
-            "{path} is incomplete: it is read as far as it goes."
-        ))
-    } else if failed > 0 {
-        Some(format!(
+    let failed = folder.records.iter().filter(failures).count();
+    if failed > 0 {
+        cautions.push(format!(
             "{path} has failures ({failed}): `bench report` lists them."
-        ))
-    } else {
-        None
+        ));
     }
+    cautions
 }
 
 /// What a run has of a datapath in a scenario.

@@ -262,8 +262,11 @@ fn a_run_that_is_incomplete_or_worthless_is_told_and_decides_nothing() {
     let is_late = |record: &Record| matches!(record, Record::Round(it) if it.round >= 4);
     run[0].folder.records.retain(|record| !is_late(record));
     run[0].folder.damage.cut_off = true;
+    run[0].folder.run.schema -= 1;
     let out = words(&compare(&base, &run, Tolerance::DEFAULT));
-    assert!(out.contains("run-1 is incomplete"), "{out}");
+    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(out.contains("run-1: The last line of"), "{out}");
+    assert!(out.contains("run-1: The run has schema"), "{out}");
     run[2].folder.run.environment.build = "debug".to_owned();
     let comparison = compare(&base, &run, Tolerance::DEFAULT);
     assert!(!comparison.has_regressions());
@@ -298,6 +301,15 @@ fn a_series_steps_once_and_is_found_to() {
     let steady = trend(&runs[..12]);
     assert_eq!(steady.steps, []);
     assert!(trend_words(&steady).contains("No figure stepped"));
+    let mut bare = run([1.0, 1.0], 0);
+    let is_round = |record: &Record| matches!(record, Record::Round(_));
+    bare.folder.records.retain(|record| !is_round(record));
+    let nothing = trend_words(&trend(&[bare]));
+    assert!(nothing.contains("Nothing to look at"), "{nothing}");
+    // A series of which nothing can be said is not said to be steady.
+    let short = trend_words(&trend(&runs[..7]));
+    assert!(short.contains("have too few runs"), "{short}");
+    assert!(!short.contains("No figure stepped"), "{short}");
 }
 
 #[test]

@@ -28,8 +28,10 @@ pub struct TrendStep {
 pub struct Trend {
     /// When the runs began.
     pub began: Vec<String>,
-    /// Series that were looked at, of a figure of a datapath in a scenario each.
+    /// Series that were looked at, of a figure of a datapath in a scenario each,
     pub series: usize,
+    /// and how many of them are long enough for a step to show.
+    pub long_enough: usize,
     /// Runs from which nothing can be concluded.
     pub left_out: Vec<String>,
     /// Runs after which the environment was another.
@@ -84,8 +86,11 @@ pub fn trend(runs: &[Found]) -> Trend {
     let width = runs.iter().find_map(|it| it.folder.run.comparison);
     let width = width.map_or(0.0, |it| it.width);
     let mut found = Vec::new();
+    let mut long_enough = 0;
     for (((datapath, scenario), figure), points) in &series {
         let points = of_one_distance(points);
+        // As many before a step as after it.
+        long_enough += usize::from(points.len() >= 2 * ranking::FEWEST_RUNS);
         let figures: Vec<f64> = points.iter().map(|point| point.figure).collect();
         for step in steps(&figures, width, series.len()) {
             found.push(TrendStep {
@@ -109,6 +114,7 @@ pub fn trend(runs: &[Found]) -> Trend {
             .map(|it| it.folder.run.started.clone())
             .collect(),
         series: series.len(),
+        long_enough,
         left_out,
         differences: changed.collect(),
         steps: found,
@@ -147,7 +153,20 @@ pub fn words(trend: &Trend) -> String {
     for difference in &trend.differences {
         out.wrapped("! ", &format!("the environment changed at {difference}"));
     }
-    if trend.steps.is_empty() {
+    let (few, least) = (trend.series - trend.long_enough, 2 * ranking::FEWEST_RUNS);
+    if series == 0 {
+        out.wrapped(
+            "! ",
+            "Nothing to look at: a series takes rounds, which a run of two datapaths or more on one kind of ports has, with the profile quick or a longer one.",
+        );
+    }
+    if few > 0 {
+        out.wrapped(
+            "! ",
+            &format!("{few} of {series} series have too few runs for a step to show; it takes {least} of the same scenario and datapath."),
+        );
+    }
+    if trend.steps.is_empty() && trend.long_enough > 0 {
         out.line("No figure stepped up or down for good.");
     }
     for step in &trend.steps {

@@ -11,6 +11,7 @@ use super::{ERROR, Selected, ahead};
 use crate::record::Scenario;
 use crate::report::apart::Apart;
 use crate::report::figures::ScenarioFigures;
+use crate::report::units::significant;
 use ranking::Interval;
 use serde::Serialize;
 
@@ -44,6 +45,29 @@ impl Axis {
         }
     }
 
+    /// Those along which some of these scenarios differ.
+    pub(crate) fn varied(scenarios: &[&ScenarioFigures<'_>]) -> Vec<Self> {
+        let differ = |axis: &Self| {
+            let places = scenarios.iter().filter_map(|it| axis.place(it.info?));
+            let mut places: Vec<u64> = places.map(f64::to_bits).collect();
+            places.sort_unstable();
+            places.dedup();
+            places.len() > 1
+        };
+        Self::OF_SCENARIOS.into_iter().filter(differ).collect()
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FrameSize => "size of frames",
+            Self::Flows => "number of flows",
+            Self::Endpoints => "number of endpoints",
+            Self::Rules => "number of rules",
+            Self::NewFlows => "share of new flows",
+        }
+    }
+
     /// Whether two scenarios differ in nothing else.
     fn joins(self, one: &Scenario, other: &Scenario) -> bool {
         let same_but_for = |axis: Self, same: bool| self == axis || same;
@@ -63,7 +87,10 @@ impl Axis {
             Self::Flows => format!("{place:.0} flows"),
             Self::Endpoints => format!("{place:.0} endpoints"),
             Self::Rules => format!("{place:.0} rules"),
-            Self::NewFlows => format!("{place:.3} % of all frames first of their flow"),
+            Self::NewFlows => format!(
+                "{} % of all frames first of their flow",
+                significant(place, 2)
+            ),
         }
     }
 }
@@ -75,7 +102,7 @@ pub struct Crossover {
     pub axis: Axis,
     /// Where else: the topology, and what the scenarios have in common.
     pub scenarios: [String; 2],
-    /// The two places that were measured.
+    /// The two places that were measured; of a model, those between which it is by the bounds of what it was calculated from.
     pub between: [f64; 2],
     /// Where scores are equal in between; interpolated, not measured.
     pub about: f64,

@@ -85,6 +85,14 @@ impl Evidence {
         Self::of(numbers, scenario, cell.datapath)
     }
 
+    /// How many trials it names.
+    pub(crate) fn trials_named(&self) -> usize {
+        match self {
+            Self::Trials { trials, .. } => trials.len(),
+            _ => 0,
+        }
+    }
+
     fn of(mut trials: Vec<u64>, scenario: &str, datapath: &str) -> Self {
         trials.sort_unstable();
         if trials.is_empty() {

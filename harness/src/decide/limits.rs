@@ -87,7 +87,8 @@ pub fn findings(
     findings
 }
 
-const ATTACHES: &str = "host.attaches";
+/// What takes a datapath out of the question.
+pub const ATTACHES: &str = "host.attaches";
 /// What nobody asks for in a file, and without which no figure counts.
 pub const MEASURED: &str = "measured";
 pub const VERIFIED: &str = "verified";
@@ -303,18 +304,25 @@ fn rate(least: f64, loss: f64, scenario: &str, cell: &Cell<'_>, evidence: Eviden
         mpps(goal.upper),
         mpps(Some(least)),
     );
-    let outcome = if cell.is_elsewhere {
-        // The same datapath may carry half or twice as much where the others were measured.
-        Outcome::NotShown
+    let (outcome, why) = if cell.is_elsewhere {
+        (
+            Outcome::NotShown,
+            "processors were at another distance than in the rest",
+        )
     } else if goal.lower.is_some_and(|lower| lower >= least) {
-        Outcome::Met
-    } else if goal.upper.is_some_and(|upper| upper < least)
-        && !cell.is_contradicted()
-        && !set_by_tester(cell, goal)
-    {
-        Outcome::Unmet
+        (Outcome::Met, "")
+    } else if goal.upper.is_none_or(|upper| upper >= least) {
+        (Outcome::NotShown, "a longer profile may tell")
+    } else if cell.is_contradicted() {
+        (Outcome::NotShown, "one of its trials carried more")
+    } else if set_by_tester(cell, goal) {
+        (Outcome::NotShown, "the tester may have set the upper bound")
     } else {
-        Outcome::NotShown
+        (Outcome::Unmet, "")
+    };
+    let says = match why {
+        "" => says,
+        why => format!("{says}; {why}"),
     };
     Finding::new("limits.rate", outcome, says, evidence)
 }

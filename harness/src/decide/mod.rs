@@ -6,6 +6,7 @@
 
 mod crossover;
 mod evidence;
+mod fares;
 mod limits;
 mod requirements;
 mod score;
@@ -17,15 +18,18 @@ mod tests;
 
 pub use requirements::{BUILT_IN, Error as RequirementsError, Requirements};
 pub use share::FlowSetups;
-pub use text::words;
+pub use text::{answer, withheld, words};
 
 use crate::figure::Figure;
+use crate::registry;
 use crate::report::RunFolder;
 use crate::report::cell::Cell;
 use crate::report::figures::{Figures, ScenarioFigures};
 use crate::report::text::{list, repeat};
-use crossover::Crossover;
+use crate::report::warnings::of_the_whole;
+use crossover::{Axis, Crossover};
 use evidence::Evidence;
+use fares::{Fares, Withheld};
 use limits::{Finding, Outcome};
 use ranking::{Interval, Verdict};
 use score::{Scores, weight};
@@ -46,12 +50,22 @@ pub struct Decision {
     pub answer: Answer,
     /// Every datapath: the choice first, then those that keep to all limits.
     pub candidates: Vec<Candidate>,
+    /// What carries more than the choice, and is out by what hosts are alone.
+    pub withheld: Option<Withheld>,
+    /// The kernel that all was measured on.
+    pub kernel: String,
+    /// Datapaths that this program knows and the run does not.
+    pub not_in_the_run: Vec<&'static str>,
     /// Limits that no datapath keeps to, by their keys.
     pub unmet_by_all: Vec<&'static str>,
-    /// Where the answer changes.
+    /// What the run varies,
+    pub varied: Vec<Axis>,
+    /// and where the answer changes.
     pub crossovers: Vec<Crossover>,
-    /// What the run as a whole warns of.
+    /// What is wrong with the runs as a whole.
     pub warnings: Vec<String>,
+    /// How many more warnings the report has.
+    pub other_warnings: usize,
     /// The command that makes such a run again.
     pub repeat: String,
 }
@@ -103,6 +117,8 @@ pub struct Candidate {
     pub keeps_to_limits: bool,
     /// How it fares with each limit.
     pub findings: Vec<Finding>,
+    /// What it carries, where figures of it count.
+    pub fares: Option<Fares>,
     /// How its figures compare with those of the choice.
     pub against_choice: Vec<Comparison>,
 }
@@ -242,6 +258,7 @@ pub fn decide(
                 datapath: info.name.clone(),
                 keeps_to_limits: findings.iter().all(|it| it.outcome == Outcome::Met),
                 findings,
+                fares: Fares::of(&selected, &info.name),
                 against_choice: Vec::new(),
             }
         })
@@ -263,6 +280,9 @@ pub fn decide(
         Answer::One { datapath, .. } => Some(datapath.clone()),
         _ => None,
     };
+    let withheld = first
+        .as_ref()
+        .and_then(|choice| Withheld::most(&selected, &candidates, choice));
     candidates.sort_by_key(|it| (!it.keeps_to_limits, Some(&it.datapath) != first.as_ref()));
     let mut crossovers = Vec::new();
     if figures.unfit().is_none() {
@@ -274,17 +294,32 @@ pub fn decide(
     Decision {
         requirements: asked.clone(),
         scenarios: selected.0.iter().map(|it| it.id.to_owned()).collect(),
+        withheld,
+        kernel: folder.run.environment.kernel.clone(),
+        not_in_the_run: not_in_the_run(folder),
         unmet_by_all: unmet_by_all(&candidates),
         answer,
         candidates,
+        varied: Axis::varied(&selected.0)
+            .into_iter()
+            .chain(flow_setups.map(|_| Axis::NewFlows))
+            .collect(),
         crossovers,
         warnings: flow_setups
             .map_or_else(Vec::new, |it| it.warnings(&folder.run))
             .into_iter()
-            .chain(figures.warnings.iter().cloned())
+            .chain(of_the_whole(&folder.run, folder))
             .collect(),
+        other_warnings: figures.warnings.len() - of_the_whole(&folder.run, folder).len(),
         repeat: repeat(&folder.run.command, folder.run.seed),
     }
+}
+
+/// What else there would be to choose from: Open vSwitch's kernel datapath, say, which no run has unless it is named.
+fn not_in_the_run(folder: &RunFolder) -> Vec<&'static str> {
+    let is_in_it = |name: &&str| folder.run.datapaths.iter().any(|it| it.name == **name);
+    let known = registry::all().into_iter().map(|it| it.datapath.name());
+    known.filter(|name| !is_in_it(name)).collect()
 }
 
 /// Limits to which nobody keeps, of those that can be attached at all.
@@ -346,7 +381,10 @@ impl Question<'_, '_, '_> {
         let weights = self.asked.weights;
         let scores = match Scores::of(self.eligible, self.selected, weights, width) {
             Ok(scores) => scores,
-            Err(reason) => return undecided(&all, Some(reason.to_string())),
+            Err(reason) => {
+                let between = self.without(reason.lacking(), width, &mut candidates.to_vec());
+                return undecided(&between.unwrap_or(all), Some(reason.to_string()));
+            }
         };
         let found = scores.compare(weights, ERROR);
         let ahead = ahead(self.eligible, self.selected, &found, self.asked);
@@ -374,6 +412,29 @@ impl Question<'_, '_, '_> {
             datapath: name(best),
             runner_up: next.map(|(other, interval)| (name(other), interval)),
         }
+    }
+
+    /// Between whom it is not decided, where one candidate lacks rounds: that, and those of the others that are not worse than
+    /// another of them.
+    fn without(
+        &self,
+        lacking: Option<&str>,
+        width: Option<f64>,
+        candidates: &mut [Candidate],
+    ) -> Option<Vec<usize>> {
+        let place = |name: &str| self.eligible.iter().position(|it| *it == name);
+        let lacking = place(lacking?)?;
+        let mut rest = self.eligible.to_vec();
+        rest.remove(lacking);
+        let rest = Question {
+            eligible: &rest,
+            ..*self
+        };
+        let best = rest.answer(None, width, candidates).datapaths();
+        let mut between: Vec<usize> = best.iter().filter_map(|name| place(name)).collect();
+        between.push(lacking);
+        between.sort_unstable();
+        Some(between)
     }
 
     /// How many times better the score of the best is than that of each of the others.

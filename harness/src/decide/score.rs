@@ -66,6 +66,16 @@ pub enum Unscored {
     },
 }
 
+impl Unscored {
+    /// Who has too few.
+    pub fn lacking(&self) -> Option<&str> {
+        match self {
+            Self::NoRounds => None,
+            Self::TooFew { datapath, .. } => Some(datapath),
+        }
+    }
+}
+
 impl Scores {
     /// Of these candidates, which are all on ports of one kind.
     ///

@@ -13,7 +13,7 @@ use super::evidence::Evidence;
 use crate::compare::between_machines;
 use crate::flow_setup::flows::Traffic;
 use crate::flow_setup::record::{Cell, FILE, Record, Recorded};
-use crate::record::Run;
+use crate::record::{PortType, Run};
 use crate::report::cell::Cell as Measured;
 use crate::report::figures::ScenarioFigures;
 use crate::report::warnings::of_damage;
@@ -47,7 +47,11 @@ pub struct FlowSetup {
     pub upper: Option<f64>,
     /// The figure to calculate with.
     pub throughput: f64,
-    /// What else may have set it: the tester, or the machine's other work.
+    /// The ports it was measured on,
+    pub ports: PortType,
+    /// and what the tester gets through a null forward there.
+    pub ceiling: Option<f64>,
+    /// Why it is no figure to calculate with: the search, the tester, or the machine's other work.
     pub doubt: Option<&'static str>,
     /// Flows that were installed before.
     pub installed: u32,
@@ -113,11 +117,14 @@ impl FlowSetups {
         let rated = outgoing.filter_map(|cell| {
             let rate = cell.rate.as_ref()?;
             let throughput = rate.throughput.or(rate.lower)?;
+            let ceiling = self.ceiling(cell);
             let is_near = |ceiling: f64| throughput >= ceiling * NEAR;
-            let doubt = if self.ceiling(cell).is_some_and(is_near) {
+            let doubt = if ceiling.is_some_and(is_near) {
                 Some("the tester may have set it")
             } else if cell.disturbed * 2 > cell.trials {
                 Some("most of its trials were disturbed")
+            } else if rate.irregular.is_some() {
+                Some("its search is irregular")
             } else {
                 None
             };
@@ -126,6 +133,8 @@ impl FlowSetups {
                 throughput,
                 lower: rate.lower,
                 upper: rate.upper,
+                ports: cell.ports,
+                ceiling,
                 installed: cell.installed,
             })
         });
@@ -162,21 +171,39 @@ pub fn crossovers(
             let pair = standing.and_then(|it| it.pair(one, other));
             pair.is_some_and(|pair| matches!(pair.verdict, Verdict::Faster | Verdict::Slower))
         };
+        // Where a third one carries more than both, nobody would change from one to the other.
+        let is_ahead = |share: f64, rate: f64| {
+            let mut all = rates.iter();
+            all.all(|(_, established, setup)| {
+                mixed(share, (*established, setup.throughput)) <= rate * (1.0 + 1e-9)
+            })
+        };
         for (place, one) in rates.iter().enumerate() {
             for other in &rates[place + 1..] {
-                let both = |it: &(&Measured<'_>, f64, FlowSetup)| (it.1, it.2.throughput);
-                let Some(share) = equal_at(both(one), both(other)) else {
-                    continue;
-                };
-                let concerns_the_answer = is_best(one.0) || is_best(other.0);
-                if !concerns_the_answer || !is_decided(one.0.datapath, other.0.datapath) {
-                    continue;
-                }
                 let (below, above) = if one.1 > other.1 {
                     (one, other)
                 } else {
                     (other, one)
                 };
+                let at = |bound: fn(&FlowSetup) -> [Option<f64>; 2]| {
+                    let of =
+                        |it: &FlowSetup, place: usize| bound(it)[place].unwrap_or(it.throughput);
+                    equal_at((below.1, of(&below.2, 0)), (above.1, of(&above.2, 1)))
+                };
+                let both = at(|it| [Some(it.throughput); 2]);
+                // One changes sides for certain only if its bounds are apart from the other's.
+                let soonest = at(|it| [it.lower, it.upper]);
+                let latest = at(|it| [it.upper, it.lower]);
+                let (Some(share), Some(soonest), Some(latest)) = (both, soonest, latest) else {
+                    continue;
+                };
+                let concerns_the_answer = is_best(one.0) || is_best(other.0);
+                if !concerns_the_answer
+                    || !is_decided(one.0.datapath, other.0.datapath)
+                    || !is_ahead(share, mixed(share, (below.1, below.2.throughput)))
+                {
+                    continue;
+                }
                 let evidence = |(cell, _, setup): &(&Measured<'_>, f64, FlowSetup)| {
                     let rounds: Vec<u32> = cell.rounds.iter().map(|it| it.round).collect();
                     let trials = Evidence::rounds(scenario.id, cell, &rounds);
@@ -185,7 +212,7 @@ pub fn crossovers(
                 found.push(Crossover {
                     axis: Axis::NewFlows,
                     scenarios: [scenario.id.to_owned(), "flow-setup".to_owned()],
-                    between: [0.0, 100.0],
+                    between: [soonest * 100.0, latest * 100.0],
                     about: share * 100.0,
                     below: below.0.datapath.to_owned(),
                     above: above.0.datapath.to_owned(),
@@ -195,6 +222,11 @@ pub fn crossovers(
         }
     }
     found
+}
+
+/// What a datapath carries of which this share of frames is first of its flow, by its rates of established and of new flows.
+fn mixed(share: f64, (established, new): (f64, f64)) -> f64 {
+    1.0 / ((1.0 - share) / established + share / new)
 }
 
 /// The share of first frames at which two datapaths carry as many frames, each with its rates of established and of new
@@ -213,9 +245,7 @@ mod tests {
     fn at_the_share_both_carry_as_much() {
         let (one, other) = ((2e6, 1e4), (1e6, 5e5));
         let share = equal_at(one, other).unwrap();
-        let rate =
-            |(established, new): (f64, f64)| 1.0 / ((1.0 - share) / established + share / new);
-        assert!((rate(one) / rate(other) - 1.0).abs() < 1e-9);
+        assert!((mixed(share, one) / mixed(share, other) - 1.0).abs() < 1e-9);
         assert!(share > 0.0 && share < 0.01);
     }
 

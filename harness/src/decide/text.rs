@@ -1,17 +1,21 @@
 //! A decision in words.
 
 use super::crossover::{Axis, Crossover};
+use super::fares::{Fares, Span};
+use super::limits::Finding;
 use super::limits::{Outcome, attached};
-use super::{Answer, Candidate, Comparison, Decision};
+use super::{Answer, Candidate, Comparison, Decision, Evidence, limits};
+use crate::figure::Figure;
 use crate::report::terminal::Output;
-use crate::report::text::list;
+use crate::report::text::{count, list};
+use crate::report::units::{self, significant};
 use ranking::{Interval, Verdict};
 
 /// The whole decision, for people.
 pub fn words(decision: &Decision) -> String {
     let mut out = Output::default();
     let asked = &decision.requirements;
-    out.line(&format!("{}: {}", asked.name, answer(decision)));
+    out.wrapped("", &format!("{}: {}", asked.name, answer(decision)));
     out.line("");
     if !asked.summary.is_empty() {
         out.wrapped("", &asked.summary);
@@ -31,22 +35,17 @@ pub fn words(decision: &Decision) -> String {
         out.wrapped("", &format!("No datapath is shown to meet {keys}."));
     }
     out.line("");
-    for candidate in &decision.candidates {
-        self::candidate(&mut out, candidate);
+    let is_attached = |it: &&Candidate| !it.cannot_be_attached();
+    for candidate in decision.candidates.iter().filter(is_attached) {
+        self::candidate(&mut out, candidate, decision.scenarios.len());
+    }
+    not_attached(&mut out, decision);
+    if let Some(withheld) = withheld(decision) {
+        out.line("");
+        out.wrapped("", &withheld);
     }
     crossovers(&mut out, decision);
-    if !decision.warnings.is_empty() {
-        out.line("");
-        let count = decision.warnings.len();
-        let plural = if count == 1 { "warning" } else { "warnings" };
-        out.wrapped(
-            "",
-            &format!(
-                "The run has {count} {plural}; its report says them. The first: {}",
-                decision.warnings[0]
-            ),
-        );
-    }
+    caveats(&mut out, decision);
     out.line("");
     out.wrapped(
         "",
@@ -59,19 +58,24 @@ pub fn words(decision: &Decision) -> String {
 }
 
 /// The answer in a sentence.
-fn answer(decision: &Decision) -> String {
+pub fn answer(decision: &Decision) -> String {
     match &decision.answer {
         Answer::One {
             datapath,
             runner_up: Some((next, interval)),
         } => format!(
-            "choose {datapath}, whose weighted score is {} that of the runner-up, {next}",
-            factor(interval)
+            "choose {datapath}{}, whose weighted score is {} that of the runner-up, {next}{}",
+            decision.rate_of(datapath),
+            factor(interval),
+            decision.rate_of(next)
         ),
         Answer::One {
             datapath,
             runner_up: None,
-        } => format!("choose {datapath}, the only one that is shown to keep to all limits"),
+        } => format!(
+            "choose {datapath}{}, the only one that is shown to keep to all limits",
+            decision.rate_of(datapath)
+        ),
         Answer::Equivalent { datapaths } => {
             format!("{} are as good as each other; take any", names(datapaths))
         }
@@ -87,27 +91,55 @@ fn answer(decision: &Decision) -> String {
     }
 }
 
+impl Decision {
+    /// What a candidate carries, in brackets.
+    fn rate_of(&self, datapath: &str) -> String {
+        let candidate = self.candidates.iter().find(|it| it.datapath == datapath);
+        let fares = candidate.and_then(|it| it.fares.as_ref());
+        fares.map_or_else(String::new, |fares| {
+            let floor = if fares.may_be_more { "≥ " } else { "" };
+            format!(" ({floor}{} Mpps)", span(fares.throughput, units::mpps))
+        })
+    }
+}
+
+impl Candidate {
+    /// It is on other ports, and nothing else is asked of it then.
+    fn cannot_be_attached(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|it| it.requirement == limits::ATTACHES && it.outcome == Outcome::Unmet)
+    }
+}
+
 fn names(datapaths: &[String]) -> String {
     let names: Vec<&str> = datapaths.iter().map(String::as_str).collect();
     list(&names)
 }
 
-/// A ratio with its interval.
+/// A ratio with its interval, precise enough to tell both ends from 1.
 fn factor(interval: &Interval) -> String {
-    format!(
-        "{:.2} times [{:.2}, {:.2}]",
-        interval.ratio, interval.lower, interval.upper
-    )
+    let Interval {
+        ratio,
+        lower,
+        upper,
+    } = *interval;
+    let is_near_one = [lower, upper].iter().any(|it| (it - 1.0).abs() < 0.005);
+    let decimals = if is_near_one { 3 } else { 2 };
+    format!("{ratio:.decimals$} times [{lower:.decimals$}, {upper:.decimals$}]")
 }
 
 /// What a datapath is out for, or how it compares with the choice.
-fn candidate(out: &mut Output, candidate: &Candidate) {
+fn candidate(out: &mut Output, candidate: &Candidate, scenarios: usize) {
     let verdict = match (candidate.keeps_to_limits, worst(candidate)) {
         (true, _) => "keeps to all limits",
         (false, Outcome::NotShown) => "out: not shown to keep to all limits",
         (false, _) => "out",
     };
     out.line(&format!("{}: {verdict}", candidate.datapath));
+    if let Some(fares) = &candidate.fares {
+        out.wrapped("    ", &figures(fares, scenarios));
+    }
+    let mut said = Vec::new();
     for finding in &candidate.findings {
         let mark = match finding.outcome {
             Outcome::Met => continue,
@@ -115,16 +147,116 @@ fn candidate(out: &mut Output, candidate: &Candidate) {
             Outcome::Unmet => "✗",
         };
         let (key, says, evidence) = (finding.requirement, &finding.says, &finding.evidence);
+        if said.contains(&(key, finding.outcome)) {
+            continue;
+        }
+        said.push((key, finding.outcome));
+        let alike = |it: &&Finding| (it.requirement, it.outcome) == (key, finding.outcome);
+        let more = match candidate.findings.iter().filter(alike).count() - 1 {
+            0 => String::new(),
+            1 => "; likewise in another scenario".to_owned(),
+            more => format!("; likewise in {more} other scenarios"),
+        };
         out.wrapped(
             &format!("  {mark} "),
-            &format!("{key}: {says} [{evidence}]"),
+            &format!("{key}: {says} [{evidence}]{more}"),
         );
     }
-    let mut before: Option<&Comparison> = None;
-    for comparison in &candidate.against_choice {
-        let is_same = before.is_some_and(|it| it.evidence == comparison.evidence);
-        out.wrapped("    ", &against(comparison, is_same));
-        before = Some(comparison);
+    for (place, comparison) in candidate.against_choice.iter().enumerate() {
+        out.wrapped("    ", &against(comparison, place > 0));
+    }
+}
+
+/// What a datapath carries, and at what cost.
+fn figures(fares: &Fares, scenarios: usize) -> String {
+    let floor = if fares.may_be_more { "≥ " } else { "" };
+    let mpps = span(fares.throughput, units::mpps);
+    let mut parts = vec![format!("carries {floor}{mpps} Mpps")];
+    if let Some(taken) = fares.processor_ns {
+        let taken = span(taken, |it| significant(it, 3));
+        parts.push(format!("takes {taken} ns of a processor for a frame"));
+    }
+    if let Some(late) = fares.p99_ns {
+        let late = span(late, |it| significant(it / 1e3, 3));
+        parts.push(format!(
+            "has a 99th percentile of latency of {late} µs at half of its own PDR"
+        ));
+    }
+    let of = match fares.scenarios {
+        all if all == scenarios => "",
+        some => &format!(", where it has rounds: in {some} of {scenarios} scenarios"),
+    };
+    format!("{}{of}", list(&parts))
+}
+
+/// What hosts could have that were otherwise, where that is more.
+pub fn withheld(decision: &Decision) -> Option<String> {
+    let it = decision.withheld.as_ref()?;
+    Some(format!(
+        "Without {}, {} would carry {} times as much as the choice (medians of rounds, scenario by scenario).",
+        list(&it.by),
+        it.datapath,
+        span(it.times, |times| significant(times, 3))
+    ))
+}
+
+/// From the least to the most, or the one that there is.
+fn span(span: Span, words: impl Fn(f64) -> String) -> String {
+    let [least, most] = [span.least, span.most].map(words);
+    if least == most {
+        least
+    } else {
+        format!("{least} to {most}")
+    }
+}
+
+/// Those on other ports, each kind in a line.
+fn not_attached(out: &mut Output, decision: &Decision) {
+    let mut kinds = Vec::<(&str, Vec<&str>)>::new();
+    let those = decision.candidates.iter();
+    for candidate in those.filter(|it| it.cannot_be_attached()) {
+        let why = candidate.findings.last();
+        let why = why.map_or("", |it| it.says.as_str());
+        match kinds.iter_mut().find(|(kind, _)| *kind == why) {
+            Some((_, names)) => names.push(&candidate.datapath),
+            None => kinds.push((why, vec![&candidate.datapath])),
+        }
+    }
+    for (why, names) in kinds {
+        let each = if names.len() > 1 { "each: " } else { "" };
+        let says = format!("{}: out [run.json]", list(&names));
+        out.wrapped("", &says);
+        out.wrapped("  ✗ ", &format!("{each}{}: {why}", limits::ATTACHES));
+    }
+}
+
+/// What was not measured, and what is wrong with what was.
+fn caveats(out: &mut Output, decision: &Decision) {
+    let mut lines = Vec::new();
+    if let Some(hosts) = decision.requirements.host.kernel {
+        let measured = &decision.kernel;
+        if !measured.starts_with(&format!("{hosts}.")) {
+            lines.push(format!(
+                "All was measured on Linux {measured}; of Linux {hosts}, which the hosts have, only that parts are there is known."
+            ));
+        }
+    }
+    if !decision.not_in_the_run.is_empty() {
+        let names = list(&decision.not_in_the_run);
+        lines.push(format!(
+            "Not judged, for the run has nothing of them: {names}. `bench list` says what they are."
+        ));
+    }
+    lines.extend(decision.warnings.iter().cloned());
+    if decision.other_warnings > 0 {
+        lines.push(format!(
+            "The run's report has {} about figures of single datapaths, ports or the machine.",
+            count(decision.other_warnings as u64, "warning", "warnings")
+        ));
+    }
+    for line in lines {
+        out.line("");
+        out.wrapped("! ", &line);
     }
 }
 
@@ -134,7 +266,16 @@ fn crossovers(out: &mut Output, decision: &Decision) {
         out.line("");
         out.wrapped(
             "",
-            "No change of the answer is shown with what this run varies.",
+            &match decision.varied.as_slice() {
+                [] => "Nothing that could change the answer was varied in this run.".to_owned(),
+                varied => {
+                    let varied: Vec<&str> = varied.iter().map(|axis| axis.name()).collect();
+                    format!(
+                        "What this run varies ({}) is not shown to change the answer.",
+                        list(&varied)
+                    )
+                }
+            },
         );
         return;
     }
@@ -151,7 +292,9 @@ fn crossovers(out: &mut Output, decision: &Decision) {
         for it in all {
             let [from, to] = it.between.map(|place| it.axis.words(place));
             let measured = match it.axis {
-                Axis::NewFlows => String::new(),
+                Axis::NewFlows => {
+                    format!("; between {from} and {to}, by the bounds of both searches")
+                }
                 _ => format!("; measured at {from} and at {to}"),
             };
             let evidence: Vec<String> = it.evidence.iter().map(ToString::to_string).collect();
@@ -184,22 +327,27 @@ fn worst(candidate: &Candidate) -> Outcome {
 
 /// What a datapath loses on against the choice, or wins; `is_same` if it rests on what the line before it does.
 fn against(comparison: &Comparison, is_same: bool) -> String {
-    let what = comparison
-        .figure
-        .map_or("weighted score", |figure| figure.words());
-    let times = factor(&comparison.choice_is_better);
-    let says = match comparison.choice {
-        Verdict::Faster => format!("worse; the choice is {times} as good"),
-        Verdict::Slower => format!("better; the choice is {times} as good"),
-        Verdict::Equivalent => format!("equivalent; the choice is {times} as good"),
-        Verdict::Undecided => format!("cannot be told; the choice is {times} as good"),
+    let what = match comparison.figure {
+        None => "weighted score",
+        Some(Figure::Latency) => "99th percentile of latency, each at half of its own rate",
+        Some(figure) => figure.words(),
     };
+    let choice = comparison.choice_is_better;
+    let says = match comparison.choice {
+        Verdict::Faster => format!("worse; the choice is {} as good", factor(&choice)),
+        Verdict::Slower => format!(
+            "better; it is {} as good as the choice",
+            factor(&choice.inverse())
+        ),
+        Verdict::Equivalent => format!("equivalent; the choice is {} as good", factor(&choice)),
+        Verdict::Undecided => format!("cannot be told; the choice is {} as good", factor(&choice)),
+    };
+    let trials: usize = comparison.evidence.iter().map(Evidence::trials_named).sum();
     let evidence = if is_same {
         "the same trials".to_owned()
     } else {
-        let evidence = comparison.evidence.iter().map(ToString::to_string);
-        evidence.collect::<Vec<_>>().join("; ")
+        format!("{trials} trials of both, in these rounds; --format json has their numbers")
     };
     let rounds = comparison.rounds;
-    format!("{what}: {says}, by {rounds} rounds a scenario [{evidence}]")
+    format!("{what}: {says}, by {rounds} rounds or more in each scenario [{evidence}]")
 }

@@ -5,7 +5,7 @@ use crate::report::RunFolder;
 use crate::report::cell::Cell;
 use crate::report::figures::{Figures, ScenarioFigures};
 use crate::report::{text, units};
-use ranking::{MedianInterval, Verdict};
+use ranking::{Interval, MedianInterval, Verdict, shift};
 
 /// What stands where there is no figure.
 pub(super) const NONE: &str = "–";
@@ -169,6 +169,63 @@ pub(super) fn ratio(scenario: &ScenarioFigures<'_>, one: &str, other: &str) -> S
     }
 }
 
+/// How many times as much a datapath carries in one scenario as in another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Told {
+    /// So many times.
+    Times(Interval),
+    /// So many times or more, since the tester may have set the greater rate.
+    AtLeast(Interval),
+    /// That does not follow.
+    Not,
+}
+
+impl Told {
+    /// The figure, where it says which way it is greater.
+    pub fn ratio(self) -> Option<f64> {
+        let (Self::Times(it) | Self::AtLeast(it)) = self else {
+            return None;
+        };
+        (it.lower > 1.0 || it.upper < 1.0).then_some(it.ratio)
+    }
+
+    /// For a table.
+    pub fn words(self) -> String {
+        let interval = |it: Interval| format!("{:.2} [{:.2}, {:.2}]", it.ratio, it.lower, it.upper);
+        match self {
+            Self::Times(it) => interval(it),
+            Self::AtLeast(it) => format!("≥ {}", interval(it)),
+            Self::Not => "not told".to_owned(),
+        }
+    }
+}
+
+/// How many times as much the first cell carries as the second, by their rounds: not told where the tester may have set the lesser
+/// one, or which of both is the lesser.
+pub(super) fn told(one: Option<&Cell<'_>>, other: Option<&Cell<'_>>) -> Told {
+    let rounds = |cell| {
+        let cell: &Cell<'_> = sound(cell)?;
+        let rates = cell.rounds.iter().map(|round| round.throughput);
+        Some((rates.collect::<Vec<f64>>(), cell.rounds_are_set_by_tester()))
+    };
+    let (Some((one, one_may_be_more)), Some((other, other_may_be_more))) =
+        (rounds(one), rounds(other))
+    else {
+        return Told::Not;
+    };
+    let Some(interval) = shift(&one, &other, ERROR) else {
+        return Told::Not;
+    };
+    match (one_may_be_more, other_may_be_more) {
+        (false, false) => Told::Times(interval),
+        (true, false) if interval.lower > 1.0 => Told::AtLeast(interval),
+        _ => Told::Not,
+    }
+}
+
+/// The probability with which an interval of [`told`] misses, each for itself.
+const ERROR: f64 = 0.05;
+
 /// In how many scenarios one carries more than another, the two are equivalent, and so on: a sentence.
 pub(super) fn verdicts(scenarios: &[&ScenarioFigures<'_>], one: &str, other: &str) -> String {
     let standings = scenarios
@@ -180,7 +237,6 @@ pub(super) fn verdicts(scenarios: &[&ScenarioFigures<'_>], one: &str, other: &st
     if pairs.is_empty() {
         return format!("{one} and {other} were not measured against each other.");
     }
-    let count = |verdict: Verdict| pairs.iter().filter(|pair| pair.verdict == verdict).count();
     let all = pairs.len();
     let mut parts = Vec::new();
     for (verdict, words) in [
@@ -189,24 +245,27 @@ pub(super) fn verdicts(scenarios: &[&ScenarioFigures<'_>], one: &str, other: &st
         (Verdict::Equivalent, "is equivalent to"),
         (Verdict::Undecided, "is not told from"),
     ] {
-        match count(verdict) {
-            0 => {}
-            some => parts.push(format!("{words} {other} in {some} of {all}")),
+        let such = pairs.iter().filter(|pair| pair.verdict == verdict);
+        let count = such.clone().count();
+        if count > 0 {
+            let ratios = such.filter_map(|pair| Some(pair.interval?.ratio));
+            parts.push(format!(
+                "{words} {other} in {count} of {all} scenarios{}",
+                how_much(verdict, ratios.collect())
+            ));
         }
     }
-    let decided = pairs.iter().filter(|pair| {
-        matches!(pair.verdict, Verdict::Faster | Verdict::Slower) && pair.interval.is_some()
-    });
-    let mut ratios: Vec<f64> = decided
-        .filter_map(|pair| Some(pair.interval?.ratio))
-        .collect();
+    format!("{one} {}.", text::list(&parts))
+}
+
+/// By how much, where that is decided.
+fn how_much(verdict: Verdict, mut ratios: Vec<f64>) -> String {
     ratios.sort_by(f64::total_cmp);
-    let how_much = match ratios.as_slice() {
-        [] => String::new(),
-        [only] => format!(": {only:.2} times as much"),
-        [least, .., most] => format!(": {least:.2} to {most:.2} times as much"),
-    };
-    format!("{one} {} scenarios{how_much}.", text::list(&parts))
+    match (verdict, ratios.as_slice()) {
+        (Verdict::Equivalent | Verdict::Undecided, _) | (_, []) => String::new(),
+        (_, [only]) => format!(" ({only:.2} times as much)"),
+        (_, [least, .., most]) => format!(" ({least:.2} to {most:.2} times as much)"),
+    }
 }
 
 /// A table in Markdown; the first column holds words, the others figures.

@@ -5,17 +5,18 @@
 
 mod facts;
 mod gallery;
+mod overlays;
 #[cfg(test)]
 mod tests;
 
 pub use gallery::{Error, Gallery};
 
-use crate::decide::{self, BUILT_IN, Requirements};
+use crate::decide::{self, BUILT_IN, FlowSetups, Requirements};
 use crate::record::PortType;
 use crate::report::RunFolder;
-use crate::report::apart::Apart;
+use crate::report::inside::flows;
 use crate::report::text;
-use crate::report::units::fixed;
+use crate::report::units::{fixed, integer};
 use facts::{Facts, NONE, ceiling, idle, nanoseconds, of, p99, rate, ratio, table, verdicts};
 use std::path::Path;
 
@@ -60,6 +61,11 @@ pub fn page(gallery: &Gallery) -> String {
 fn not_measured(command: &str) -> String {
     format!("Not in the gallery. `{command}` measures it.\n\n")
 }
+
+/// What an engineer who knows Open vSwitch would take `openflow` for, and is not.
+const KERNEL_DATAPATH: &str = "`openflow` and `openflow-reactive` are Open vSwitch's userspace datapath with AF_PACKET ports, \
+     which costs system calls for frames; its kernel datapath, which many hosts have, was not measured, for the machine has no \
+     such module (`openflow-kernel`, where there is one). How fast that is does not follow from any figure here.";
 
 const STANDARD: &str = "cargo xtask bench --profile standard";
 const OVERLAYS: &str =
@@ -135,7 +141,7 @@ fn adapter(gallery: &Gallery) -> String {
     out.push_str(&costs(&facts, "vtep/64B/1-flow", &names));
     out.push_str(
         "The Mizar core decides about a frame in one lookup of an established flow; the switch looks for a megaflow, and \
-         takes a frame through two bridges and a tunnel. What the switch gives for that is OpenFlow, OVSDB and all that is \
+         does what that says. What the switch gives for that is OpenFlow, OVSDB and all that is \
          built on them.\n\n",
     );
     out
@@ -172,10 +178,11 @@ fn which(gallery: &Gallery) -> String {
     out.push_str("Frames of 64 bytes of one flow, on a host:\n\n");
     out.push_str(&costs(&facts, "vtep/64B/1-flow", &names));
     out.push_str(
-        "Beside figures: `openflow` runs on any kernel; `ovs-xdp` and `ovs-dpdk-veth` poll, so that each has a whole processor \
+        "Beside figures: `openflow` needs no module of the kernel; `ovs-xdp` and `ovs-dpdk-veth` poll, so that each has a whole processor \
          for itself, and DPDK needs hugepages; `ovs-ebpf` needs a kernel with BPF links at tc or XDP, and keeps the \
          switch's flows and control plane; `kernel-xdp` needs no switch and offers no OpenFlow.\n\n",
     );
+    out.push_str(&format!("**Not measured:** {KERNEL_DATAPATH}\n\n"));
     out
 }
 
@@ -186,10 +193,11 @@ fn chosen(run: &RunFolder, name: &str, gallery: &Gallery) -> String {
         Err(error) => return error.to_string(),
     };
     let decision = decide::decide(run, &requirements, gallery.flow_setup.as_ref());
-    let words = decide::words(&decision);
-    let first = words.lines().next().unwrap_or(NONE);
-    let answer = first.split_once(": ").map_or(first, |(_, answer)| answer);
-    answer.to_owned()
+    let answer = decide::answer(&decision);
+    match decide::withheld(&decision) {
+        Some(withheld) => format!("{answer}. {withheld}"),
+        None => answer,
+    }
 }
 
 fn direct_path(gallery: &Gallery) -> String {
@@ -197,7 +205,12 @@ fn direct_path(gallery: &Gallery) -> String {
     let Some(run) = &gallery.overlays else {
         return out + &not_measured(OVERLAYS);
     };
-    out.push_str(&states(&Facts::of(run), "bounce"));
+    let (off, on) = (("bounce", "direct-path-off"), ("bounce", "direct-path-on"));
+    out.push_str(&overlays::compared(
+        &Facts::of(run),
+        ["without", "with the direct path"],
+        [off, on],
+    ));
     out.push_str(
         "Without the direct path each packet goes by a bouncer, a droplet more. With it, it goes straight to its host, and \
          outer headers are as long; droplets with the short header ([INVALIDATION.md](INVALIDATION.md)) send 98 bytes of them \
@@ -216,48 +229,23 @@ fn divider(gallery: &Gallery) -> String {
     let Some(run) = &gallery.overlays else {
         return out + &not_measured(OVERLAYS);
     };
-    out.push_str(&states(&Facts::of(run), "inter-network"));
+    let facts = Facts::of(run);
+    out.push_str("The divider's part, where flows have found their direct path: from host to host within a network, against host, divider and host between two.\n\n");
+    let within = ("bounce", "direct-path-on");
+    let between = ("inter-network", "direct-path-on");
+    out.push_str(&overlays::compared(
+        &facts,
+        ["within a network", "by the divider"],
+        [within, between],
+    ));
+    out.push_str("What the direct path is worth between networks, where it leaves out both bouncers and not the divider:\n\n");
+    let off = ("inter-network", "direct-path-off");
+    out.push_str(&overlays::compared(
+        &facts,
+        ["without", "with the direct path"],
+        [off, between],
+    ));
     out
-}
-
-/// A topology without and with the direct path, for each datapath.
-fn states(facts: &Facts<'_>, topology: &str) -> String {
-    let scenarios = facts.scenarios(PortType::Veth);
-    let in_state = |state: &str| {
-        scenarios.iter().find(|scenario| {
-            scenario.info.is_some_and(|info| info.topology == topology)
-                && scenario.id.contains(state)
-        })
-    };
-    let (Some(off), Some(on)) = (in_state("direct-path-off"), in_state("direct-path-on")) else {
-        return not_measured(OVERLAYS);
-    };
-    let titles = [
-        "Datapath",
-        "without, Mpps",
-        "with the direct path",
-        "p99 without, µs",
-        "with",
-    ];
-    let rows = off.cells.iter().map(|cell| {
-        let warm = of(on, cell.datapath);
-        vec![
-            cell.datapath.to_owned(),
-            rate(Some(cell)),
-            rate(warm),
-            p99(Some(cell)),
-            p99(warm),
-        ]
-    });
-    let out = table(&titles.map(str::to_owned), &rows.collect::<Vec<_>>());
-    let apart = [off, on].map(|scenario| scenario.apart);
-    match apart {
-        [Some(off), Some(on)] if !Apart::can_be_compared(Some(off), Some(on)) => format!(
-            "{out}**Do not compare both columns:** a cache line took {:.0} ns between the processors without the direct path, and {:.0} ns with it.\n\n",
-            off.round_trip_ns, on.round_trip_ns
-        ),
-        _ => out,
-    }
 }
 
 fn openflow(gallery: &Gallery) -> String {
@@ -270,40 +258,88 @@ fn openflow(gallery: &Gallery) -> String {
     let facts = Facts::of(run);
     let version = facts.version("openflow").unwrap_or(NONE);
     out.push_str(&format!(
-        "Measured with {version}, unchanged; any from 3.1 on will do (README: which version, and why).\n\n\
-         A packet of a flow that the switch knows is carried by a megaflow, whichever rules that was made from. `ovs-ebpf` has \
-         the switch behind the same programs that `ovs-ebpf-core` has without one, so that what lies between the two is what \
-         OpenFlow costs such packets: {}\n\n",
-        verdicts(&facts.scenarios(PortType::Veth), "ovs-ebpf", "ovs-ebpf-core")
+        "Measured with {version}, unchanged, and its userspace datapath; any from 3.1 on will do (README: which version, and why).\n\n\
+         A packet of a flow that the switch knows is carried by a megaflow, whichever rules that was made from. `ovs-ebpf` and \
+         `ovs-ebpf-core` are the same programs, with flows of the switch in one and of the Mizar core in the other: what lies \
+         between the two is what their flows are like. Of one flow: {} {}\n\n",
+        of_flows(&facts, "1"),
+        wildcards(&facts)
     ));
-    out.push_str("For a flow that it does not know it costs an upcall, in which the packet goes through the rules. New flows a second, on a host, of `ovs-dpdk` and `mizar-dpdk` on vhost-user ports and of all others on veth, which must not be compared with each other:\n\n");
-    match &gallery.flow_setup {
-        None => out.push_str(&not_measured(FLOW_SETUP)),
-        Some(setups) => {
-            let names = [
-                "openflow",
-                "openflow-reactive",
-                "ovs-xdp",
-                "ovs-ebpf",
-                "ovs-ebpf-core",
-                "ovs-dpdk",
-                "kernel-xdp",
-                "mizar-dpdk",
-            ];
-            let rows = names.iter().filter_map(|name| {
-                let setup = setups.of(name)?;
-                let bound = |rate: Option<f64>| rate.map_or(NONE.to_owned(), |rate| fixed(rate, 0));
-                let bounds = [setup.lower, setup.upper].map(bound).join(", ");
-                Some(vec![
-                    (*name).to_owned(),
-                    format!("{} [{bounds}]", fixed(setup.throughput, 0)),
-                ])
-            });
-            let titles = ["Datapath", "new flows a second"].map(str::to_owned);
-            out.push_str(&table(&titles, &rows.collect::<Vec<_>>()));
-        }
-    }
+    out.push_str(
+        "For a flow that it does not know it costs an upcall, in which the packet goes through the rules.\n\n",
+    );
+    out.push_str(&match &gallery.flow_setup {
+        None => not_measured(FLOW_SETUP),
+        Some(setups) => new_flows(setups),
+    });
     out
+}
+
+/// Who of the two carries more, of so many flows.
+fn of_flows(facts: &Facts<'_>, flows: &str) -> String {
+    let scenarios = facts.scenarios(PortType::Veth).into_iter();
+    let alike = scenarios.filter(|it| it.info.is_some_and(|info| info.flows.to_string() == flows));
+    verdicts(&alike.collect::<Vec<_>>(), BOTH[0], BOTH[1])
+}
+
+/// The same programs, with flows of the switch and of the core.
+const BOTH: [&str; 2] = ["ovs-ebpf", "ovs-ebpf-core"];
+
+/// Many flows, and how many entries each has for them.
+fn wildcards(facts: &Facts<'_>) -> String {
+    const MANY: &str = "10000";
+    let scenario = format!("vtep/64B/{MANY}-flows");
+    let entries = BOTH.map(|name| facts.cell(&scenario, name).and_then(flows));
+    let [Some(switch), Some(core)] = entries else {
+        return String::new();
+    };
+    let [switch, core] = [switch, core].map(integer);
+    format!(
+        "Of {MANY}: {} The switch covers them with {switch} flows that have wildcards, and the core has {core} that have none: \
+         what makes a difference is how flows are cut, and not OpenFlow.",
+        of_flows(facts, MANY)
+    )
+}
+
+/// How many new flows datapaths take.
+fn new_flows(setups: &FlowSetups) -> String {
+    let names = [
+        "openflow",
+        "openflow-reactive",
+        "ovs-xdp",
+        "ovs-ebpf",
+        "ovs-ebpf-core",
+        "kernel-xdp",
+        "ovs-dpdk",
+        "mizar-dpdk",
+    ];
+    let titles = [
+        "Datapath",
+        "ports",
+        "new flows a second",
+        "flows installed before",
+        "the tester's ceiling",
+        "its figure is in doubt",
+    ];
+    let rate = |rate: Option<f64>, none: &str| rate.map_or(none.to_owned(), |it| fixed(it, 0));
+    let rows = names.iter().filter_map(|name| {
+        let setup = setups.of(name)?;
+        let bounds = [setup.lower, setup.upper].map(|bound| rate(bound, "?"));
+        Some(vec![
+            (*name).to_owned(),
+            setup.ports.to_string(),
+            format!("{} [{}]", fixed(setup.throughput, 0), bounds.join(", ")),
+            integer(setup.installed.into()),
+            rate(setup.ceiling, NONE),
+            setup.doubt.unwrap_or_default().to_owned(),
+        ])
+    });
+    format!(
+        "New flows that leave an endpoint a second, with as few flows installed before as a rate was found with; in brackets the bounds \
+         of the search, a rate that held and one that did not. Those on one kind of port must not be compared with those on \
+         another, nor those with other numbers of flows before:\n\n{}",
+        table(&titles.map(str::to_owned), &rows.collect::<Vec<_>>())
+    )
 }
 
 fn hook(gallery: &Gallery) -> String {

@@ -1,5 +1,6 @@
 //! The page of questions says what runs say, and no more.
 
+use super::facts::{Told, told};
 use super::*;
 use crate::report::tests::fixture::{self, SCENARIOS};
 use ranking::STAGES;
@@ -32,11 +33,11 @@ fn who_carries_more_is_what_rounds_say() {
     let folder = run(rates(2.0), STAGES[0]);
     assert_eq!(
         said(&folder, BOTH),
-        "kernel-xdp carries more than openflow in 1 of 1 scenarios: 2.00 times as much."
+        "kernel-xdp carries more than openflow in 1 of 1 scenarios (2.00 times as much)."
     );
     assert_eq!(
         said(&folder, ["openflow", "kernel-xdp"]),
-        "openflow carries less than kernel-xdp in 1 of 1 scenarios: 0.50 times as much."
+        "openflow carries less than kernel-xdp in 1 of 1 scenarios (0.50 times as much)."
     );
     assert_eq!(
         said(&run(rates(1.01), STAGES[0]), BOTH),
@@ -87,6 +88,27 @@ fn figures_of_the_page_are_those_of_rounds() {
             "{group}"
         );
     }
+}
+
+/// What two scenarios differ by is told where intervals are apart, as a floor where the tester may have set the greater rate.
+#[test]
+fn a_change_is_told_only_where_it_shows() {
+    let rates = [("kernel-xdp", 1.2e6), ("openflow", 0.6e6)];
+    let mut folder = run(rates, STAGES[0]);
+    let other = [("kernel-xdp", 1.201e6), ("openflow", 0.3e6)];
+    fixture::compare(&mut folder, SCENARIOS[1], &other, STAGES[0]);
+    let change = |folder: &RunFolder, name: &str| {
+        let facts = Facts::of(folder);
+        let cell = |scenario: &str| facts.cell(scenario, name);
+        told(cell(SCENARIOS[0]), cell(SCENARIOS[1]))
+    };
+    assert_eq!(change(&folder, "kernel-xdp").ratio(), None);
+    let told = change(&folder, "openflow");
+    assert_eq!(told.words(), "2.00 [2.00, 2.00]");
+    fixture::result(&mut folder, "openflow", SCENARIOS[0]).ceiling = Some(0.6e6);
+    assert_eq!(change(&folder, "openflow").words(), "≥ 2.00 [2.00, 2.00]");
+    fixture::result(&mut folder, "openflow", SCENARIOS[1]).ceiling = Some(0.3e6);
+    assert_eq!(change(&folder, "openflow"), Told::Not);
 }
 
 #[test]

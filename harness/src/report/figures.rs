@@ -74,6 +74,14 @@ pub(crate) struct ScenarioFigures<'a> {
     pub lead: Lead<'a>,
 }
 
+impl ScenarioFigures<'_> {
+    /// Whether nothing was to be measured on such ports: droplets of an overlay are joined by veth pairs.
+    pub(crate) fn leaves_out(&self, ports: PortType) -> bool {
+        let is_overlay = self.info.is_some_and(|info| info.overlay.is_some());
+        is_overlay && ports != PortType::Veth && self.cells.iter().all(Cell::is_empty)
+    }
+}
+
 impl<'a> Figures<'a> {
     /// Derives the figures of `folder`.
     pub(crate) fn of(folder: &'a RunFolder) -> Self {
@@ -290,5 +298,10 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
             });
         }
     }
+    // Ports on which nothing was to be measured.
+    groups.retain(|group| {
+        let mut scenarios = group.scenarios.iter();
+        !scenarios.all(|scenario| scenario.leaves_out(group.ports))
+    });
     groups
 }

@@ -34,6 +34,13 @@ pub(super) fn of<'a>(cell: &Cell<'a>) -> Option<Telling<'a, &'a SwitchCounters>>
     telling::of(cell, counted)
 }
 
+/// The most flows that the switch had in a trial of the search.
+pub(crate) fn flows(cell: &Cell<'_>) -> Option<u64> {
+    searched(cell)
+        .filter_map(|(_, counted)| counted.flows)
+        .max()
+}
+
 fn counted(trial: &TrialRecord) -> Option<&SwitchCounters> {
     let counters: &Counters = trial.counters.as_ref()?;
     counters.switch.as_deref()

@@ -107,6 +107,16 @@ impl<'a> Lead<'a> {
         };
         let leaders: Vec<&'a str> = standing.leaders();
         let leaders: Vec<&'a str> = leaders.into_iter().filter(is_trusted).collect();
+        let cell = |name: &str| cells.iter().find(|cell| cell.datapath == name);
+        let absent = standing.absent.iter().filter_map(|name| cell(name));
+        let may_lead = |absent: &&Cell<'a>| {
+            let mut leaders = leaders.iter().filter_map(|name| cell(name));
+            leaders.any(|leader| may_be_ahead(absent, leader))
+        };
+        let absent: Vec<_> = absent.filter(may_lead).map(|it| it.datapath).collect();
+        if !absent.is_empty() {
+            return Self::Undecided(format!("no rounds of {}", text::list(&absent)));
+        }
         if let [leader] = leaders.as_slice() {
             return Self::alone(leader, standing, cells);
         }
@@ -189,6 +199,18 @@ impl<'a> Lead<'a> {
         });
         format!("{at_least}{times_next:.2} × the next{interval}")
     }
+}
+
+/// Whether a datapath that was in no round may carry more than one that leads in them. That it does not takes an upper bound which
+/// the other's rounds are above.
+fn may_be_ahead(absent: &Cell<'_>, leader: &Cell<'_>) -> bool {
+    if absent.doubt().is_some() {
+        return false;
+    }
+    let is_bound = |rate: &&Rate| !absent.is_contradicted() && !set_by_tester(absent, rate);
+    let most = absent.pdr().filter(is_bound).and_then(|rate| rate.upper);
+    let least = leader.in_a_typical_round().map(|it| it.from);
+    !most.zip(least).is_some_and(|(most, least)| most < least)
 }
 
 /// Between which rates the most lies that a datapath carries with PDR's loss.

@@ -18,7 +18,7 @@ pub mod flow_setup;
 mod folder;
 mod hops;
 mod html;
-mod inside;
+pub(crate) mod inside;
 mod json;
 mod latency;
 pub(crate) mod lead;
@@ -68,7 +68,7 @@ pub fn write(dir: &Path) -> Result<Written, Error> {
     let document = compose::document(&figures, &pictures);
     let html = html::page(&compose::title(&figures), &document)?;
     let markdown = markdown::page(&document)?;
-    let all = pictures.iter().flat_map(plots::GroupPictures::all);
+    let all = pictures.all();
     let plots = save_plots(dir, all)?;
     Ok(Written {
         html: save(dir.join("report.html"), &html)?,

@@ -12,6 +12,8 @@ pub(crate) struct Standing<'a> {
     pub contestants: Vec<&'a str>,
     /// Every two of them, in that order.
     pub pairs: Vec<Pair<'a>>,
+    /// Those that have a result, and no rounds: nothing is known of them against the others.
+    pub absent: Vec<&'a str>,
     /// How they were compared.
     pub how: Comparison,
 }
@@ -102,9 +104,12 @@ impl<'a> Standing<'a> {
                 pair.verdict = Verdict::Undecided;
             }
         }
+        let is_absent = |cell: &&Cell<'a>| cell.result.is_some() && !takes_part(cell);
+        let absent = cells.iter().filter(is_absent);
         let mut standing = Self {
             contestants: members.iter().map(|it| it.datapath).collect(),
             pairs,
+            absent: absent.map(|it| it.datapath).collect(),
             how,
         };
         standing.sort();
@@ -159,6 +164,12 @@ impl<'a> Standing<'a> {
             }
         };
         self.pairs.iter().filter_map(turned)
+    }
+
+    /// How many pairs there are, with those of which nothing is known.
+    pub(crate) fn all_pairs(&self) -> usize {
+        let all = self.contestants.len() + self.absent.len();
+        all * (all - 1) / 2
     }
 
     /// Those that are not slower than any other.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::environment::BUSY;
 use crate::lines::Damage;
-use crate::record::{Environment, Purpose, Record, Run, SCHEMA};
+use crate::record::{DatapathInfo, Environment, PortType, Purpose, Record, Run, SCHEMA};
 
 use super::RunFolder;
 use super::figures::{Figures, place};
@@ -25,6 +25,7 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
     of_files(folder, &mut out);
     of_schema(figures.run, &mut out);
     of_names(figures, folder, &mut out);
+    of_overlays(figures, &mut out);
     of_cells(figures, &mut out);
     of_ceilings(folder, &mut out);
     of_disturbed_ceilings(folder, &mut out);
@@ -33,10 +34,23 @@ pub(super) fn of(figures: &Figures<'_>, folder: &RunFolder) -> Vec<String> {
     out
 }
 
+/// What is wrong with a run as a whole or with its files, whichever ports are looked at.
+pub(crate) fn of_the_whole(run: &Run, folder: &RunFolder) -> Vec<String> {
+    let mut out = Vec::from_iter(busy_machine(&run.environment));
+    of_files(folder, &mut out);
+    of_schema(run, &mut out);
+    out
+}
+
 /// What concerns datapaths in scenarios: one line for all that it applies to.
 fn of_cells(figures: &Figures<'_>, out: &mut Vec<String>) {
     let mut warnings = Vec::<Warned<'_>>::new();
-    for (scenario, cell) in figures.cells() {
+    let meant = figures.groups.iter().flat_map(|group| {
+        let scenarios = group.scenarios.iter();
+        scenarios.filter(|it| !it.leaves_out(group.ports))
+    });
+    let cells = meant.flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)));
+    for (scenario, cell) in cells {
         for text in cell::of(cell) {
             let known = warnings.iter().position(|warned| warned.text == text);
             let place = known.unwrap_or_else(|| {
@@ -48,6 +62,25 @@ fn of_cells(figures: &Figures<'_>, out: &mut Vec<String>) {
     }
     let all = figures.run.scenarios.len();
     out.extend(warnings.iter().map(|warned| warned.line(all)));
+}
+
+/// Datapaths that have no part in overlays, where the run has some.
+fn of_overlays(figures: &Figures<'_>, out: &mut Vec<String>) {
+    let run = figures.run;
+    let is_left_out =
+        |info: &&DatapathInfo| info.ports != PortType::Veth && info.missing.is_empty();
+    let left_out: Vec<&str> = run
+        .datapaths
+        .iter()
+        .filter(is_left_out)
+        .map(|info| info.name.as_str())
+        .collect();
+    if run.scenarios.iter().any(|it| it.overlay.is_some()) && !left_out.is_empty() {
+        out.push(format!(
+            "Overlays were not measured with {}: their droplets are joined by veth pairs alone.",
+            text::list(&left_out)
+        ));
+    }
 }
 
 /// A warning, and whom it is about.

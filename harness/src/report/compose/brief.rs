@@ -130,15 +130,14 @@ fn sure(groups: &[&Group<'_>]) -> Option<Line> {
     };
     let how = first.how;
     let pairs = standings.iter().flat_map(|standing| &standing.pairs);
-    let decided = pairs.clone().filter(|pair| pair.verdict.is_decided());
-    let decided = decided.count();
+    let decided = pairs.filter(|pair| pair.verdict.is_decided()).count();
+    let all: usize = standings.iter().map(|standing| standing.all_pairs()).sum();
     Some(vec![
         Span::Strong("How sure:".to_owned()),
         Span::Text(format!(
-            " {decided} of {} pairs are decided, by rounds that they were measured in one after the other. All verdicts \
+            " {decided} of {all} pairs are decided, by rounds that they were measured in one after the other. All verdicts \
              of a scenario on one kind of ports hold together with a confidence of {}; what differs by less than \
              {} is called equivalent.",
-            pairs.count(),
             units::percent(1.0 - how.error),
             units::percent(how.tolerance.get())
         )),
@@ -160,20 +159,12 @@ fn by_bounds() -> Line {
 
 /// What would change the answer.
 fn change(groups: &[&Group<'_>]) -> Line {
-    let several = groups.iter().filter(|group| by_leader(group).len() > 1);
-    let several: Vec<String> = several.map(|group| group.ports.to_string()).collect();
     let is_one_scenario = groups.iter().all(|group| group.scenarios.len() == 1);
-    let varied = varied(groups);
-    let first = if !several.is_empty() {
-        let ports = text::list(&several);
-        format!("The scenario, on {ports} ports: see above. ")
-    } else if is_one_scenario {
+    let first = if is_one_scenario {
         "Other frame sizes, numbers of flows and roles of a droplet were not measured; the profile standard does. ".to_owned()
-    } else if !varied.is_empty() {
-        let varied = varied.join(" or ");
-        format!("No {varied} in the scenarios that are decided. ")
     } else {
-        String::new()
+        let of_ports = groups.iter().filter_map(|group| changes(group));
+        of_ports.collect::<String>()
     };
     vec![
         Span::Strong("What would change it:".to_owned()),
@@ -185,9 +176,31 @@ fn change(groups: &[&Group<'_>]) -> Line {
     ]
 }
 
+/// What of the scenarios changes the answer on ports of a kind, does not, or is not known to; nothing where nobody leads.
+fn changes(group: &Group<'_>) -> Option<String> {
+    let ports = group.ports;
+    match by_leader(group).len() {
+        0 => return None,
+        1 => {}
+        _ => return Some(format!("On {ports} ports the scenario does: see above. ")),
+    }
+    let open = group.scenarios.iter();
+    let open = open.filter(|it| matches!(it.lead, Lead::Undecided(_) | Lead::Equivalent(_)));
+    let open: Vec<&str> = open.map(|it| it.id).collect();
+    if !open.is_empty() {
+        let open = text::list(&open);
+        return Some(format!("On {ports} ports {open} may: there nobody leads. "));
+    }
+    let varied = varied(group);
+    let varied = (!varied.is_empty()).then(|| varied.join(" or "))?;
+    Some(format!(
+        "On {ports} ports no {varied} that was measured does. "
+    ))
+}
+
 /// What differs among the scenarios in which somebody leads.
-fn varied(groups: &[&Group<'_>]) -> Vec<&'static str> {
-    let led = groups.iter().flat_map(|group| &group.scenarios);
+fn varied(group: &Group<'_>) -> Vec<&'static str> {
+    let led = group.scenarios.iter();
     let led = led.filter(|scenario| !matches!(scenario.lead, Lead::Undecided(_)));
     let infos: Vec<&Scenario> = led.filter_map(|scenario| scenario.info).collect();
     let differ = |are_alike: fn(&Scenario, &Scenario) -> bool| {

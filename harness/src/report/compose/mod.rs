@@ -15,7 +15,7 @@ use crate::record::PortType;
 
 use super::document::{Block, Span, plain};
 use super::figures::{Figures, Group};
-use super::plots::{GroupPictures, Picture};
+use super::plots::{GroupPictures, Picture, Pictures};
 use super::text;
 
 pub(super) use about::repeat;
@@ -28,21 +28,30 @@ pub(super) fn title(figures: &Figures<'_>) -> String {
 }
 
 /// The whole report.
-pub(super) fn document<'a>(figures: &Figures<'_>, pictures: &'a [GroupPictures]) -> Vec<Block<'a>> {
+pub(super) fn document<'a>(figures: &Figures<'_>, pictures: &'a Pictures) -> Vec<Block<'a>> {
     let mut out = Vec::new();
-    let first = first_picture(figures, pictures);
-    answer::add(&mut out, figures, first.map(|(_, picture)| picture));
+    // Where there are no rounds, what searches found.
+    let searched = match pictures.overview {
+        Some(_) => None,
+        None => first_picture(figures, &pictures.groups),
+    };
+    let first = pictures.overview.as_ref();
+    answer::add(
+        &mut out,
+        figures,
+        first.or(searched.map(|(_, picture)| picture)),
+    );
     warnings(&mut out, figures);
     not_measured(&mut out, figures);
-    for (group, pictures) in figures.groups.iter().zip(pictures) {
-        let is_at_the_top = first.is_some_and(|(ports, _)| ports == group.ports);
+    for (group, pictures) in figures.groups.iter().zip(&pictures.groups) {
+        let is_at_the_top = searched.is_some_and(|(ports, _)| ports == group.ports);
         scenario::add_group(&mut out, figures, group, pictures, is_at_the_top);
     }
     about::add(&mut out, figures);
     out
 }
 
-/// The one picture at the top of the page, and the group that it is of: the one with most datapaths, of several the first.
+/// The picture of searches at the top of the page, and the group that it is of: the one with most datapaths, of several the first.
 fn first_picture<'p>(
     figures: &Figures<'_>,
     pictures: &'p [GroupPictures],

@@ -9,6 +9,7 @@ mod latency;
 mod legend;
 mod loss;
 mod overlay;
+mod overview;
 mod palette;
 pub(super) mod sockets;
 
@@ -60,14 +61,30 @@ pub(super) struct GroupPictures {
     pub scenarios: Vec<Vec<Picture>>,
 }
 
-/// Draws all pictures, one set for each port group.
-pub(super) fn draw(figures: &Figures<'_>) -> Result<Vec<GroupPictures>, PlotError> {
+/// The pictures of a run.
+pub(super) struct Pictures {
+    /// What datapaths carry, where they were measured against each other.
+    pub overview: Option<Picture>,
+    /// Those of each port group.
+    pub groups: Vec<GroupPictures>,
+}
+
+impl Pictures {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Picture> {
+        let groups = self.groups.iter().flat_map(GroupPictures::all);
+        self.overview.iter().chain(groups)
+    }
+}
+
+/// Draws all pictures.
+pub(super) fn draw(figures: &Figures<'_>) -> Result<Pictures, PlotError> {
     let caution = if figures.is_smoke() {
         "smoke: too short for conclusions"
     } else {
         ""
     };
-    figures
+    let groups = figures
         .groups
         .iter()
         .map(|group| {
@@ -82,7 +99,11 @@ pub(super) fn draw(figures: &Figures<'_>) -> Result<Vec<GroupPictures>, PlotErro
                     .collect::<Result<_, _>>()?,
             })
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Pictures {
+        overview: overview::draw(figures, caution)?,
+        groups,
+    })
 }
 
 /// Puts the file's name to an error.
@@ -473,7 +494,7 @@ fn goals(scenario: &ScenarioFigures<'_>) -> Vec<(String, f64)> {
 
 impl GroupPictures {
     /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Picture> {
+    fn all(&self) -> impl Iterator<Item = &Picture> {
         let scenarios = self.scenarios.iter().flatten();
         self.throughput.iter().chain(&self.cpu).chain(scenarios)
     }

@@ -317,12 +317,17 @@ pub(crate) fn summary(recorded: &Recorded) -> String {
         ));
     }
     for live in &figures.live {
+        let is_told = live.code.from > 0.0 || live.code.to < 0.0;
         out.push_str(&format!(
-            "- Live, at {} frames a second, a null forward, which is nothing but the hook, takes {} ns of a frame, and `{}` {} ns.\n",
+            "- Live, at {} frames a second, a null forward (the hook, the devices and sending) takes {} ns of a frame, and `{}` {} ns: \
+             a difference of {} ns{}. So few frames wake the thread that receives now and then, which costs more than a frame \
+             does where it is busy throughout.\n",
             units::fixed(recorded.header.live_load, 0),
             shown(Some(live.null), 0),
             live.datapath,
-            shown(Some(live.whole), 0)
+            shown(Some(live.whole), 0),
+            shown(Some(live.code), 0),
+            if is_told { "" } else { ", not told from none" }
         ));
     }
     out.push('\n');

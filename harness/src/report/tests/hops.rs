@@ -155,3 +155,26 @@ fn the_way_of_the_packets_is_drawn_and_told() {
     let (_, without, _) = written(&fixture::run());
     assert!(!without.contains("The way of the packets"));
 }
+
+/// Who has other ports than overlays are made of is said to be left out, and not to be missing.
+#[test]
+fn who_cannot_be_a_droplet_is_not_missed() {
+    let mut folder = overlay();
+    folder.run.scenarios.truncate(2);
+    let is_of_both = |record: &Record| {
+        let (datapath, scenario) = crate::report::figures::place(record);
+        scenario.starts_with("bounce") && datapath != "mizar-dpdk"
+    };
+    folder.records.retain(is_of_both);
+    let mut other = folder.run.datapaths[0].clone();
+    other.name = "mizar-dpdk".to_owned();
+    other.ports = datapath_api::PortType::VhostUser;
+    folder.run.datapaths.push(other);
+    let (_, markdown, _) = written(&folder);
+    assert!(
+        markdown.contains("Overlays were not measured with mizar-dpdk:"),
+        "{markdown}"
+    );
+    assert!(!markdown.contains("Measured on vhost-user"), "{markdown}");
+    assert!(!markdown.contains("has no result"), "{markdown}");
+}

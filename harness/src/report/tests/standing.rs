@@ -62,6 +62,44 @@ fn the_first_sentences_give_a_lead_with_its_interval_and_say_how_sure_it_is() {
     );
 }
 
+/// One that was measured, and in no round: it may carry more than who leads in them, unless its search has a bound below.
+#[test]
+fn who_was_in_no_round_may_lead() {
+    let with = |rate: f64| {
+        let mut folder = fixture::native_and_variant();
+        let rates = [("kernel-xdp", rate), ("openflow", 0.3e6)];
+        fixture::compare(&mut folder, SCENARIOS[0], &rates, STAGES[0]);
+        folder
+    };
+    assert_eq!(
+        lead(&with(0.6e6)),
+        "not decided: no rounds of mizar-dpdk-veth"
+    );
+    let clear = with(1.4e6);
+    let lead = lead(&clear);
+    assert!(lead.starts_with("kernel-xdp, 4.6"), "{lead}");
+    let (_, markdown, _) = written(&clear);
+    assert!(markdown.contains("1 of 3 pairs are decided"), "{markdown}");
+}
+
+/// The first picture has medians of rounds, in bold of who leads, and is there only where there are rounds.
+#[test]
+fn the_first_picture_is_of_rounds() {
+    let folder = run(&[("kernel-xdp", 0.5e6), ("openflow", 0.6e6)], STAGES[0]);
+    let (html, markdown, plots) = written(&folder);
+    let first = markdown.find("![").map(|at| &markdown[at..]);
+    let first = first.and_then(|it| it.lines().next()).unwrap_or_default();
+    assert!(first.ends_with("(plots/overview.svg)"), "{first}");
+    assert!(
+        first.contains("kernel-xdp 0.501, openflow 0.602 leads"),
+        "{first}"
+    );
+    assert!(html.contains("What datapaths carry in a typical round"));
+    assert!(!plots.is_empty());
+    let (_, markdown, _) = written(&fixture::run());
+    assert!(!markdown.contains("overview.svg"));
+}
+
 #[test]
 fn a_lead_by_the_bounds_of_searches_says_that_it_has_no_probability() {
     let (_, markdown, _) = written(&fixture::run());
