@@ -365,6 +365,7 @@ fn fails_and_the_run_goes_on(
 
 fn killed_in_flow_setup() -> Result<(), Failed> {
     let plan = flow_setup::Plan {
+        rules: Vec::new(),
         profile: Profile::Smoke,
         datapaths: vec![
             doomed(Box::new(PROACTIVE), 2),

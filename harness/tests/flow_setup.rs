@@ -41,7 +41,11 @@ fn main() {
         let learned = Trial::test(format!("{name}_learns_the_direct_path"), move || {
             learns_the_direct_path(&*make())
         });
-        trials.extend([installed, learned].map(|trial| trial.with_ignored_flag(ignored)));
+        let judged = Trial::test(format!("{name}_flows_pass_access_lists"), move || {
+            flows_pass_access_lists(&*make())
+        });
+        let all = [installed, learned, judged];
+        trials.extend(all.map(|trial| trial.with_ignored_flag(ignored)));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -144,6 +148,32 @@ fn flows_are_new_and_counted(datapath: &dyn Datapath) -> Result<(), Failed> {
         return Err("direct paths lead elsewhere".into());
     }
     Ok(deployed.running.stop()?)
+}
+
+/// New flows from another network arrive, however many rules come before the one that allows them.
+fn flows_pass_access_lists(datapath: &dyn Datapath) -> Result<(), Failed> {
+    let traffic = Traffic::NewSourcesPastRules(996);
+    let flows = Flows::past(1, traffic.rules())?;
+    let layout = Layout {
+        traffic,
+        installed: 0,
+        pairs: 0,
+        episodes: 0,
+        rounds: 0,
+        fresh: 200,
+    };
+    let mut deployed = deploy(datapath, &flows, &layout)?;
+    let mut received = 0;
+    for _ in 0..PASSES {
+        received = deployed
+            .offer(0, layout.fresh, Watch::Counts)?
+            .arrived
+            .received;
+        if received == u64::from(layout.fresh) {
+            return Ok(deployed.running.stop()?);
+        }
+    }
+    Err(format!("{received} of {} frames came through", layout.fresh).into())
 }
 
 /// Frames to a peer go by the bouncer until the peer has answered, and then straight.

@@ -184,7 +184,8 @@ pub struct Compare {
 
 #[derive(Debug, Args)]
 pub struct Decide {
-    /// What is asked: a file, or one of container-cluster, public-vpc, private-iaas and large-private-cloud.
+    /// What is asked: a file, or one of container-cluster, container-openflow, public-vpc, private-iaas and
+    /// large-private-cloud.
     pub requirements: PathBuf,
     /// The run's folder, of `bench per-datapath`.
     pub run: PathBuf,
@@ -232,6 +233,10 @@ pub struct FlowSetup {
     /// first two with the profile smoke.
     #[arg(long, value_name = "COUNT", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(0..=400_000))]
     pub installed: Vec<u32>,
+    /// Instead of flows without access lists: flows from another network past access lists with so many rules that they do not
+    /// meet, 1 to 996; several numbers show what rules cost.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=996))]
+    pub rules: Vec<u32>,
     /// How thoroughly to measure; full is as standard.
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     pub profile: Profile,

@@ -26,6 +26,7 @@ pub fn run(arguments: &FlowSetup, format: Format) -> anyhow::Result<Outcome> {
         profile: arguments.profile,
         datapaths,
         installed: arguments.installed.clone(),
+        rules: arguments.rules.clone(),
         seed: arguments.seed.unwrap_or_else(rand::random),
         command: command(),
     };

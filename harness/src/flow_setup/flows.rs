@@ -7,6 +7,7 @@ use topologies::topology::{EndpointRange, Parameters, Topology, TopologyError};
 use topologies::traffic::{Direction, FlowSpace};
 
 const TOPOLOGY: &str = include_str!("topology.toml");
+const GUARDED: &str = include_str!("guarded.toml");
 
 /// Frames of one deployment at the most: as many as the tester takes.
 pub const MOST_FRAMES: u32 = Parameters::MAX_FLOWS;
@@ -14,7 +15,7 @@ pub const MOST_FRAMES: u32 = Parameters::MAX_FLOWS;
 pub const LEARNED_TOGETHER: u32 = 2;
 
 /// The direction in which flows are new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Traffic {
     /// An endpoint sends, each flow to a destination of its own; the droplet encapsulates.
@@ -22,17 +23,29 @@ pub enum Traffic {
     /// Encapsulated frames arrive, each flow from a source of its own; the droplet delivers, and learns each
     /// source's direct path.
     NewSources,
+    /// The same from another network, past an access list: so many rules that are not met come before the one that allows it.
+    NewSourcesPastRules(u32),
 }
 
 impl Traffic {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::NewDestinations, Self::NewSources];
+    /// Both directions without access lists.
+    pub const OPEN: [Self; 2] = [Self::NewDestinations, Self::NewSources];
 
     /// In a few words.
-    pub fn words(self) -> &'static str {
+    pub fn words(self) -> String {
         match self {
-            Self::NewDestinations => "new destinations",
-            Self::NewSources => "new sources",
+            Self::NewDestinations => "new destinations".to_owned(),
+            Self::NewSources => "new sources".to_owned(),
+            Self::NewSourcesPastRules(1) => "new sources past 1 rule".to_owned(),
+            Self::NewSourcesPastRules(rules) => format!("new sources past {rules} rules"),
+        }
+    }
+
+    /// Rules of the access list that judges it, where there is one.
+    pub fn rules(self) -> Option<u32> {
+        match self {
+            Self::NewSourcesPastRules(rules) => Some(rules),
+            Self::NewDestinations | Self::NewSources => None,
         }
     }
 }
@@ -143,7 +156,15 @@ impl Flows {
     /// # Errors
     /// None in practice: the topology is built in and tested.
     pub fn new(seed: u64) -> Result<Self, FlowsError> {
-        let topology = topology(1)?;
+        Self::past(seed, None)
+    }
+
+    /// The same, where an access list of so many rules judges what arrives.
+    ///
+    /// # Errors
+    /// Where there are more than an access list has.
+    pub fn past(seed: u64, rules: Option<u32>) -> Result<Self, FlowsError> {
+        let topology = topology(1, rules)?;
         let peers = topology
             .droplet("right")
             .ok_or(FlowsError::Directions)?
@@ -190,7 +211,7 @@ impl Flows {
     pub fn workload(&self, layout: &Layout) -> Result<Workload, FlowsError> {
         let frames = layout.flows().map(|(traffic, flow)| match traffic {
             Traffic::NewDestinations => (0, flow),
-            Traffic::NewSources => (1, flow),
+            Traffic::NewSources | Traffic::NewSourcesPastRules(_) => (1, flow),
         });
         Ok(Workload::of_flows(
             &self.directions,
@@ -200,13 +221,19 @@ impl Flows {
     }
 }
 
-/// The overlay with as many peers as a verification looks at.
+/// The overlay with as many peers as a verification looks at, behind an access list of so many rules if it is to have one.
 ///
 /// # Errors
-/// None in practice.
-pub fn topology(peers: u32) -> Result<Topology, FlowsError> {
+/// Where there are more rules than an access list has.
+pub fn topology(peers: u32, rules: Option<u32>) -> Result<Topology, FlowsError> {
     let parameters = Parameters::new(peers, peers)?;
-    Ok(Topology::parse("flow-setup.toml", TOPOLOGY, parameters)?)
+    Ok(match rules {
+        None => Topology::parse("flow-setup.toml", TOPOLOGY, parameters)?,
+        Some(rules) => {
+            let parameters = parameters.with_rules(rules)?;
+            Topology::parse("flow-setup-guarded.toml", GUARDED, parameters)?
+        }
+    })
 }
 
 #[cfg(test)]
@@ -264,8 +291,9 @@ mod tests {
 
     #[test]
     fn every_new_flow_has_an_address_of_its_own() {
-        let flows = Flows::new(3).unwrap();
-        for traffic in Traffic::ALL {
+        let past = Traffic::NewSourcesPastRules(996);
+        for traffic in [Traffic::NewDestinations, Traffic::NewSources, past] {
+            let flows = Flows::past(3, traffic.rules()).unwrap();
             let layout = Layout {
                 traffic,
                 installed: 1_000,

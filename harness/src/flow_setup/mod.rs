@@ -8,6 +8,8 @@
 //!   histogram for each.
 //! - **When a direct path is learned**: see [`learning`], which also says how exact it is.
 //!
+//! Or, with numbers of rules: what of this becomes of flows from another network, past access lists that long.
+//!
 //! The droplet under test hosts one endpoint and knows nobody else ([`flows`]). What leaves therefore goes to a
 //! bouncer, unless the destination's direct path was learned; and no capacity of a table but the caches limits how
 //! many flows there can be. There is a frame in the tester for each flow, up to a million in a deployment.
@@ -76,6 +78,8 @@ pub struct Plan {
     pub datapaths: Vec<Box<dyn Datapath>>,
     /// Numbers of installed flows; the profile's if there are none.
     pub installed: Vec<u32>,
+    /// Rules of access lists that new flows have to pass, once with each number; without any if there are none.
+    pub rules: Vec<u32>,
     /// Seed of everything random.
     pub seed: u64,
     /// The command that made the plan.
@@ -136,17 +140,24 @@ pub fn run(
             .collect(),
         installed: installed.clone(),
     })))?;
-    let flows = Flows::new(plan.seed)?;
+    let traffic = traffic(&plan.rules);
+    let mut flows = Vec::new();
+    for rules in traffic.iter().map(|it| it.rules()) {
+        if flows.iter().all(|(known, _)| *known != rules) {
+            flows.push((rules, Flows::past(plan.seed, rules)?));
+        }
+    }
     let runnable: Vec<&dyn Datapath> = plan
         .datapaths
         .iter()
         .filter(|datapath| datapath.probe().is_empty())
         .map(AsRef::as_ref)
         .collect();
-    let cells = runnable.len() * installed.len() * Traffic::ALL.len();
+    let cells = runnable.len() * installed.len() * traffic.len();
     progress.begin(effort.time().as_secs_f64() * cells as f64);
     let mut runner = Runner {
         effort: &effort,
+        traffic: &traffic,
         flows: &flows,
         installed: &installed,
         placement,
@@ -166,9 +177,23 @@ pub fn run(
     Ok(summary)
 }
 
+/// In which directions flows are new: in both, or past access lists in the one in which they are judged.
+fn traffic(rules: &[u32]) -> Vec<Traffic> {
+    if rules.is_empty() {
+        return Traffic::OPEN.to_vec();
+    }
+    let mut rules = rules.to_vec();
+    rules.sort_unstable();
+    rules.dedup();
+    let past = rules.into_iter().map(Traffic::NewSourcesPastRules);
+    past.collect()
+}
+
 struct Runner<'a> {
     effort: &'a Effort,
-    flows: &'a Flows,
+    traffic: &'a [Traffic],
+    /// By the rules that they have to pass.
+    flows: &'a [(Option<u32>, Flows)],
     installed: &'a [u32],
     placement: Placement,
     log: &'a mut Log,
@@ -179,12 +204,17 @@ struct Runner<'a> {
     summary: Summary,
 }
 
-impl Runner<'_> {
+impl<'r> Runner<'r> {
     fn datapath(&mut self, datapath: &dyn Datapath) -> Result<(), Error> {
-        if self.interrupted.load(Ordering::Relaxed) || !self.verify(datapath)? {
-            return Ok(());
+        for (rules, _) in self.flows {
+            if self.interrupted.load(Ordering::Relaxed) || !self.verify(datapath, *rules)? {
+                return Ok(());
+            }
         }
-        for traffic in Traffic::ALL {
+        for traffic in self.traffic.iter().copied() {
+            let Some(flows) = self.flows_of(traffic) else {
+                continue;
+            };
             let ceiling = self.ceiling(datapath, traffic)?;
             let mut before = None;
             for installed in self.installed.iter().copied() {
@@ -195,19 +225,31 @@ impl Runner<'_> {
                     traffic,
                     installed,
                     ports: datapath.ports(),
-                    host: self.flows.peers_host().ip,
+                    host: flows.peers_host().ip,
                     ceiling,
                     before,
                 };
-                before = self.cell(datapath, &task)?.or(before);
+                before = self.cell(datapath, flows, &task)?.or(before);
                 self.progress.advance(self.effort.time().as_secs_f64());
             }
         }
         Ok(())
     }
 
+    /// The flows that are new in this way.
+    fn flows_of(&self, traffic: Traffic) -> Option<&'r Flows> {
+        let mut flows = self.flows.iter();
+        let known = flows.find(|(rules, _)| *rules == traffic.rules());
+        known.map(|(_, flows)| flows)
+    }
+
     /// Measures one cell; returns its rate.
-    fn cell(&mut self, datapath: &dyn Datapath, task: &Task) -> Result<Option<f64>, Error> {
+    fn cell(
+        &mut self,
+        datapath: &dyn Datapath,
+        flows: &Flows,
+        task: &Task,
+    ) -> Result<Option<f64>, Error> {
         self.progress.phase(&format!(
             "{}: {}, {} flows installed",
             datapath.name(),
@@ -217,6 +259,7 @@ impl Runner<'_> {
         let effort = self.effort;
         let task = *task;
         let measured = self.on_bench(
+            flows,
             Subject::Datapath(datapath),
             datapath.name(),
             |bench, context| cell::measure(bench, context, effort, &task),
@@ -235,12 +278,13 @@ impl Runner<'_> {
     /// Calls `measure` with a bench for `subject`, which is taken down afterwards.
     fn on_bench<T>(
         &mut self,
+        flows: &Flows,
         subject: Subject<'_>,
         name: &str,
         measure: impl FnOnce(&mut dyn bench::Bench, &mut Context<'_>) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
         let mut live = Live {
-            flows: self.flows,
+            flows,
             subject,
             placement: self.placement,
             deployed: None,
@@ -278,10 +322,10 @@ impl Runner<'_> {
     }
 
     /// Checks the datapath against the oracle in the overlay of flow setup; true if it conforms.
-    fn verify(&mut self, datapath: &dyn Datapath) -> Result<bool, Error> {
+    fn verify(&mut self, datapath: &dyn Datapath, rules: Option<u32>) -> Result<bool, Error> {
         let name = datapath.name();
         self.progress.phase(&format!("{name}: verifying"));
-        let topology = flows::topology(VERIFIED)?;
+        let topology = flows::topology(VERIFIED, rules)?;
         let report = verify::oracle::check(datapath, &topology, VERIFIED);
         let recorded = report.recorded(name, topology.name());
         self.log.append(&Record::Verification(recorded))?;
@@ -314,7 +358,11 @@ impl Runner<'_> {
         // A null forward keeps no flows; these are far more than fit any cache of the tester's processor.
         layout.fresh = CEILING_FLOWS;
         let effort = self.effort;
+        let Some(flows) = self.flows_of(traffic) else {
+            return Ok(None);
+        };
         let found = self.on_bench(
+            flows,
             Subject::NullForward(ports),
             datapath.name(),
             |bench, context| {

@@ -25,6 +25,10 @@ const METHOD: [&str; 5] = [
     "Datapaths on different kinds of port do not compare.",
 ];
 
+/// And where access lists were in the way.
+const PAST_RULES: &str = "Past so many rules: sources are in another network, and the access list by which the endpoint's host judges \
+     their packets has so many rules that are not met before the one that allows them.";
+
 /// The document; `pictures` belong to the groups, in order.
 pub(super) fn document<'a>(
     figures: &Figures<'_>,
@@ -44,7 +48,10 @@ pub(super) fn document<'a>(
         text::count(environment.cpus as u64, "processor", "processors"),
         environment.kernel,
     ))));
-    blocks.push(Block::List(METHOD.map(words).to_vec()));
+    let mut steps = figures.groups.iter().flat_map(|group| &group.steps);
+    let is_guarded = steps.any(|step| step.traffic.rules().is_some());
+    let method = METHOD.into_iter().chain(is_guarded.then_some(PAST_RULES));
+    blocks.push(Block::List(method.map(words).collect()));
     for (group, picture) in figures.groups.iter().zip(pictures) {
         blocks.push(Block::Heading(2, format!("On {} ports", group.ports)));
         if let Some(picture) = picture {

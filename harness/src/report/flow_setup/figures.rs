@@ -66,6 +66,9 @@ impl<'a> Figures<'a> {
                 ports.push(cell.ports);
             }
         }
+        let mut traffic: Vec<Traffic> = cells.iter().map(|cell| cell.traffic).collect();
+        traffic.sort_unstable();
+        traffic.dedup();
         let index = |name: &str| {
             let mut datapaths = header.datapaths.iter();
             datapaths
@@ -98,11 +101,11 @@ impl<'a> Figures<'a> {
             .into_iter()
             .map(|ports| Group {
                 ports,
-                steps: Traffic::ALL
-                    .into_iter()
+                steps: traffic
+                    .iter()
                     .flat_map(|traffic| {
                         let installed = header.installed.iter();
-                        installed.map(move |installed| (traffic, *installed))
+                        installed.map(move |installed| (*traffic, *installed))
                     })
                     .map(|(traffic, installed)| step(ports, traffic, installed))
                     .filter(|step| !step.cells.is_empty())
