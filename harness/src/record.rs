@@ -225,6 +225,9 @@ pub struct Verification {
     pub passed: u64,
     /// Frames that did not, described; at most the first ten.
     pub failures: Vec<String>,
+    /// Why not all could be checked: the datapath could not be set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// Frames that a declared difference puts outside the contract: how many, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub excused: BTreeMap<String, u64>,

@@ -1,14 +1,22 @@
-//! A progress bar on the terminal.
+//! A progress bar on the terminal, or now and then a line where there is none.
 
 use crate::run::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Milliseconds of trial time are its unit.
-pub struct Bar(ProgressBar);
+pub struct Bar {
+    bar: ProgressBar,
+    /// When a line was written last.
+    told: Mutex<Option<Instant>>,
+}
+
+/// Between two lines where there is no terminal.
+const BETWEEN: Duration = Duration::from_secs(15);
 
 impl Bar {
-    /// A bar on standard error; invisible where that is not a terminal.
+    /// A bar on standard error; lines where that is not a terminal.
     pub fn new() -> Self {
         let bar = ProgressBar::new(1);
         // No guess at what is left: half of a run is set-up and verification, which is no trial time.
@@ -17,7 +25,17 @@ impl Bar {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(500));
-        Self(bar)
+        let told = Mutex::new(None);
+        Self { bar, told }
+    }
+
+    /// Writes a line, if the last one is old enough.
+    fn tell(&self, text: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|last| last.elapsed() >= BETWEEN) {
+            *told = Some(Instant::now());
+            eprintln!("bench: {text}");
+        }
     }
 }
 
@@ -40,19 +58,22 @@ impl Progress for Bar {
             "bench: trials take {} at most; set-up between them comes on top, and is often as much again",
             rounded(seconds)
         );
-        self.0.set_length(milliseconds(seconds).max(1));
+        self.bar.set_length(milliseconds(seconds).max(1));
     }
 
     fn phase(&self, text: &str) {
         tracing::info!("{text}");
-        self.0.set_message(text.to_owned());
+        self.bar.set_message(text.to_owned());
+        if self.bar.is_hidden() {
+            self.tell(text);
+        }
     }
 
     fn advance(&self, seconds: f64) {
-        self.0.inc(milliseconds(seconds));
+        self.bar.inc(milliseconds(seconds));
     }
 
     fn end(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -66,6 +66,11 @@ fn flows(datapath: &dyn Datapath, topology: &Topology) -> anyhow::Result<Vec<Str
     std::thread::sleep(PAUSE);
     let flows = running.flows();
     running.stop()?;
-    let no_flows = || format!("{} has no table of flows to show", datapath.name());
+    let no_flows = || {
+        format!(
+            "{} has no table of flows to show; datapaths with Open vSwitch or eBPF have one",
+            datapath.name()
+        )
+    };
     flows?.with_context(no_flows)
 }

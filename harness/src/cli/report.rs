@@ -30,6 +30,18 @@ pub fn run(folder: &Path, format: Format) -> anyhow::Result<Outcome> {
     Ok(Outcome::Good)
 }
 
+/// Refuses what is no run of `bench per-datapath`, with those that there are.
+pub fn check_is_run(folder: &Path) -> anyhow::Result<()> {
+    if is_absent(&folder.join(report::RUN)) {
+        bail!(
+            "there is no run of `bench per-datapath` in {}. {}",
+            folder.display(),
+            advice()
+        );
+    }
+    Ok(())
+}
+
 /// One of these is in the folder of a run.
 const FILES: [&str; 4] = [
     report::RUN,

@@ -294,7 +294,7 @@ fn rate(least: f64, loss: f64, scenario: &str, cell: &Cell<'_>, evidence: Eviden
         return Finding::new("limits.rate", Outcome::NotShown, says, Evidence::Nothing);
     };
     let mpps = |rate: Option<f64>| match rate {
-        Some(rate) => format!("{:.4}", rate / 1e6),
+        Some(rate) => units::mpps(rate),
         None => "?".to_owned(),
     };
     let says = format!(
@@ -311,6 +311,11 @@ fn rate(least: f64, loss: f64, scenario: &str, cell: &Cell<'_>, evidence: Eviden
         )
     } else if goal.lower.is_some_and(|lower| lower >= least) {
         (Outcome::Met, "")
+    } else if goal.lower.is_none() && goal.loss_ratio == 0.0 {
+        (
+            Outcome::NotShown,
+            "no rate was found at which nothing is lost; limits.loss = 0.005 asks for PDR, and a longer profile may find NDR",
+        )
     } else if goal.upper.is_none_or(|upper| upper >= least) {
         (Outcome::NotShown, "a longer profile may tell")
     } else if cell.is_contradicted() {

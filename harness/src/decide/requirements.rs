@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Requirements for each of the groups of users that Mizar names, by the names of their files.
-pub const BUILT_IN: [(&str, &str); 4] = [
+/// Requirements for each of the groups of users that Mizar names, and for one between two of them, by the names of their files.
+pub const BUILT_IN: [(&str, &str); 5] = [
     (
         "container-cluster",
         include_str!("../../requirements/container-cluster.toml"),
+    ),
+    (
+        "container-openflow",
+        include_str!("../../requirements/container-openflow.toml"),
     ),
     (
         "public-vpc",
@@ -31,7 +35,7 @@ pub const BUILT_IN: [(&str, &str); 4] = [
 pub enum Error {
     /// There is no such file.
     #[error(
-        "cannot read {}: {source}; give a file, or one of: {}", path.display(), names()
+        "there are no requirements {}, neither built in nor as a file ({source}); give a file, or one of: {}", path.display(), names()
     )]
     File {
         /// The file.
@@ -276,8 +280,8 @@ impl Requirements {
             (
                 "limits.idle",
                 or_fine(limits.idle),
-                is_weight(or_fine(limits.idle)),
-                weight,
+                (0.0..=1.0).contains(&or_fine(limits.idle)),
+                "must be a share of a processor, from 0 to 1",
             ),
             (
                 "limits.new_flows",
@@ -332,6 +336,11 @@ mod tests {
         assert!(nothing.contains("nothing decides"), "{nothing}");
         let negative = error(&format!("{LEAST}latency = -1\n"));
         assert!(negative.contains("weights.latency = -1"), "{negative}");
+        let idle = error(&LEAST.replace("\n[weights]", "\n[limits]\nidle = 5\n[weights]"));
+        assert!(
+            idle.contains("a share of a processor, from 0 to 1"),
+            "{idle}"
+        );
         let kernel = error(&LEAST.replace("\n[weights]", "\nkernel = \"new\"\n[weights]"));
         assert!(kernel.contains("one like \"5.15\""), "{kernel}");
         let loss = error(&format!("{LEAST}[limits]\nloss = 5\n"));

@@ -55,7 +55,7 @@ pub enum Unscored {
     )]
     NoRounds,
     /// There are too few.
-    #[error("{datapath} has {rounds} rounds in {scenario} with all figures that are weighed; {} are needed, {FEWEST_OF_STRATUM} of them with processors equally far apart", STAGES[0])]
+    #[error("{datapath} has {rounds} rounds in {scenario} with all figures that are weighed; {} are needed, {FEWEST_OF_STRATUM} of them with processors equally far apart; the report says what became of its search there, and another run or a longer profile may have them", STAGES[0])]
     TooFew {
         /// The datapath.
         datapath: String,

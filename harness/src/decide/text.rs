@@ -8,7 +8,7 @@ use super::{Answer, Candidate, Comparison, Decision, Evidence, limits};
 use crate::figure::Figure;
 use crate::report::terminal::Output;
 use crate::report::text::{count, list};
-use crate::report::units::{self, significant};
+use crate::report::units::{self, fixed, significant};
 use ranking::{Interval, Verdict};
 
 /// The whole decision, for people.
@@ -97,8 +97,7 @@ impl Decision {
         let candidate = self.candidates.iter().find(|it| it.datapath == datapath);
         let fares = candidate.and_then(|it| it.fares.as_ref());
         fares.map_or_else(String::new, |fares| {
-            let floor = if fares.may_be_more { "≥ " } else { "" };
-            format!(" ({floor}{} Mpps)", span(fares.throughput, units::mpps))
+            format!(" ({} Mpps)", fares.throughput.words(units::mpps))
         })
     }
 }
@@ -169,9 +168,8 @@ fn candidate(out: &mut Output, candidate: &Candidate, scenarios: usize) {
 
 /// What a datapath carries, and at what cost.
 fn figures(fares: &Fares, scenarios: usize) -> String {
-    let floor = if fares.may_be_more { "≥ " } else { "" };
-    let mpps = span(fares.throughput, units::mpps);
-    let mut parts = vec![format!("carries {floor}{mpps} Mpps")];
+    let mpps = fares.throughput.words(units::mpps);
+    let mut parts = vec![format!("carries {mpps} Mpps")];
     if let Some(taken) = fares.processor_ns {
         let taken = span(taken, |it| significant(it, 3));
         parts.push(format!("takes {taken} ns of a processor for a frame"));
@@ -193,10 +191,10 @@ fn figures(fares: &Fares, scenarios: usize) -> String {
 pub fn withheld(decision: &Decision) -> Option<String> {
     let it = decision.withheld.as_ref()?;
     Some(format!(
-        "Without {}, {} would carry {} times as much as the choice (medians of rounds, scenario by scenario).",
+        "Without {}, {} would carry {} times as much as the choice, by scenario.",
         list(&it.by),
         it.datapath,
-        span(it.times, |times| significant(times, 3))
+        it.times.words(|times| fixed(times, 2))
     ))
 }
 

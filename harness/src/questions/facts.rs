@@ -176,6 +176,8 @@ pub(super) enum Told {
     Times(Interval),
     /// So many times or more, since the tester may have set the greater rate.
     AtLeast(Interval),
+    /// So many times or less, for the same reason.
+    AtMost(Interval),
     /// That does not follow.
     Not,
 }
@@ -183,7 +185,7 @@ pub(super) enum Told {
 impl Told {
     /// The figure, where it says which way it is greater.
     pub fn ratio(self) -> Option<f64> {
-        let (Self::Times(it) | Self::AtLeast(it)) = self else {
+        let (Self::Times(it) | Self::AtLeast(it) | Self::AtMost(it)) = self else {
             return None;
         };
         (it.lower > 1.0 || it.upper < 1.0).then_some(it.ratio)
@@ -195,13 +197,14 @@ impl Told {
         match self {
             Self::Times(it) => interval(it),
             Self::AtLeast(it) => format!("≥ {}", interval(it)),
+            Self::AtMost(it) => format!("≤ {}", interval(it)),
             Self::Not => "not told".to_owned(),
         }
     }
 }
 
 /// How many times as much the first cell carries as the second, by their rounds: not told where the tester may have set the lesser
-/// one, or which of both is the lesser.
+/// one, or one of both where it is not told which is the lesser.
 pub(super) fn told(one: Option<&Cell<'_>>, other: Option<&Cell<'_>>) -> Told {
     let rounds = |cell| {
         let cell: &Cell<'_> = sound(cell)?;
@@ -219,6 +222,7 @@ pub(super) fn told(one: Option<&Cell<'_>>, other: Option<&Cell<'_>>) -> Told {
     match (one_may_be_more, other_may_be_more) {
         (false, false) => Told::Times(interval),
         (true, false) if interval.lower > 1.0 => Told::AtLeast(interval),
+        (false, true) if interval.upper < 1.0 => Told::AtMost(interval),
         _ => Told::Not,
     }
 }

@@ -35,6 +35,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// There is nothing.
+    #[error(
+        "there is no gallery in {}: expected a folder with runs called standard or quick, overlays, flow-setup or stages, such as results", folder.display()
+    )]
+    Nothing {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A run of another time.
     #[error(
         "{} has schema {found}, and this program writes {SCHEMA}: make the gallery anew (cargo xtask gallery)",
@@ -71,11 +79,23 @@ impl Gallery {
             Some(standard) => Some(standard),
             None => run(&folder.join("quick"))?,
         };
-        Ok(Self {
+        let gallery = Self {
             alone,
             overlays: run(&folder.join("overlays"))?,
             flow_setup: flow_setup(&folder.join("flow-setup"))?,
             stages: stages(&folder.join("stages"))?,
+        };
+        let Self {
+            alone: None,
+            overlays: None,
+            flow_setup: None,
+            stages: None,
+        } = gallery
+        else {
+            return Ok(gallery);
+        };
+        Err(Error::Nothing {
+            folder: folder.to_owned(),
         })
     }
 }

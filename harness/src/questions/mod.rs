@@ -32,7 +32,8 @@ pub fn page(gallery: &Gallery) -> String {
          A rate is the highest at which at most 0.5 percent of the frames are lost: the median of the rounds in which datapaths \
          were measured against each other, with its interval (sign test, 95 percent, each for itself); so are processor time and \
          latency. Behind a ratio stands its interval, of all pairs together at 95 percent; it is of rounds too, and not the ratio of \
-         two medians. ≥ says that the tester may have set a rate. A figure without an interval is that of one trial.\n\n",
+         two medians. ≥ says that the tester may have set a rate. A figure without an interval is that of one trial. What a search \
+         found is what came through at its lower bound, and may lie a little below that.\n\n",
     );
     if let Some(run) = &gallery.alone {
         let environment = &run.run.environment;
@@ -156,7 +157,7 @@ fn which(gallery: &Gallery) -> String {
     };
     let facts = Facts::of(run);
     out.push_str(
-        "By the requirements of four groups of users (`bench decide NAME` and the run's folder):\n\n",
+        "By the requirements of five sorts of users (`bench decide NAME` and the run's folder):\n\n",
     );
     let rows = BUILT_IN
         .iter()
@@ -301,6 +302,9 @@ fn wildcards(facts: &Facts<'_>) -> String {
     )
 }
 
+/// Bounds of a search that are as far apart say no more than the lower one.
+const FAR_APART: f64 = 2.0;
+
 /// How many new flows datapaths take.
 fn new_flows(setups: &FlowSetups) -> String {
     let names = [
@@ -325,10 +329,16 @@ fn new_flows(setups: &FlowSetups) -> String {
     let rows = names.iter().filter_map(|name| {
         let setup = setups.of(name)?;
         let bounds = [setup.lower, setup.upper].map(|bound| rate(bound, "?"));
+        let figure = match setup.lower.zip(setup.upper) {
+            Some((lower, upper)) if upper <= lower * FAR_APART => {
+                format!("{} [{}]", fixed(setup.throughput, 0), bounds.join(", "))
+            }
+            _ => format!("at least {}", rate(setup.lower, NONE)),
+        };
         Some(vec![
             (*name).to_owned(),
             setup.ports.to_string(),
-            format!("{} [{}]", fixed(setup.throughput, 0), bounds.join(", ")),
+            figure,
             integer(setup.installed.into()),
             rate(setup.ceiling, NONE),
             setup.doubt.unwrap_or_default().to_owned(),

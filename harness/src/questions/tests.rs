@@ -103,10 +103,13 @@ fn a_change_is_told_only_where_it_shows() {
         told(cell(SCENARIOS[0]), cell(SCENARIOS[1]))
     };
     assert_eq!(change(&folder, "kernel-xdp").ratio(), None);
-    let told = change(&folder, "openflow");
-    assert_eq!(told.words(), "2.00 [2.00, 2.00]");
+    let doubled = change(&folder, "openflow");
+    assert_eq!(doubled.words(), "2.00 [2.00, 2.00]");
     fixture::result(&mut folder, "openflow", SCENARIOS[0]).ceiling = Some(0.6e6);
     assert_eq!(change(&folder, "openflow").words(), "≥ 2.00 [2.00, 2.00]");
+    let facts = Facts::of(&folder);
+    let [first, second] = [SCENARIOS[0], SCENARIOS[1]].map(|it| facts.cell(it, "openflow"));
+    assert_eq!(told(second, first).words(), "≤ 0.50 [0.50, 0.50]");
     fixture::result(&mut folder, "openflow", SCENARIOS[1]).ceiling = Some(0.3e6);
     assert_eq!(change(&folder, "openflow"), Told::Not);
 }
@@ -132,6 +135,8 @@ fn a_gallery_without_runs_answers_nothing_and_says_how_to_make_them() {
 #[test]
 fn a_run_of_another_schema_is_refused() {
     let gallery = tempfile::tempdir().unwrap();
+    let nothing = Gallery::read(gallery.path()).err().unwrap().to_string();
+    assert!(nothing.contains("there is no gallery in"), "{nothing}");
     let run = gallery.path().join("quick");
     std::fs::create_dir(&run).unwrap();
     let mut written = fixture::run().run;

@@ -12,6 +12,9 @@ use super::figures::place;
 use super::latency::{LatencyFigure, failed_unsent, loss_ratio};
 use super::units;
 
+/// Bursts of one datapath may cost the underlay more than those of another, a frame, but not so many times as much.
+const FAR_MORE: f64 = 4.0;
+
 /// A rate this close to the tester's ceiling may be the tester's, not the datapath's.
 const TESTER_BOUND: f64 = 0.95;
 
@@ -50,6 +53,8 @@ pub(crate) struct Cell<'a> {
     pub result: Option<&'a ResultRecord>,
     /// Packets go by several droplets, joined by an underlay that the tester's ceiling is without.
     pub is_overlay: bool,
+    /// The most that any datapath carried in its scenario, on the same ports.
+    pub most_of_all: Option<f64>,
     /// It was measured at another distance than the others of its scenario, and its rates are not to be compared with theirs.
     pub is_elsewhere: bool,
     /// What failed.
@@ -99,6 +104,7 @@ impl<'a> Cell<'a> {
                 let place = records.first().map(|record| place(record).1);
                 scenario.overlay.is_some() && Some(scenario.id.as_str()) == place
             }),
+            most_of_all: None,
             is_elsewhere: false,
             measured: Vec::new(),
             excused: 0,
@@ -115,12 +121,13 @@ impl<'a> Cell<'a> {
             rounds: Vec::new(),
             rounds_anywhere: Vec::new(),
         };
-        let (mut passed, mut differing) = (0_u64, Vec::new());
+        let (mut passed, mut differing, mut is_whole) = (0_u64, Vec::new(), true);
         for record in records {
             match record {
                 Record::Verification(it) => {
                     passed = passed.saturating_add(it.passed);
                     differing.extend(it.failures.iter().cloned());
+                    is_whole &= it.broken.is_none();
                     let excused = it.excused.values().copied().fold(0, u64::saturating_add);
                     cell.excused = cell.excused.saturating_add(excused);
                 }
@@ -140,6 +147,8 @@ impl<'a> Cell<'a> {
         }
         cell.check = match (passed, differing.is_empty()) {
             (0, true) => Check::Absent,
+            // The failure beside it says why.
+            (_, true) if !is_whole => Check::Absent,
             (passed, true) => Check::Passed(passed),
             (passed, false) => Check::Failed(passed, differing),
         };
@@ -304,7 +313,7 @@ impl<'a> Cell<'a> {
             .is_some_and(|(rate, ceiling)| rate >= ceiling * TESTER_BOUND);
         // Of one that polls nothing says how busy it is, and in an overlay the underlay may be what is full.
         let is_idle = match self.polls_busily() {
-            true => self.is_overlay,
+            true => self.may_fill_the_underlay(rate),
             false => busy.is_some_and(|busy| busy < BUSY),
         };
         let unsent = rounds
@@ -312,6 +321,13 @@ impl<'a> Cell<'a> {
             .filter(|round| self.ended_unsent(round))
             .count();
         is_near || is_idle || unsent * 2 > rounds.len()
+    }
+
+    /// Whether the underlay of an overlay may be what is full at this rate, where nothing says so: no other datapath's frames show
+    /// that it carries far more.
+    fn may_fill_the_underlay(&self, rate: Option<f64>) -> bool {
+        let shown = rate.zip(self.most_of_all);
+        self.is_overlay && !shown.is_some_and(|(rate, most)| rate * FAR_MORE < most)
     }
 
     /// Whether a round has its figure by frames that were never sent. It does so by the slowest trial above it that failed: one
@@ -328,7 +344,9 @@ impl<'a> Cell<'a> {
     /// overlay, may have been, since it polls.
     pub(crate) fn has_idle_processor(&self) -> bool {
         match self.polls_busily() {
-            true => self.is_overlay && self.fastest().is_some(),
+            true => self
+                .fastest()
+                .is_some_and(|fastest| self.may_fill_the_underlay(Some(fastest.rate))),
             false => self.fastest().is_some_and(|fastest| fastest.busy < BUSY),
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Trials {
     pub disturbed: u64,
     /// Time spent in all, in seconds.
     pub seconds: f64,
+    /// When the last of them ended, in seconds since the run began.
+    pub end: f64,
 }
 
 /// Datapaths measured on one kind of port.
@@ -163,7 +165,9 @@ fn trials(folder: &RunFolder) -> Trials {
             continue;
         };
         trials.total += 1;
-        trials.seconds += trial.effective_seconds.max(0.0);
+        let seconds = trial.effective_seconds.max(0.0);
+        trials.seconds += seconds;
+        trials.end = trials.end.max(trial.at_seconds + seconds);
         trials.repeated += u64::from(trial.repeated);
         trials.disturbed += u64::from(trial.disturbed.is_some());
         match trial.purpose {
@@ -287,6 +291,13 @@ fn groups(folder: &RunFolder) -> Vec<Group<'_>> {
                 cells.push(cell);
             }
             let apart = Apart::keep_one(run, &mut cells);
+            let carried = |cell: &Cell<'_>| match cell.in_a_typical_round() {
+                Some(it) => Some(it.median),
+                None => cell.pdr()?.throughput,
+            };
+            let most = cells.iter().filter(|cell| cell.doubt().is_none());
+            let most = most.filter_map(carried).max_by(f64::total_cmp);
+            cells.iter_mut().for_each(|cell| cell.most_of_all = most);
             let standing = Standing::of(folder, id, &cells);
             group.scenarios.push(ScenarioFigures {
                 id,

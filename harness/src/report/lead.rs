@@ -136,6 +136,7 @@ impl<'a> Lead<'a> {
         if open.is_empty() && !leaders.is_empty() {
             return Self::Equivalent(leaders);
         }
+        doubts.sort_unstable();
         doubts.dedup();
         if doubts.is_empty() {
             let mut names: Vec<&str> = Vec::new();
@@ -202,16 +203,22 @@ impl<'a> Lead<'a> {
 }
 
 /// Whether a datapath that was in no round may carry more than one that leads in them. That it does not takes an upper bound which
-/// the other's rounds are above.
+/// the other's rounds are above, or that nothing it ever carried comes near them.
 fn may_be_ahead(absent: &Cell<'_>, leader: &Cell<'_>) -> bool {
-    if absent.doubt().is_some() {
-        return false;
-    }
-    let is_bound = |rate: &&Rate| !absent.is_contradicted() && !set_by_tester(absent, rate);
-    let most = absent.pdr().filter(is_bound).and_then(|rate| rate.upper);
-    let least = leader.in_a_typical_round().map(|it| it.from);
-    !most.zip(least).is_some_and(|(most, least)| most < least)
+    let Some(least) = leader.in_a_typical_round().map(|it| it.from) else {
+        return true;
+    };
+    let upper = absent.pdr().and_then(|rate| rate.upper).unwrap_or_default();
+    let is_bound = |rate: &Rate| !absent.is_contradicted() && !set_by_tester(absent, rate);
+    let is_below = absent.pdr().is_some_and(is_bound) && upper > 0.0 && upper < least;
+    let seen = absent.fastest().map_or(0.0, |fastest| fastest.rate);
+    let most = upper.max(seen);
+    let is_far_below = most > 0.0 && most * FAR_BELOW < least;
+    absent.doubt().is_none() && !is_below && !is_far_below
 }
+
+/// So many times as much, and what no trial came near is not what another search would find.
+const FAR_BELOW: f64 = 2.0;
 
 /// Between which rates the most lies that a datapath carries with PDR's loss.
 struct Carried<'a> {

@@ -117,11 +117,18 @@ impl<'a> Warned<'a> {
             format!("{datapath} in {scenarios}")
         });
         let subjects: Vec<String> = subjects.collect();
-        let between = match self.text.starts_with(':') || subjects.len() == 1 {
-            true => "",
-            false => ": each",
-        };
-        format!("{}{between}{}", subjects.join("; "), self.text)
+        let about = subjects.join("; ");
+        // What is said comes first where the list is long.
+        match (self.text.strip_prefix(": "), subjects.len()) {
+            (_, 1) => format!("{about}{}", self.text),
+            (None, _) => format!("Each of these{} These: {about}.", self.text),
+            (Some(text), _) => {
+                let mut letters = text.chars();
+                let first = letters.next().map(|it| it.to_uppercase().to_string());
+                let text = first.unwrap_or_default() + letters.as_str();
+                format!("{text} This is said of {about}.")
+            }
+        }
     }
 }
 

@@ -66,13 +66,17 @@ impl Report {
 
     /// What is recorded of it for a scenario, with at most the first ten failures.
     pub fn recorded(&self, datapath: &str, scenario: &str) -> Verification {
-        let failures = self.failures.iter().take(10).map(ToString::to_string);
+        // Where it could not be set up, no frame is at fault for that.
+        let is_of_a_frame = |it: &&Mismatch| self.broken.is_none() || it.step.is_some();
+        let failures = self.failures.iter().filter(is_of_a_frame).take(10);
+        let failures = failures.map(ToString::to_string);
         let excused = self.excused.iter();
         Verification {
             datapath: datapath.to_owned(),
             scenario: scenario.to_owned(),
             passed: self.passed,
             failures: failures.collect(),
+            broken: self.broken.clone(),
             excused: excused
                 .map(|(difference, count)| (difference.name().to_owned(), *count))
                 .collect(),
@@ -82,7 +86,7 @@ impl Report {
     /// Why a datapath with this report is not measured; `None` if it may be. A check that could not be made is no
     /// proof, and neither is none.
     pub fn objection(&self) -> Option<String> {
-        if self.is_clean() && self.skipped.is_empty() && self.passed > 0 {
+        if self.broken.is_none() && self.is_clean() && self.skipped.is_empty() && self.passed > 0 {
             return None;
         }
         if let Some(why) = &self.broken {

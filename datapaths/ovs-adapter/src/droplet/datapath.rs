@@ -56,6 +56,11 @@ impl Datapath for OpenVSwitch {
         let mut missing: Vec<Missing> = not_installed(self.io.flavour())
             .into_iter()
             .chain(Missing::privileges())
+            .chain(match self.io {
+                // Whoever is at the other side of these ports is such a process.
+                Io::VhostUser => dpdk_client::missing(),
+                _ => None,
+            })
             .chain(self.io.hugepages().and_then(|own| {
                 let testers = match self.io {
                     Io::VhostUser => TESTER_MEBIBYTES,

@@ -197,9 +197,10 @@ fn method(figures: &Figures<'_>) -> Vec<Line> {
 fn trials(figures: &Figures<'_>) -> String {
     let trials = figures.trials;
     format!(
-        "{} in {}: {} for the tester's ceiling, {} of the rate search, {} in rounds against each other, {} for latency. Of these {} disturbed and repeated; no picture includes a disturbed trial, and a rate does only where a warning says so.",
+        "{} of {} in all, the last of which ended {} after the run began: {} for the tester's ceiling, {} of the rate search, {} in rounds against each other, {} for latency. Of these {} disturbed and repeated; no picture includes a disturbed trial, and a rate does only where a warning says so.",
         text::count(trials.total, "trial", "trials"),
         units::span(trials.seconds),
+        units::span(trials.end),
         units::integer(trials.ceiling),
         units::integer(trials.search),
         units::integer(trials.comparison),

@@ -179,7 +179,7 @@ fn native(figures: &Figures<'_>) -> Vec<Table> {
 /// What cells of these tables show.
 fn what_is_shown(figures: &Figures<'_>) -> String {
     format!(
-        "PDR in Mpps with its interval, the highest rate at which at most {} of the frames are lost{}",
+        "Mpps with intervals, the highest rate at which at most {} of the frames are lost{}",
         pdr_allowance(figures),
         if figures.is_smoke() {
             " (smoke: too short for conclusions)"

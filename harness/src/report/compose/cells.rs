@@ -49,20 +49,32 @@ pub(super) fn pdr(cell: &Cell<'_>) -> Line {
     line
 }
 
-/// PDR with a word for each that is said against it, see [`MARKS`], and what a typical round carried where there were some: the one
-/// figure that a few disturbed trials do not move.
+/// What a typical round carried, the one figure that a few disturbed trials do not move and that verdicts rest on, and PDR of the
+/// search beside it; or PDR alone where there were no rounds. A word for each that is said against PDR: see [`MARKS`].
 pub(super) fn overview(cell: &Cell<'_>) -> Line {
-    let mut line = bounds(cell, cell.pdr(), Span::Strong);
+    let rounds = cell.typical_rate().filter(|_| cell.absence().is_none());
+    let emphasis = match rounds {
+        Some(_) => Span::Text,
+        None => Span::Strong,
+    };
+    let mut searched = bounds(cell, cell.pdr(), emphasis);
     if shown(cell, cell.pdr()).is_some_and(|pdr| pdr.irregular.is_some()) {
-        line.push(Span::Mark("irregular".to_owned()));
+        searched.push(Span::Mark("irregular".to_owned()));
     }
-    line.extend(tester_bound(cell));
+    searched.extend(tester_bound(cell));
     if cell.is_contradicted() {
-        line.push(Span::Mark("too low".to_owned()));
+        searched.push(Span::Mark("too low".to_owned()));
     }
-    if let Some(rounds) = cell.typical_rate() {
-        line.push(Span::Note(format!("in rounds {rounds}")));
+    let Some(rounds) = rounds else {
+        return searched;
+    };
+    let (figure, interval) = rounds.split_once(" [").unwrap_or((&rounds, ""));
+    let mut line = vec![Span::Strong(figure.to_owned())];
+    if !interval.is_empty() {
+        line.push(Span::Text(format!(" [{interval}")));
     }
+    line.push(Span::Text("; searched: ".to_owned()));
+    line.extend(searched);
     line
 }
 
@@ -73,7 +85,7 @@ pub(super) fn has_marks(cell: &Cell<'_>) -> bool {
 }
 
 /// What the words in [`overview`] mean.
-pub(super) const MARKS: &str = "Irregular: the search ended without both bounds, or with bounds that are too far apart; the table of the scenario says why. Too low: a single trial carried clearly more than the upper bound. Tester-bound: close to what the tester can do itself. In rounds: what a typical round of the comparison carried, which verdicts rest on.";
+pub(super) const MARKS: &str = "In bold where there were rounds: what a typical one carried with PDR's loss, which verdicts rest on (≥: the tester may have set it). Searched: PDR, what came through at its lower bound, between both bounds; on a busy machine a few disturbed trials may decide it. Irregular: the search ended without both bounds, or with bounds that are too far apart; the table of the scenario says why. Too low: a single trial carried clearly more than the upper bound. Tester-bound: close to what the tester can do itself.";
 
 /// A rate with its interval, and why nothing of this datapath can be trusted.
 fn bounds(cell: &Cell<'_>, rate: Option<&Rate>, emphasis: fn(String) -> Span) -> Line {

@@ -16,11 +16,14 @@ use crate::report::{text, units};
 /// Pixels of the whole picture, of names to the left, and of a figure to the right of its bar.
 const WIDTH: i32 = 960;
 const NAMES: i32 = 150;
-const FIGURE: i32 = 62;
+const FIGURE: i32 = 70;
 /// Pixels of a row, a title, and what is between kinds of ports.
 const ROW: i32 = 20;
 const TITLE: i32 = 22;
 const BETWEEN: i32 = 14;
+/// Pixels of a further line of a title, and characters of a line.
+const LINE: i32 = 14;
+const LONGEST: usize = 24;
 /// Panels side by side.
 const PANELS: usize = 5;
 
@@ -93,7 +96,13 @@ pub(super) fn draw(figures: &Figures<'_>, caution: &str) -> Result<Option<Pictur
 
 impl Band<'_, '_> {
     fn height(&self) -> i32 {
-        2 * TITLE + self.group.datapaths.len() as i32 * ROW + BETWEEN
+        self.titles() + self.rows() + BETWEEN
+    }
+
+    /// Pixels of what stands above the rows.
+    fn titles(&self) -> i32 {
+        let lines = self.scenarios.iter().map(|it| in_lines(it.id).len());
+        2 * TITLE + (lines.max().unwrap_or(1) as i32 - 1) * LINE
     }
 
     fn draw(&self, area: &Area<'_>, top: i32) -> Result<(), DrawError> {
@@ -102,7 +111,7 @@ impl Band<'_, '_> {
         let lettering = Lettering::LEFT.bold().size(14);
         let title = format!("{} ports", self.group.ports);
         write(area, (px(8), px(top + TITLE / 2 + 2)), lettering, &title)?;
-        let body = top + 2 * TITLE;
+        let body = top + self.titles();
         for (place, name) in self.group.datapaths.iter().enumerate() {
             let middle = px(body + place as i32 * ROW + ROW / 2);
             let name = text::shorten(name, 20);
@@ -111,9 +120,11 @@ impl Band<'_, '_> {
         let width = (WIDTH - NAMES) / PANELS as i32;
         for (number, scenario) in (0..).zip(self.scenarios) {
             let left = NAMES + number * width;
-            let at = (px(left), px(top + TITLE + TITLE / 2));
             let lettering = Lettering::LEFT.size(12).color(MUTED);
-            write(area, at, lettering, &text::shorten(scenario.id, 24))?;
+            for (line, words) in (0..).zip(in_lines(scenario.id)) {
+                let at = (px(left), px(top + TITLE + TITLE / 2 + line * LINE));
+                write(area, at, lettering, &words)?;
+            }
             let bars = width - FIGURE;
             let axis = [(px(left), px(body)), (px(left), px(body + self.rows()))];
             line(area, &axis, INK, 2)?;
@@ -130,6 +141,22 @@ impl Band<'_, '_> {
     fn rows(&self) -> i32 {
         self.group.datapaths.len() as i32 * ROW
     }
+}
+
+/// A scenario's name in as many lines as it takes, broken where its parts end.
+fn in_lines(id: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in id.split('/') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + part.len() <= LONGEST => {
+                line.push('/');
+                line.push_str(part);
+            }
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    let lines = lines.iter().map(|line| text::shorten(line, LONGEST));
+    lines.collect()
 }
 
 /// Whether nobody carries more, by rounds.

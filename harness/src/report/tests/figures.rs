@@ -7,6 +7,7 @@ use crate::report::cell::Check;
 use crate::report::figures::Figures;
 use crate::report::latency::LatencyFigure;
 use crate::report::{RunFolder, summary_json, terminal_table};
+use crate::verify::{Mismatch, Report};
 
 /// Gives `kernel-xdp` known figures in the first scenario.
 fn known() -> RunFolder {
@@ -306,4 +307,44 @@ fn an_upper_bound_set_by_the_tester_is_reported() {
         .iter()
         .filter(|warning| warning.contains("the upper bound of PDR comes from frames"));
     assert_eq!(found.count(), 1, "{:?}", figures.warnings);
+}
+
+/// That it could not be set up is a failure, and no frame's fault.
+#[test]
+fn who_could_not_be_set_up_to_be_verified_differs_in_no_frame() {
+    let mut folder = fixture::run();
+    let place = ("openflow", SCENARIOS[0]);
+    folder
+        .records
+        .retain(|record| crate::report::figures::place(record) != place);
+    let verification = Report {
+        passed: 12,
+        failures: vec![Mismatch {
+            name: "installing".to_owned(),
+            step: None,
+            lines: vec!["no process".to_owned()],
+        }],
+        broken: Some("no process".to_owned()),
+        ..Report::default()
+    };
+    let reason = verification.objection().unwrap();
+    assert_eq!(reason, "it cannot be set up to be verified: no process");
+    let recorded = verification.recorded(place.0, place.1);
+    folder.records.push(Record::Verification(recorded));
+    folder.records.push(Record::Failure(Failure {
+        datapath: place.0.to_owned(),
+        scenario: place.1.to_owned(),
+        reason,
+    }));
+    let figures = Figures::of(&folder);
+    let is_it = |cell: &&crate::report::cell::Cell<'_>| cell.datapath == place.0;
+    let mut cells = figures
+        .cells()
+        .filter(|(scenario, _)| scenario.id == place.1);
+    let cell = cells
+        .find_map(|(_, cell)| Some(cell).filter(is_it))
+        .unwrap();
+    assert_eq!(cell.check, Check::Absent);
+    assert_eq!(cell.absence(), Some("failed"));
+    assert!(terminal_table(&folder).contains("no process"));
 }

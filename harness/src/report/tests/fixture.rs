@@ -321,6 +321,7 @@ fn measure(folder: &mut RunFolder, device: &Device, number: usize, id: &str) {
         } else {
             Vec::new()
         },
+        broken: None,
     }));
     lab.trial(Purpose::Ceiling, ceiling);
     let ndr = lab.search("NDR", 0.0, ceiling);

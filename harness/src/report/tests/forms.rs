@@ -28,7 +28,7 @@ fn the_answer_comes_first() {
             "<figure>",
             "role=\"img\" aria-label=\"Throughput",
             "<caption>",
-            "PDR in Mpps",
+            "Mpps with intervals",
             "scope=\"col\"",
             "scope=\"row\"",
             "\">Warnings",
@@ -115,8 +115,8 @@ fn port_groups_are_apart() {
         &html,
         &[
             "must not be compared directly",
-            "veth ports: PDR",
-            "rings ports: PDR",
+            "veth ports: Mpps",
+            "rings ports: Mpps",
             "\">Measured on veth",
             "\">Measured on rings",
         ],
@@ -150,8 +150,8 @@ fn datapaths_on_native_ports_stand_together_and_variants_apart() {
         &[
             "Each on the ports that it is made for",
             "Nothing is ranked here",
-            "veth ports: PDR",
-            "vhost-user ports: PDR",
+            "veth ports: Mpps",
+            "vhost-user ports: Mpps",
         ],
     );
     let native = markdown

@@ -4,6 +4,7 @@ use super::fixture::{self, SCENARIOS};
 use super::{lines, written};
 use crate::overlay::Ages;
 use crate::record::{Hop, OverlayDroplet, OverlayInfo, Record};
+use crate::report::figures::Figures;
 use crate::report::{RunFolder, summary_json};
 use topologies::topology::DirectPathState;
 
@@ -177,4 +178,26 @@ fn who_cannot_be_a_droplet_is_not_missed() {
     );
     assert!(!markdown.contains("Measured on vhost-user"), "{markdown}");
     assert!(!markdown.contains("has no result"), "{markdown}");
+}
+
+/// Of one that polls nothing says how busy it was; but where another carries far more by the same underlay, that was not what was
+/// full.
+#[test]
+fn who_polls_in_an_overlay_may_be_faster_unless_others_are_far_ahead() {
+    let lead = |polled: f64| {
+        let mut folder = overlay();
+        for info in &mut folder.run.datapaths {
+            info.polls_busily = info.name == "openflow";
+        }
+        let id = folder.run.scenarios[0].id.clone();
+        let rates = [("kernel-xdp", 1.2e6), ("openflow", polled)];
+        fixture::compare(&mut folder, &id, &rates, ranking::STAGES[0]);
+        Figures::of(&folder).groups[0].scenarios[0].lead.words()
+    };
+    assert_eq!(lead(0.6e6), "not decided: openflow tester-bound");
+    assert!(
+        lead(0.2e6).starts_with("kernel-xdp, 6.0"),
+        "{}",
+        lead(0.2e6)
+    );
 }
