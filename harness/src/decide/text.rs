@@ -2,8 +2,7 @@
 
 use super::crossover::{Axis, Crossover};
 use super::fares::{Fares, Span};
-use super::limits::Finding;
-use super::limits::{Outcome, attached};
+use super::limits::{Finding, Outcome, attached};
 use super::{Answer, Candidate, Comparison, Decision, Evidence, limits};
 use crate::figure::Figure;
 use crate::report::terminal::Output;
@@ -16,6 +15,10 @@ pub fn words(decision: &Decision) -> String {
     let mut out = Output::default();
     let asked = &decision.requirements;
     out.wrapped("", &format!("{}: {}", asked.name, answer(decision)));
+    // Before anything that rests on such a run.
+    for warning in &decision.warnings {
+        out.wrapped("! ", warning);
+    }
     out.line("");
     if !asked.summary.is_empty() {
         out.wrapped("", &asked.summary);
@@ -228,7 +231,7 @@ fn not_attached(out: &mut Output, decision: &Decision) {
     }
 }
 
-/// What was not measured, and what is wrong with what was.
+/// What was not measured, and what else there is to know.
 fn caveats(out: &mut Output, decision: &Decision) {
     let mut lines = Vec::new();
     if let Some(hosts) = decision.requirements.host.kernel {
@@ -245,7 +248,6 @@ fn caveats(out: &mut Output, decision: &Decision) {
             "Not judged, for the run has nothing of them: {names}. `bench list` says what they are."
         ));
     }
-    lines.extend(decision.warnings.iter().cloned());
     if decision.other_warnings > 0 {
         lines.push(format!(
             "The run's report has {} about figures of single datapaths, ports or the machine.",

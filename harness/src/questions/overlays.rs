@@ -91,7 +91,7 @@ fn summary(changes: &[Told], second: &str) -> String {
     }
     format!(
         "Of {} datapaths, {second}: {}. (Ratios of Hodges and Lehmann with Mann and Whitney's intervals, 95 percent, each for itself: both ways were \
-         measured one after the other, and not in turns, so that what the machine did meanwhile is in them. Not told: the tester, or for what \
+         measured one after the other, and not in turns, so that what the machine did meanwhile is in them. ≥ and ≤: the tester may have set one of both rates. Not told: the tester, or for what \
          polls the underlay, may have set both rates, or the one that decides.)",
         changes.len(),
         parts.join("; ")
