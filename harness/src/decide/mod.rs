@@ -291,6 +291,8 @@ pub fn decide(
         let by_share = |it| share::crossovers(&selected, &eligible, &best, it);
         crossovers.extend(flow_setups.map(by_share).into_iter().flatten());
     }
+    let of_the_run = of_the_whole(&folder.run, folder);
+    let other_warnings = figures.warnings.len() - of_the_run.len();
     Decision {
         requirements: asked.clone(),
         scenarios: selected.0.iter().map(|it| it.id.to_owned()).collect(),
@@ -308,9 +310,9 @@ pub fn decide(
         warnings: flow_setups
             .map_or_else(Vec::new, |it| it.warnings(&folder.run))
             .into_iter()
-            .chain(of_the_whole(&folder.run, folder))
+            .chain(of_the_run)
             .collect(),
-        other_warnings: figures.warnings.len() - of_the_whole(&folder.run, folder).len(),
+        other_warnings,
         repeat: repeat(&folder.run.command, folder.run.seed),
     }
 }

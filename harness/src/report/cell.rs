@@ -262,11 +262,21 @@ impl<'a> Cell<'a> {
         MedianInterval::of(self.rounds.iter().map(|round| round.throughput).collect())
     }
 
-    /// The same in words.
-    pub(crate) fn typical_rate(&self) -> Option<String> {
+    /// The same in words: the figure in Mpps, and its interval.
+    pub(crate) fn typical(&self) -> Option<(String, String)> {
         let it = self.in_a_typical_round()?;
-        let is_floor = self.rounds_are_set_by_tester();
-        Some(units::rate(it.median, Some(it.from), Some(it.to), is_floor))
+        let floor = match self.rounds_are_set_by_tester() {
+            true => "≥ ",
+            false => "",
+        };
+        let figure = format!("{floor}{}", units::mpps(it.median));
+        Some((figure, units::interval(Some(it.from), Some(it.to))))
+    }
+
+    /// Both together.
+    pub(crate) fn typical_rate(&self) -> Option<String> {
+        let (figure, interval) = self.typical()?;
+        Some(format!("{figure} {interval}"))
     }
 
     /// Whether the tester may have set what it carried in a typical round: that is close to the ceiling, left its processor idle,

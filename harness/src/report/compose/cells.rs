@@ -52,7 +52,7 @@ pub(super) fn pdr(cell: &Cell<'_>) -> Line {
 /// What a typical round carried, the one figure that a few disturbed trials do not move and that verdicts rest on, and PDR of the
 /// search beside it; or PDR alone where there were no rounds. A word for each that is said against PDR: see [`MARKS`].
 pub(super) fn overview(cell: &Cell<'_>) -> Line {
-    let rounds = cell.typical_rate().filter(|_| cell.absence().is_none());
+    let rounds = cell.typical().filter(|_| cell.absence().is_none());
     let emphasis = match rounds {
         Some(_) => Span::Text,
         None => Span::Strong,
@@ -65,15 +65,14 @@ pub(super) fn overview(cell: &Cell<'_>) -> Line {
     if cell.is_contradicted() {
         searched.push(Span::Mark("too low".to_owned()));
     }
-    let Some(rounds) = rounds else {
+    let Some((figure, interval)) = rounds else {
         return searched;
     };
-    let (figure, interval) = rounds.split_once(" [").unwrap_or((&rounds, ""));
-    let mut line = vec![Span::Strong(figure.to_owned())];
-    if !interval.is_empty() {
-        line.push(Span::Text(format!(" [{interval}")));
-    }
-    line.push(Span::Text("; searched: ".to_owned()));
+    let mut line = vec![
+        Span::Strong(figure),
+        Span::Text(format!(" {interval}")),
+        Span::Text("; searched: ".to_owned()),
+    ];
     line.extend(searched);
     line
 }

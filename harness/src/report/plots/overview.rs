@@ -173,17 +173,11 @@ fn leads(scenario: &ScenarioFigures<'_>, cell: &Cell<'_>) -> bool {
 
 /// The figure of a cell, as it is written.
 fn figure(cell: &Cell<'_>) -> String {
-    match (cell.doubt(), cell.in_a_typical_round()) {
-        (Some(doubt), _) => doubt.to_owned(),
-        (None, None) => units::NONE.to_owned(),
-        (None, Some(it)) => {
-            let floor = if cell.rounds_are_set_by_tester() {
-                "≥ "
-            } else {
-                ""
-            };
-            format!("{floor}{}", units::mpps(it.median))
-        }
+    match cell.doubt() {
+        Some(doubt) => doubt.to_owned(),
+        None => cell
+            .typical()
+            .map_or(units::NONE.to_owned(), |(figure, _)| figure),
     }
 }
 
