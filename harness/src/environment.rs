@@ -4,6 +4,7 @@ use crate::record::Environment;
 use crate::tester::TesterCpus;
 use netdev::{Cpu, allowed_cpus, round_trip};
 use std::fs::read_to_string;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Processors for the datapath and for the tester.
@@ -87,6 +88,16 @@ pub fn is_of_the_moment(note: &str) -> bool {
     note.starts_with(BUSY) || note.starts_with("load average")
 }
 
+/// The commit that this program was built from.
+static COMMIT: OnceLock<&str> = OnceLock::new();
+
+/// Says once what commit this program was built from, for all that describes its environment later.
+pub fn built_from(commit: Option<&'static str>) {
+    if let Some(commit) = commit.filter(|it| !it.is_empty()) {
+        COMMIT.get_or_init(|| commit);
+    }
+}
+
 /// Describes the machine, at which it looks for half a second.
 pub fn describe(placement: Placement) -> Environment {
     // Unlike the load average it does not count what has ended by now, such as the run before.
@@ -148,6 +159,7 @@ pub fn describe(placement: Placement) -> Environment {
     }
     Environment {
         bench_version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: COMMIT.get().map(|it| (*it).to_owned()),
         build: if cfg!(debug_assertions) {
             "with runtime checks"
         } else {

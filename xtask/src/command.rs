@@ -91,6 +91,20 @@ impl Step {
         self.env("MIZAR_BPF", "required")
     }
 
+    /// Telling `bench` what commit is built, where `tree` is a checkout.
+    pub fn of_commit(self, tree: &Path) -> Self {
+        // Without tags: what `git show` finds, and the same whether they were fetched or not.
+        let describe = [
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=12",
+            "--exclude=*",
+        ];
+        let commit = Self::new("git").args(describe).within(tree).output();
+        self.env("BENCH_COMMIT", commit.unwrap_or_default().trim())
+    }
+
     /// With a warning of rustdoc being an error.
     pub fn deny_doc_warnings(self) -> Self {
         self.env("RUSTDOCFLAGS", "--deny warnings")

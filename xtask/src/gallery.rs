@@ -29,6 +29,8 @@ const RUNS: [(&str, &[&str]); 6] = [
     ("flow-setup", &["flow-setup", "--profile", "quick"]),
     ("stages", &["stages"]),
 ];
+/// The exit code of `bench` when something of a run failed.
+const FAILED: u8 = 1;
 /// The page that answers questions by it.
 const QUESTIONS: &str = "QUESTIONS.md";
 /// Has pages written anew, and nothing measured.
@@ -64,12 +66,14 @@ pub fn refresh(arguments: &[String], bench: &Path) -> anyhow::Result<ExitCode> {
         let measured = Step::as_root(bench)
             .args(*arguments)
             .args(["--out", &out])
-            .expect("measuring");
-        if let Err(error) = measured {
-            // A datapath that failed is in the report, and the rest of the run is as good as without it.
-            if !has_report(&new)? {
-                return Err(error.context(format!("results/{name} stays as it was")));
-            }
+            .run()?;
+        // A datapath that failed is in the report, and the rest of the run is as good as without it. Whoever interrupted it
+        // has one that ends where it was then.
+        let is_whole = measured == ExitCode::SUCCESS || measured == ExitCode::from(FAILED);
+        if !(is_whole && has_report(&new)?) {
+            bail!("measuring ended early; results/{name} stays as it was");
+        }
+        if measured != ExitCode::SUCCESS {
             eprintln!("xtask: something failed in results/{name}, as its report says");
         }
         remove(&place)?;

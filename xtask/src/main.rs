@@ -69,7 +69,10 @@ fn main() -> ExitCode {
 fn build() -> anyhow::Result<ExitCode> {
     setup::all()?;
     build_dpdk_process()?;
-    Step::cargo(["build", "--workspace"]).required_bpf().run()
+    Step::cargo(["build", "--workspace"])
+        .required_bpf()
+        .of_commit(&root())
+        .run()
 }
 
 /// The process that DPDK datapaths start; it is no dependency of anything.
@@ -106,6 +109,7 @@ fn built_bench() -> anyhow::Result<Result<PathBuf, ExitCode>> {
     }
     let built = Step::cargo(["build", "--package", "harness"])
         .required_bpf()
+        .of_commit(&root())
         .run()?;
     if built != ExitCode::SUCCESS {
         return Ok(Err(built));

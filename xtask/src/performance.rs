@@ -114,6 +114,7 @@ fn built_base(base: &str, folder: &Path) -> anyhow::Result<PathBuf> {
         .within(&tree)
         .env("CARGO_TARGET_DIR", &target.to_string_lossy())
         .required_bpf()
+        .of_commit(&tree)
         .expect("building the base")?;
     // The program is in the folder of its own.
     remove()?;
@@ -124,6 +125,7 @@ fn built_base(base: &str, folder: &Path) -> anyhow::Result<PathBuf> {
 fn built_change() -> anyhow::Result<PathBuf> {
     Step::cargo(["build", "--package", "harness"])
         .required_bpf()
+        .of_commit(&root())
         .expect("building the change")?;
     Ok(target_dir()?.join("debug/bench"))
 }

@@ -60,8 +60,9 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Reads the command line and carries it out.
-pub fn main() -> ExitCode {
+/// Reads the command line and carries it out, in a program that was built from this commit.
+pub fn main(commit: Option<&'static str>) -> ExitCode {
+    crate::environment::built_from(commit);
     let arguments = Arguments::parse();
     let level = match arguments.verbose {
         // That crate warns of every attribute newer than itself.

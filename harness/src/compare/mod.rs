@@ -21,6 +21,7 @@ use crate::figure::Figure;
 use crate::record::{Record, RoundRecord};
 use crate::report::apart::Apart;
 use crate::report::figures::Figures;
+use crate::report::text::list;
 use crate::report::warnings::of_the_whole;
 use agreement::Match;
 use ranking::{Interval, STAGES, Tolerance, Verdict, intervals, median};
@@ -61,6 +62,8 @@ pub struct Change {
 pub struct Comparison {
     /// When the runs of each side began.
     pub began: [Vec<String>; 2],
+    /// Commits that `bench` was built from for the runs of each side, where known.
+    pub commits: [Vec<String>; 2],
     /// What is not the same about the two sides; each may be why figures differ.
     pub differences: Vec<String>,
     /// What else to bear in mind.
@@ -159,6 +162,7 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
             let began = lot.iter().map(|it| it.folder.run.started.clone());
             began.collect()
         }),
+        commits: lots.map(commits),
         differences: differ,
         cautions,
         changes,
@@ -168,6 +172,13 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
             lacking(&places[1], &places[0]),
         ],
     }
+}
+
+/// The commits that `bench` was built from for these runs, each once.
+fn commits(lot: &[Found]) -> Vec<String> {
+    let all = lot.iter();
+    let all = all.filter_map(|it| it.folder.run.environment.commit.clone());
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What is to be borne in mind of such lots.
@@ -184,6 +195,15 @@ fn of_lots([base, run]: [&[Found]; 2]) -> Vec<String> {
             base.len(),
             run.len()
         ));
+    }
+    for (lot, which) in [(base, "base"), (run, "run")] {
+        let commits = commits(lot);
+        if commits.len() > 1 {
+            cautions.push(format!(
+                "The runs of {which} are of different commits: {}.",
+                list(&commits)
+            ));
+        }
     }
     let began = |found: &Found| found.folder.run.started.clone();
     let apart = |one: &[Found], other: &[Found]| {

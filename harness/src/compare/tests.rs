@@ -312,6 +312,45 @@ fn a_series_steps_once_and_is_found_to() {
     assert!(!short.contains("No figure stepped"), "{short}");
 }
 
+/// Runs say what commit they are of, which is where to look for what became slower.
+#[test]
+fn what_stepped_is_traced_to_a_commit() {
+    let of = |mut found: Found, commit: &str| {
+        found.folder.run.environment.commit = Some(commit.to_owned());
+        found
+    };
+    let flat = |out: &str| out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let series = (0..20).map(|number| {
+        let (factor, commit) = if number < 12 {
+            (1.0, "0123456789ab")
+        } else {
+            (0.85, "ba9876543210")
+        };
+        of(run([factor, 1.0], number), commit)
+    });
+    let out = flat(&trend_words(&trend(&series.collect::<Vec<_>>())));
+    let commits = "(commit ba9876543210, and 0123456789ab before it)";
+    assert!(out.contains(commits), "{out}");
+
+    let named = |lot: Vec<Found>, commit: &str| -> Vec<Found> {
+        lot.into_iter().map(|it| of(it, commit)).collect()
+    };
+    let [base, run] = lots([[1.0; 2]; 2], FEWEST);
+    let (base, mut run) = (named(base, "0123456789ab"), named(run, "ba9876543210"));
+    let words =
+        |base: &[Found], run: &[Found]| flat(&words(&compare(base, run, Tolerance::DEFAULT)));
+    let out = words(&base, &run);
+    assert!(
+        out.contains("Commit 0123456789ab, then ba9876543210."),
+        "{out}"
+    );
+    // Programs that were mixed up are no side of a comparison.
+    run[0].folder.run.environment.commit = Some("0123456789ab".to_owned());
+    let out = words(&base, &run);
+    let mixed = "The runs of run are of different commits: 0123456789ab and ba9876543210.";
+    assert!(out.contains(mixed), "{out}");
+}
+
 #[test]
 fn a_folder_without_runs_is_told() {
     let folder = tempfile::tempdir().unwrap();

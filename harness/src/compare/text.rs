@@ -9,6 +9,14 @@ use ranking::Verdict;
 pub fn words(comparison: &Comparison) -> String {
     let mut out = Output::default();
     out.wrapped("", &headline(comparison));
+    if let [[before], [after]] = comparison.commits.each_ref().map(Vec::as_slice) {
+        let commits = if before == after {
+            format!("Both of commit {before}.")
+        } else {
+            format!("Commit {before}, then {after}.")
+        };
+        out.wrapped("", &commits);
+    }
     if !comparison.differences.is_empty() {
         out.line("NOT THE SAME ENVIRONMENT: a difference below may be that of");
         for difference in &comparison.differences {

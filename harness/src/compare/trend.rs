@@ -19,6 +19,8 @@ pub struct TrendStep {
     pub figure: Figure,
     /// When the first run behind it began.
     pub since: String,
+    /// Commits that `bench` was built from in the last run before it, and in that run, where known.
+    pub commits: [Option<String>; 2],
     /// How many times better it is since.
     pub times_better: f64,
 }
@@ -93,11 +95,15 @@ pub fn trend(runs: &[Found]) -> Trend {
         long_enough += usize::from(points.len() >= 2 * ranking::FEWEST_RUNS);
         let figures: Vec<f64> = points.iter().map(|point| point.figure).collect();
         for step in steps(&figures, width, series.len()) {
+            let run = |at: usize| &runs[points[at].run].folder.run;
+            // A step is never at the first.
+            let around = [step.at.saturating_sub(1), step.at];
             found.push(TrendStep {
                 scenario: scenario.clone(),
                 datapath: datapath.clone(),
                 figure: *figure,
-                since: runs[points[step.at].run].folder.run.started.clone(),
+                since: run(step.at).started.clone(),
+                commits: around.map(|at| run(at).environment.commit.clone()),
                 times_better: step.ratio(),
             });
         }
@@ -175,10 +181,18 @@ pub fn words(trend: &Trend) -> String {
         } else {
             "better"
         };
+        let commits = match &step.commits {
+            [Some(before), Some(since)] if before == since => {
+                format!(" (commit {since} before it too)")
+            }
+            [Some(before), Some(since)] => format!(" (commit {since}, and {before} before it)"),
+            [_, Some(since)] => format!(" (commit {since})"),
+            [_, None] => String::new(),
+        };
         out.wrapped(
             "  ",
             &format!(
-                "since {}: {} {}: {} {direction}, {:.3} times as good as before",
+                "since {}{commits}: {} {}: {} {direction}, {:.3} times as good as before",
                 step.since,
                 step.scenario,
                 step.datapath,

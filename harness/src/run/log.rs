@@ -76,6 +76,7 @@ mod tests {
             profile: "smoke".to_owned(),
             environment: Environment {
                 bench_version: String::new(),
+                commit: None,
                 build: String::new(),
                 kernel: String::new(),
                 system: String::new(),

@@ -129,9 +129,14 @@ fn environment(figures: &Figures<'_>) -> Table {
             units::nanos(it.clock_cost_ns)
         )),
     );
+    let commit = it.commit.as_ref();
+    let commit = commit.map_or_else(String::new, |it| format!(" of commit {it}"));
     add(
         "bench",
-        plain(format!("{}, built as {}", it.bench_version, it.build)),
+        plain(format!(
+            "{}{commit}, built as {}",
+            it.bench_version, it.build
+        )),
     );
     if let Some(container) = &it.container {
         add("Tester in container", plain(container.as_str()));

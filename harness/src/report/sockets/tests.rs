@@ -33,6 +33,7 @@ fn header(schema: u32) -> Header {
         profile: "quick".to_owned(),
         environment: Environment {
             bench_version: String::new(),
+            commit: None,
             build: "optimised".to_owned(),
             kernel: "6.1".to_owned(),
             system: String::new(),

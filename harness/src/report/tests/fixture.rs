@@ -197,6 +197,7 @@ pub(crate) fn empty() -> RunFolder {
             profile: "quick".to_owned(),
             environment: Environment {
                 bench_version: "0.1.0".to_owned(),
+                commit: None,
                 build: "optimised".to_owned(),
                 kernel: "6.12.8-amd64".to_owned(),
                 system: "Debian GNU/Linux 12 (bookworm)".to_owned(),

@@ -90,6 +90,7 @@ fn run() -> RunFolder {
         evil(text);
     }
     it.hypervisor = Some(HOSTILE.to_owned());
+    it.commit = Some(HOSTILE.to_owned());
     run.started.push_str(HOSTILE);
     run.profile.push_str(HOSTILE);
     run.command.push(HOSTILE.to_owned());
