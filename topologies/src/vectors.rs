@@ -94,7 +94,10 @@ pub enum VectorsError {
         source: std::io::Error,
     },
     /// The text is not JSON, or has no list of vectors.
-    #[error("{}{source}", prefix(file))]
+    #[error(
+        "{}no golden vectors, which are JSON with a list `vectors`: {source}",
+        prefix(file)
+    )]
     NotVectors {
         /// The file, where the text came from one.
         file: Option<PathBuf>,

@@ -70,8 +70,8 @@ fn root() -> PathBuf {
 
 fn try_build(program: &str) -> Result<PathBuf, String> {
     let toolchain = Toolchain::find()?;
-    let out = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
-    let target_dir = Path::new(&out).join("bpf");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    let target_dir = shared(&out);
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(root().join("bpf"))
@@ -94,5 +94,37 @@ fn try_build(program: &str) -> Result<PathBuf, String> {
             String::from_utf8_lossy(&output.stderr)
         ));
     }
-    Ok(target_dir.join(TARGET).join("release").join(program))
+    // A crate's own: another may build anew in the shared folder while this one's compiler reads.
+    let own = out.join(format!("{program}.bpf"));
+    let built = target_dir.join(TARGET).join("release").join(program);
+    std::fs::copy(&built, &own).map_err(|e| format!("copying {}: {e}", built.display()))?;
+    Ok(own)
+}
+
+/// Where BPF programs are built: beside the `build` folder that cargo keeps the folders of all crates' build scripts in
+/// (`build/<crate>-<hash>/out`). A crate has one for each set of features that it is built with, and a program that was built
+/// for one is the same for all.
+fn shared(out: &Path) -> PathBuf {
+    let build = out.ancestors().nth(2);
+    let build = build.filter(|it| it.file_name().is_some_and(|name| name == "build"));
+    let parent = build.and_then(Path::parent).unwrap_or(out);
+    parent.join("bpf")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crates_share_what_is_built() {
+        let shared_by = |out: &str| shared(Path::new(out));
+        let one = shared_by("/w/target/debug/build/harness-0123/out");
+        assert_eq!(one, Path::new("/w/target/debug/bpf"));
+        assert_eq!(one, shared_by("/w/target/debug/build/netdev-4567/out"));
+        // Where cargo has its folders elsewhere one day, each has its own.
+        assert_eq!(
+            shared_by("/w/somewhere/out"),
+            Path::new("/w/somewhere/out/bpf")
+        );
+    }
 }

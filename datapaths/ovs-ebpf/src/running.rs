@@ -176,8 +176,13 @@ impl Running for Droplet {
             let reason = "the droplet is attached to ports";
             return Err(Error::failed("injecting a frame", reason));
         };
-        let first = injector.inject(port, frame)?;
         let is_taught = injector.teaches(port, frame);
+        if is_taught {
+            // With what cached flows have counted until now a switch learns once more what their packets taught: that must not
+            // come after what this frame teaches.
+            self.slow_path.settle(true)?;
+        }
+        let first = injector.inject(port, frame)?;
         self.slow_path.settle(is_taught)?;
         if is_taught {
             return Ok(first);

@@ -117,6 +117,14 @@ impl Behind {
         Ok(self.switch.update(program)?)
     }
 
+    /// Whether what packets taught it is other than when this was asked last.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn has_learned(&mut self) -> Result<bool, Error> {
+        self.switch.has_learned()
+    }
+
     /// Empties its cache of flows.
     ///
     /// # Errors

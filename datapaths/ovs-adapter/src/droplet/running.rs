@@ -31,8 +31,6 @@ pub struct Droplet {
     controller: Option<Controller>,
     switch: Switch,
     injector: Option<Injector>,
-    /// What single frames had taught when the last one was through.
-    learned: Vec<String>,
     threads: Vec<Tid>,
 }
 
@@ -45,7 +43,6 @@ impl Droplet {
             controller,
             switch,
             injector: Some(Injector::new(enclosure, plan.provision)?),
-            learned: Vec::new(),
             threads: Vec::new(),
         })
     }
@@ -87,7 +84,6 @@ impl Droplet {
             controller,
             switch,
             injector: None,
-            learned: Vec::new(),
             threads,
         })
     }
@@ -154,13 +150,8 @@ impl Running for Droplet {
             self.switch.forget_flows()?;
         }
         let outcome = injector.inject(port, frame)?;
-        let mut has_learned = false;
-        if self.controller.is_none() {
-            // An earlier frame may have said the same and been refused.
-            let learned = self.switch.learned()?;
-            has_learned = learned != self.learned;
-            self.learned = learned;
-        }
+        // An earlier frame may have said the same and been refused.
+        let has_learned = self.controller.is_none() && self.switch.has_learned()?;
         if teaches || has_learned {
             self.switch.forget_flows()?;
         }

@@ -41,6 +41,8 @@ pub struct Switch {
     neighbours: Vec<Host>,
     /// What it has, but for what it learned.
     program: Program,
+    /// What it had learned when it was asked last.
+    learned: Vec<String>,
     told: Instant,
 }
 
@@ -121,6 +123,7 @@ impl Switch {
                 _ => program.neighbours.clone(),
             },
             program: program.clone(),
+            learned: Vec::new(),
             told: Instant::now(),
         };
         switch.tell_neighbours()?;
@@ -179,13 +182,15 @@ impl Switch {
         Ok(program::direct_paths(rules.iter().map(|stats| &stats.rule)))
     }
 
-    /// The rules that packets taught, in the order of their words.
-    pub fn learned(&mut self) -> Result<Vec<String>, Error> {
+    /// Whether the rules that packets taught are others than when this was asked last.
+    pub fn has_learned(&mut self) -> Result<bool, Error> {
         let learned = Filter::table(table::DIRECT).with_cookie(program::cookie::LEARNED_PATH);
         let rules = self.overlay.rules(&learned)?;
         let mut words: Vec<_> = rules.iter().map(|it| it.rule.to_string()).collect();
         words.sort_unstable();
-        Ok(words)
+        let has_learned = words != self.learned;
+        self.learned = words;
+        Ok(has_learned)
     }
 
     /// Told of every change of a rule of either bridge.

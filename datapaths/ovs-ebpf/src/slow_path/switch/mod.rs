@@ -240,7 +240,10 @@ impl SlowPath for Switch {
     }
 
     fn settle(&mut self, is_taught: bool) -> Result<(), Error> {
-        if is_taught {
+        // A frame may teach what an earlier one said and was refused for.
+        let is_single = matches!(self.mirror, Looks::Asked(_));
+        let has_learned = is_single && self.behind.has_learned()?;
+        if is_taught || has_learned {
             // What a packet taught changes what becomes of flows that are cached; the switch sees to that in the background.
             self.behind.forget_flows()?;
         }

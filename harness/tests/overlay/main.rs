@@ -1,13 +1,14 @@
 //! Whole overlays on live packets: every droplet with a datapath of its own, frames from endpoint to endpoint.
 
+mod events;
+
 use datapath_api::{Datapath, Running};
 use harness::environment::Placement;
 use harness::health::{Finding, HealthChecks};
 use harness::lab::OverlayLab;
 use harness::overlay::Overlay;
-use harness::record::{EventKind, EventRecord, StepKind};
+use harness::record::EventKind;
 use harness::registry;
-use harness::run::event::{self, Watched};
 use harness::run::learning;
 use harness::search::Pps;
 use harness::tester::{FrameSize, Offer, Tester, VethTester, Watch, Workload};
@@ -27,16 +28,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Overlays that every datapath carries. In `mixed` its neighbours have another; access lists stand in the way in `guarded`,
 /// which is inter-network otherwise, and in `shortcut`, which has ways around its divider.
 const OVERLAYS: [&str; 5] = ["direct", "guarded", "shortcut", "fan", "mixed"];
-const SHORTCUT: &str = include_str!("../../topologies/testdata/shortcut.toml");
+const SHORTCUT: &str = include_str!("../../../topologies/testdata/shortcut.toml");
 
 /// What every datapath is tried in beside carrying overlays.
 type PerDatapath = (&'static str, fn(&str) -> Result<(), Failed>);
 const PER_DATAPATH: [PerDatapath; 7] = [
     ("access_lists_change", access_lists_change),
     ("access_lists_with_extensions", access_lists_with_extensions),
-    ("dead_hosts_are_found", dead_hosts),
-    ("deleted_endpoints_get_nothing", deleted),
-    ("stale_paths_heal", stale_paths_heal),
+    ("dead_hosts_are_found", events::dead_hosts),
+    ("deleted_endpoints_get_nothing", events::deleted),
+    ("stale_paths_heal", events::stale_paths_heal),
     ("short_header", short_header),
     ("short_header_goes_to_who_reads_it", lengths),
 ];
@@ -73,7 +74,7 @@ fn main() {
     add("a_cut_way_loses_packets_until_it_is_mended", cut);
     add("what_goes_wrong_is_said_with_the_droplets_name", wrong);
     add("a_parted_underlay_is_said", parted);
-    add("events_do_to_packets_what_they_must", events);
+    add("events_do_to_packets_what_they_must", events::all);
     add(
         "who_was_found_dead_is_found_alive_once_it_answers",
         alive_again,
@@ -160,137 +161,6 @@ fn cut() -> Result<(), Failed> {
     }
     Box::new(overlay).stop()?;
     Ok(())
-}
-
-/// Without the direct path: frames arrive at the new host after a migration, at none after a deletion, and at the new host
-/// again some time after the old one died. With it, and nobody who answers, they are lost for good, unless droplets do what
-/// Mizar designed and has not built.
-fn events() -> Result<(), Failed> {
-    let datapath = datapath("kernel-xdp")?;
-    let topology = catalogue::find("bounce", Parameters::default())?;
-    let states = [DirectPathState::Cold, DirectPathState::Warm];
-    let all = states.map(|state| topology.clone().in_state(state));
-    let all = all.iter().flat_map(event::with_and_without_extensions);
-    for topology in all {
-        let is_extended = topology.extensions() != Extensions::default();
-        let workload = Workload::new(&topology.traffic(), FrameSize::Bytes(64), 1)?;
-        for event in topology.events() {
-            let watched = Watched {
-                topology: &topology,
-                event,
-                workload: &workload,
-                duration: Duration::from_millis(match event.kind {
-                    // Until it is found dead by probes.
-                    EventKind::Failure if is_extended => 2_000,
-                    _ => 600,
-                }),
-                carries: None,
-                meeting: None,
-            };
-            let record = watched.of(datapath.as_ref(), "bounce", Placement::choose()?)?;
-            let told = format!("{:?}, {record:?}", topology.direct_path());
-            let from = (record.done_ms / record.round_ms) as usize + 1;
-            let arrived_after: u32 = record.received.iter().skip(from).sum();
-            let finds_its_way = is_extended || topology.direct_path() == DirectPathState::Cold;
-            let arrives = finds_its_way && event.kind != EventKind::Deletion;
-            if (arrived_after > 0) != arrives || record.corrupted + record.foreign > 0 {
-                return Err(told.into());
-            }
-            let of_kind = |kinds: &[StepKind]| -> Vec<_> {
-                let steps = record.steps.iter();
-                let steps = steps.filter(|step| kinds.contains(&step.kind));
-                steps.map(|step| step.what.as_str()).collect()
-            };
-            let (bouncer, right) = ("bouncer has its new tables", "right has its new tables");
-            let expected: &[&str] = match event.kind {
-                EventKind::Migration | EventKind::Deletion => &[bouncer, right],
-                EventKind::Failure => &["right goes dead", bouncer],
-            };
-            // Who has a direct path there finds out by itself, and who has none does not ask.
-            let found = of_kind(&[StepKind::FoundDead]);
-            let finds = is_extended
-                && event.kind == EventKind::Failure
-                && topology.direct_path() == DirectPathState::Warm;
-            let is_found = found.contains(&"left finds right dead") == finds;
-            let done = of_kind(&[StepKind::Died, StepKind::Told]);
-            let lost_while_dead = record.lost_after() > 0;
-            if done != expected || !is_found || event.kind == EventKind::Failure && !lost_while_dead
-            {
-                return Err(told.into());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What happens to a trial's packets of a topology whose droplets have all extensions, and whose flows have found their direct
-/// paths.
-fn happens(
-    name: &str,
-    topology: &str,
-    kind: EventKind,
-    duration: Duration,
-) -> Result<EventRecord, Failed> {
-    let overlay = catalogue::find(topology, Parameters::default())?;
-    let overlay = overlay
-        .in_state(DirectPathState::Warm)
-        .with_extensions(Extensions::ALL);
-    let workload = Workload::new(&overlay.traffic(), FrameSize::Bytes(64), 1)?;
-    let mut events = overlay.events().iter();
-    let watched = Watched {
-        topology: &overlay,
-        event: events
-            .find(|event| event.kind == kind)
-            .ok_or("nothing of the kind happens there")?,
-        workload: &workload,
-        duration,
-        carries: None,
-        meeting: None,
-    };
-    let record = watched.of(datapath(name)?.as_ref(), topology, Placement::choose()?)?;
-    if record.corrupted + record.foreign > 0 {
-        return Err(format!("{record:?}").into());
-    }
-    Ok(record)
-}
-
-/// Where a host dies, the others find out by probes that its datapath and theirs carry, and frames arrive at the host that
-/// takes its place.
-fn dead_hosts(name: &str) -> Result<(), Failed> {
-    let record = happens(name, "bounce", EventKind::Failure, Duration::from_secs(3))?;
-    let steps = record.steps.iter();
-    let mut found = steps.filter(|step| step.kind == StepKind::FoundDead);
-    let is_found = found.any(|step| step.what == "left finds right dead");
-    if !is_found || !is_whole_again(&record) {
-        return Err(format!("{record:?}").into());
-    }
-    Ok(())
-}
-
-/// Once an endpoint is deleted no frame arrives there any more, by the direct path of its flow neither.
-fn deleted(name: &str) -> Result<(), Failed> {
-    let record = happens(name, "bounce", EventKind::Deletion, Duration::from_secs(3))?;
-    let is_before = |round: &usize| (*round as f64) < record.done_ms / record.round_ms;
-    let rounds = record.received.iter().enumerate();
-    let mut before = rounds.clone().filter(|(round, _)| is_before(round));
-    let has_carried = before.any(|(_, received)| *received > 0);
-    // A cache may remember it until it is looked through again.
-    let last = rounds.rev().take(WHOLE);
-    if !has_carried || last.map(|(_, received)| received).any(|it| *it > 0) {
-        return Err(format!("{record:?}").into());
-    }
-    Ok(())
-}
-
-/// Rounds of which no frame is missing, one after the other, that show that an event is over: the machine may stall in others.
-const WHOLE: usize = 100;
-
-/// Whether all frames arrived again for a while, once what an event is was done.
-fn is_whole_again(record: &EventRecord) -> bool {
-    let from = (record.done_ms / record.round_ms) as usize + 1;
-    let after = record.received.get(from..).unwrap_or_default();
-    let mut windows = after.windows(WHOLE);
-    windows.any(|rounds| rounds.iter().all(|it| *it >= record.frames_a_round))
 }
 
 /// Once the link of an uplink is down, a trial is no figure of the datapath: who looks is told where.
@@ -380,16 +250,6 @@ fn access_lists_change(name: &str) -> Result<(), Failed> {
     if report.objection().is_some() || report.passed < 100 {
         let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
         return Err(format!("{report}\n{}", failures.join("\n")).into());
-    }
-    Ok(())
-}
-
-/// Where endpoints moved away from a direct path, frames arrive again, whatever a datapath remembers of their flows.
-fn stale_paths_heal(name: &str) -> Result<(), Failed> {
-    let migration = EventKind::Migration;
-    let record = happens(name, "inter-network", migration, Duration::from_secs(2))?;
-    if !is_whole_again(&record) {
-        return Err(format!("{record:?}").into());
     }
     Ok(())
 }
