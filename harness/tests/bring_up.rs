@@ -66,8 +66,7 @@ fn main() {
             let title = format!("{name}::a_bring_up_interrupted_after_{moment}_leaves_nothing");
             let trial = Trial::test(title, move || ended(name, droplets));
             trials.push(trial.with_ignored_flag(!lacks.is_empty()));
-            // It verifies each droplet before it brings up any, which takes a minute; half of them is in the test above.
-            if name == OF_PROCESSES && droplets != DROPLETS / 2 {
+            if name == OF_PROCESSES {
                 let title = format!("{name}::bench_interrupted_after_{moment}_leaves_nothing");
                 let trial = Trial::test(title, move || bench_ended(name, droplets));
                 trials.push(trial.with_ignored_flag(!lacks.is_empty()));

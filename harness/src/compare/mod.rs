@@ -155,14 +155,16 @@ pub fn compare(base: &[Found], run: &[Found], tolerance: Tolerance) -> Compariso
     }
     let mut cautions = unfit;
     cautions.extend(moved.iter().map(|scenario| format!("In {scenario} processors were farther apart in some of the runs than in their counterparts, so that those count for nothing: a hypervisor moves virtual processors.")));
+    let commits = lots.map(commits);
     cautions.extend(of_lots(lots));
+    cautions.extend(mixed(&commits));
     cautions.extend(lots.into_iter().flatten().flat_map(of_run));
     Comparison {
         began: lots.map(|lot| {
             let began = lot.iter().map(|it| it.folder.run.started.clone());
             began.collect()
         }),
-        commits: lots.map(commits),
+        commits,
         differences: differ,
         cautions,
         changes,
@@ -181,6 +183,18 @@ fn commits(lot: &[Found]) -> Vec<String> {
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// Sides whose runs are of several commits.
+fn mixed([base, run]: &[Vec<String>; 2]) -> impl Iterator<Item = String> {
+    let sides = [("base", base), ("run", run)].into_iter();
+    let several = sides.filter(|(_, commits)| commits.len() > 1);
+    several.map(|(which, commits)| {
+        format!(
+            "The runs of {which} are of different commits: {}.",
+            list(commits)
+        )
+    })
+}
+
 /// What is to be borne in mind of such lots.
 fn of_lots([base, run]: [&[Found]; 2]) -> Vec<String> {
     let mut cautions = Vec::new();
@@ -195,15 +209,6 @@ fn of_lots([base, run]: [&[Found]; 2]) -> Vec<String> {
             base.len(),
             run.len()
         ));
-    }
-    for (lot, which) in [(base, "base"), (run, "run")] {
-        let commits = commits(lot);
-        if commits.len() > 1 {
-            cautions.push(format!(
-                "The runs of {which} are of different commits: {}.",
-                list(&commits)
-            ));
-        }
     }
     let began = |found: &Found| found.folder.run.started.clone();
     let apart = |one: &[Found], other: &[Found]| {

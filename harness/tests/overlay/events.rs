@@ -12,6 +12,11 @@ use topologies::catalogue;
 use topologies::provision::Extensions;
 use topologies::topology::{DirectPathState, Parameters};
 
+/// How long an event is watched at most, give or take.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Rounds of which no frame is missing, one after the other, that show that an event is over: the machine may stall in others.
+const WHOLE: usize = 100;
+
 /// Without the direct path: frames arrive at the new host after a migration, at none after a deletion, and at the new host
 /// again some time after the old one died. With it, and nobody who answers, they are lost for good, unless droplets do what
 /// Mizar designed and has not built.
@@ -164,11 +169,6 @@ fn told(record: &EventRecord) -> String {
     };
     format!("{record:?}, rounds of so many frames received: {received}")
 }
-
-/// How long an event is watched at most, give or take.
-const LONGEST: Duration = Duration::from_secs(30);
-/// Rounds of which no frame is missing, one after the other, that show that an event is over: the machine may stall in others.
-const WHOLE: usize = 100;
 
 /// Whether all frames arrived again for a while, once what an event is was done.
 fn is_whole_again(record: &EventRecord) -> bool {
