@@ -10,9 +10,9 @@ use harness::tester::FrameSize;
 use harness::verify::{self, Report};
 use harness::{registry, report};
 use libtest_mimic::{Arguments, Failed, Trial};
-use netdev::process::{Place, Process};
+use netdev::process::{Place, Process, Program};
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -76,11 +76,13 @@ impl Droplets {
         let droplets = topology.droplets().iter();
         let names: Vec<String> = droplets.map(|droplet| droplet.name.clone()).collect();
         let processes = names.iter().map(|name| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
-            command.args(["droplet", "--name", name, "--meeting"]);
-            command.arg(folder.path());
+            let mut program = Program::new(env!("CARGO_BIN_EXE_bench"));
+            program.args(["droplet", "--name", name, "--meeting"]);
+            program.arg(folder.path());
+            program.prints(std::io::stderr().as_fd().try_clone_to_owned()?.into());
             let nowhere = Path::new("/nonexistent");
-            Process::start("bench droplet", command, Place::default(), nowhere)
+            Process::start("bench droplet", program, Place::default(), nowhere)
+                .map_err(Failed::from)
         });
         let processes = processes.collect::<Result<_, _>>()?;
         Ok(Self {

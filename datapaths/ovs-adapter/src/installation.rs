@@ -3,6 +3,7 @@
 use crate::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// Which build of Open vSwitch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,11 +85,27 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The installation of `flavour` on this machine.
+    /// The installation of `flavour` on this machine. What was found once is not looked for again.
     ///
     /// # Errors
     /// Where a file is missing, or the version is too old or unknown.
     pub fn find(flavour: Flavour) -> Result<Self, Error> {
+        static STOCK: OnceLock<Installation> = OnceLock::new();
+        static DPDK: OnceLock<Installation> = OnceLock::new();
+        let known = match flavour {
+            Flavour::Stock => &STOCK,
+            Flavour::Dpdk => &DPDK,
+        };
+        match known.get() {
+            Some(found) => Ok(found.clone()),
+            None => {
+                let found = Self::look(flavour)?;
+                Ok(known.get_or_init(|| found).clone())
+            }
+        }
+    }
+
+    fn look(flavour: Flavour) -> Result<Self, Error> {
         let file = |path: &str, package: &'static str| {
             let path = PathBuf::from(path);
             if path.is_file() {

@@ -4,13 +4,15 @@ use crate::Error;
 use crate::database::Database;
 use crate::installation::Installation;
 use crate::jsonrpc::Connection;
-use netdev::process::{Place, Process};
+use netdev::process::{Place, Process, Program};
 use netdev::{Cpu, Namespace, scratch_folder};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -54,22 +56,21 @@ impl Instance {
         create_database(installation, &database_file)?;
 
         let socket = at("db.sock");
-        let mut command = program(&installation.ovsdb_server, folder.path());
-        command
+        let mut server = program(&installation.ovsdb_server, folder.path());
+        server
             .arg(&database_file)
             .arg(flag("remote=punix:", &socket))
             .arg(flag("unixctl=", &at("db.ctl")))
             .arg(flag("pidfile=", &at("db.pid")))
             .arg(flag("log-file=", &at("db.log")))
             .args(["--no-chdir", "-vconsole:off"]);
-        let ovsdb_server =
-            Process::start("ovsdb-server", command, Place::default(), &at("db.log"))?;
+        let ovsdb_server = Process::start("ovsdb-server", server, Place::default(), &at("db.log"))?;
         ovsdb_server.until(START, || listens(&socket))?;
         Database::connect(&socket)?.initialise(other_config)?;
 
         let control = at("v.ctl");
-        let mut command = program(&installation.vswitchd, folder.path());
-        command
+        let mut switch = program(&installation.vswitchd, folder.path());
+        switch
             .arg(format!("unix:{}", socket.display()))
             .arg(flag("unixctl=", &control))
             .arg(flag("pidfile=", &at("v.pid")))
@@ -83,7 +84,7 @@ impl Instance {
             namespace: Some(namespace),
             cpu,
         };
-        let vswitchd = Process::start("ovs-vswitchd", command, place, &at("v.log"))?;
+        let vswitchd = Process::start("ovs-vswitchd", switch, place, &at("v.log"))?;
         vswitchd.until(START, || listens(&control))?;
         Ok(Self {
             vswitchd,
@@ -241,9 +242,8 @@ fn listens(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
-fn program(path: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(path);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+fn program(path: &Path, folder: &Path) -> Program {
+    let mut program = Program::new(path);
     // The last is where DPDK makes a folder even if it puts nothing into it.
     let variables = [
         "OVS_RUNDIR",
@@ -253,29 +253,37 @@ fn program(path: &Path, folder: &Path) -> Command {
         "RUNTIME_DIRECTORY",
     ];
     for variable in variables {
-        command.env(variable, folder);
+        program.env(variable, folder);
     }
-    command
+    program
 }
 
 fn flag(name: &str, path: &Path) -> String {
     format!("--{name}{}", path.display())
 }
 
+/// Makes a database. `ovsdb-tool` makes the first by a schema; all by that schema begin alike.
 fn create_database(installation: &Installation, file: &Path) -> Result<(), Error> {
+    static MADE: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
     let doing = "making a database with ovsdb-tool";
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(database) = made.get(&installation.schema) {
+        return std::fs::write(file, database).map_err(Error::io(doing));
+    }
     let output = Command::new(&installation.ovsdb_tool)
         .arg("create")
         .args([file, &installation.schema])
         .output()
         .map_err(Error::io(doing))?;
-    if output.status.success() {
-        return Ok(());
+    if !output.status.success() {
+        return Err(Error::Database {
+            doing: doing.to_owned(),
+            reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        });
     }
-    Err(Error::Database {
-        doing: doing.to_owned(),
-        reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
+    let database = std::fs::read(file).map_err(Error::io(doing))?;
+    made.insert(installation.schema.clone(), database);
+    Ok(())
 }
 
 fn ask(socket: &Path, command: &str, arguments: &[&str]) -> Result<Asked, Error> {

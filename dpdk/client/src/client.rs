@@ -2,7 +2,7 @@
 
 use datapath_api::{Error, Missing};
 use dpdk_protocol::{Answer, Counted, Memory, Request, Start, receive, send};
-use netdev::process::{Place, Process};
+use netdev::process::{Place, Process, Program};
 use netdev::{Hugepages, Namespace, Tid, Urgency, scratch_folder};
 use polling_tester::{Order, Outcome};
 use std::cell::RefCell;
@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 use topologies::provision::{DirectPath, Provision};
@@ -120,15 +120,14 @@ impl Client {
         let listener = UnixListener::bind(&path).map_err(|e| failed(&e))?;
         listener.set_nonblocking(true).map_err(|e| failed(&e))?;
         let output = File::create(&log).map_err(|e| failed(&e))?;
-        let mut command = Command::new(program);
+        let mut command = Program::new(program);
         command
             .arg(&path)
             // Where DPDK makes a folder even if it puts nothing into it.
             .env("RUNTIME_DIRECTORY", folder.path())
             // With it capsule captures one for every frame that it cannot take.
             .env_remove("RUST_BACKTRACE")
-            .stdout(Stdio::null())
-            .stderr(output);
+            .prints(output);
         let namespace = namespace
             .map(|namespace| namespace.as_fd().try_clone_to_owned())
             .transpose()

@@ -14,7 +14,7 @@ mod underlay;
 pub use describe::describe;
 pub use underlay::{Ages, Crossed, Parted, Underlay};
 
-use crate::at_once::at_once;
+use crate::at_once::{DROPLETS, at_once};
 use crate::environment::Placement;
 use crate::lab::OverlayLab;
 use crate::record::Hop;
@@ -26,6 +26,7 @@ use datapath_api::{
 use mizar_wire::Ipv4;
 use netdev::{CpuTime, Tid};
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::time::Duration;
 use topologies::provision::{DirectPath, Port, Provision};
 use topologies::topology::{Droplet, Topology};
@@ -122,16 +123,37 @@ impl Overlay {
         let ends: Vec<_> = hosts.zip(lab.wire().iter().cloned()).collect();
         // First, since a device takes redirected frames only once its peer has a program.
         let underlay = Underlay::join(&ends, placement.sinks)?;
-        let parts = at_once(topology.droplets(), |number, droplet| {
+        let parts = at_once(DROPLETS, topology.droplets(), |number, droplet| {
             Part::install(datapath, topology, (number, droplet), lab, placement)
         });
-        let overlay = Self {
-            droplets: parts.into_iter().collect::<Result<_, _>>()?,
+        let mut overlay = Self {
+            droplets: Vec::new(),
             underlay,
         };
+        let mut failure = None;
+        for part in parts {
+            match part {
+                Ok(part) => overlay.droplets.push(part),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        if let Some(error) = failure {
+            return Err(error);
+        }
         // Links come and go while datapaths take them.
         overlay.underlay.parted().map_err(tester::Error::from)?;
         Ok(overlay)
+    }
+
+    /// Stops all droplets; the first failure, if one has something to tell.
+    fn take_down(&mut self) -> Result<(), DatapathError> {
+        let stopped = at_once(DROPLETS, std::mem::take(&mut self.droplets), |_, part| {
+            let stopped = part.running.stop();
+            let stopped = stopped.map_err(|error| DatapathError::failed(&part.name, error));
+            // Others are stopped whatever became of this one.
+            Ok::<_, Infallible>(stopped)
+        });
+        stopped.into_iter().try_for_each(|Ok(stopped)| stopped)
     }
 
     /// Whether a droplet's datapath declares to differ so.
@@ -304,13 +326,16 @@ impl Running for Overlay {
         threads.flatten().collect()
     }
 
-    fn stop(self: Box<Self>) -> Result<(), DatapathError> {
-        let mut failure = Ok(());
-        for part in self.droplets {
-            let stopped = part.running.stop();
-            failure =
-                failure.and(stopped.map_err(|error| DatapathError::failed(&part.name, error)));
-        }
-        failure
+    fn stop(mut self: Box<Self>) -> Result<(), DatapathError> {
+        self.take_down()
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        at_once(DROPLETS, std::mem::take(&mut self.droplets), |_, part| {
+            drop(part);
+            Ok::<_, Infallible>(())
+        });
     }
 }

@@ -3,13 +3,12 @@
 use super::record::Job;
 use super::socket::PATIENCE;
 use super::{Setting, Trouble, endpoint::Endpoint, exchange::Span};
-use netdev::process::{Place, Process};
+use netdev::process::{self, Place, Process};
 use netdev::scratch_folder;
 use std::fs::File;
 use std::net::SocketAddrV4;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How often what waits looks whether the datapath is well.
@@ -189,13 +188,13 @@ fn start(
 ) -> Result<Process, String> {
     let start = || -> anyhow::Result<Process> {
         let file = File::create(prints)?;
-        let mut command = Command::new(name);
-        command.args(words).stderr(file.try_clone()?).stdout(file);
+        let mut program = process::Program::new(name);
+        program.args(words).prints(file);
         let place = Place {
             namespace: Some(endpoint.namespace().as_fd().try_clone_to_owned()?),
             cpu: Some(endpoint.cpu()),
         };
-        Ok(Process::start(name, command, place, prints)?)
+        Ok(Process::start(name, program, place, prints)?)
     };
     start().map_err(|error| format!("{error:#}"))
 }

@@ -16,8 +16,9 @@ pub mod vectors;
 #[cfg(test)]
 mod tests;
 
+use crate::at_once::{DROPLETS, POLLING_DROPLETS, at_once};
 use crate::record::Verification;
-use datapath_api::Difference;
+use datapath_api::{Datapath, Difference};
 use std::collections::BTreeMap;
 
 /// What a verification found.
@@ -34,6 +35,31 @@ pub struct Report {
     pub excused: BTreeMap<Difference, u64>,
     /// Why the datapath could not be set up, if it could not: what it forwards is unknown then.
     pub broken: Option<String>,
+}
+
+/// How many droplets of a datapath are verified at once.
+fn several(datapath: &dyn Datapath) -> usize {
+    match datapath.polls_busily() {
+        true => POLLING_DROPLETS,
+        false => DROPLETS,
+    }
+}
+
+/// Checks with each of `items` a droplet of its own, so many at once; what all found, in the order of the items. Once one cannot
+/// be set up none is begun: each would fail in its turn, perhaps after a long wait.
+fn each<I: Sync>(several: usize, items: &[I], check: impl Fn(&I) -> Report + Sync) -> Report {
+    let reports = at_once(several, items, |_, item| {
+        let report = check(item);
+        match report.broken {
+            Some(_) => Err(report),
+            None => Ok(report),
+        }
+    });
+    let mut report = Report::default();
+    for Ok(one) | Err(one) in reports {
+        report.merge(one);
+    }
+    report
 }
 
 /// A check that did not hold.

@@ -23,36 +23,49 @@ use topologies::vectors::Expected;
 ///
 /// Where all droplets of a topology are there, each that flows cross is checked so by itself.
 pub fn check(datapath: &dyn Datapath, topology: &Topology, flows: u32) -> Report {
+    let ways = Way::of(datapath);
     if let Some(droplet) = topology.under_test() {
-        return check_droplet(datapath, topology, droplet, flows, topology.name());
+        let through = || Through {
+            name: topology.name().to_owned(),
+            phases: vec![phase(topology, droplet, flows)],
+        };
+        return check_each(datapath, ways, &[()], |()| Some(through()));
     }
-    let mut report = Report::default();
-    for state in topology.direct_path_states() {
-        let topology = topology.clone().in_state(*state);
-        for droplet in topology.droplets() {
-            let seen = topology.seen_from(droplet);
-            if !seen.traffic().is_empty() {
-                let name = format!("{}, {}", topology.name(), droplet.name);
-                report.merge(check_droplet(datapath, &seen, droplet, flows, &name));
-            }
-        }
-    }
-    report
+    let states = topology.direct_path_states().iter();
+    let states: Vec<_> = states
+        .map(|state| topology.clone().in_state(*state))
+        .collect();
+    let droplets: Vec<_> = states
+        .iter()
+        .flat_map(|topology| topology.droplets().iter().map(move |it| (topology, it)))
+        .collect();
+    check_each(datapath, ways, &droplets, |(topology, droplet)| {
+        let seen = topology.seen_from(droplet);
+        (!seen.traffic().is_empty()).then(|| Through {
+            name: format!("{}, {}", topology.name(), droplet.name),
+            phases: vec![phase(&seen, droplet, flows)],
+        })
+    })
 }
 
 /// Feeds each droplet of `topology` whose tables change by an event frames before and after that, and compares as
 /// [`check`] does.
 pub fn check_changes(datapath: &dyn Datapath, topology: &Topology) -> Report {
-    let mut report = Report::default();
-    for event in topology.events() {
-        let after = topology.after(event);
-        let what = topology.describe(event);
-        for droplet in topology.droplets() {
-            let name = format!("{}, {}, {what}", topology.name(), droplet.name);
-            report.merge(check_change(datapath, [topology, &after], droplet, &name));
-        }
-    }
-    report
+    let events = topology.events().iter();
+    let events: Vec<_> = events
+        .map(|event| (topology.after(event), topology.describe(event)))
+        .collect();
+    let droplets: Vec<_> = events
+        .iter()
+        .flat_map(|event| topology.droplets().iter().map(move |it| (event, it)))
+        .collect();
+    check_each(datapath, &[Way::Detached], &droplets, |(event, droplet)| {
+        let (after, what) = event;
+        Some(Through {
+            name: format!("{}, {}, {what}", topology.name(), droplet.name),
+            phases: change([topology, after], droplet)?,
+        })
+    })
 }
 
 /// Feeds each droplet of `topology` whose tables change with its access lists frames without them, with them, while they say
@@ -60,60 +73,72 @@ pub fn check_changes(datapath: &dyn Datapath, topology: &Topology) -> Report {
 pub fn check_access_changes(datapath: &dyn Datapath, topology: &Topology) -> Report {
     let without = topology.clone().without_access_lists();
     let turned = topology.clone().with_access_turned();
-    let mut report = Report::default();
-    for droplet in topology.droplets() {
+    let (droplets, ways) = (topology.droplets(), Way::of(datapath));
+    check_each(datapath, ways, droplets, |droplet| {
         let phases = [&without, topology, &turned, topology, &without].map(|topology| {
             let seen = topology.seen_from(droplet);
             let cases = judged(&seen, &turned, FLOWS_OF_A_CHANGE);
             (seen.provision(droplet), cases)
         });
-        if phases[0].0 == phases[1].0 || phases[0].1.is_empty() {
-            continue;
+        let is_judged = phases[0].0 != phases[1].0 && !phases[0].1.is_empty();
+        is_judged.then(|| Through {
+            name: format!("{}, {}, access lists", topology.name(), droplet.name),
+            phases: phases.into(),
+        })
+    })
+}
+
+/// Frames while a droplet has certain tables.
+type Phase = (Provision, Vec<Case>);
+
+/// What goes through a droplet.
+struct Through {
+    name: String,
+    phases: Vec<Phase>,
+}
+
+/// Checks a droplet of its own for each of `items`, if there is something to go through it: a few at once, or one after the
+/// other where both sides of its ports poll.
+fn check_each<I: Sync>(
+    datapath: &dyn Datapath,
+    ways: &[Way],
+    items: &[I],
+    through: impl Fn(&I) -> Option<Through> + Sync,
+) -> Report {
+    let mut report = Report::default();
+    for way in ways {
+        if report.broken.is_some() {
+            break;
         }
-        let name = format!("{}, {}, access lists", topology.name(), droplet.name);
-        report.merge(check_through(Way::Detached, datapath, &name, &phases));
-        if datapath.ports() == PortType::VhostUser && report.broken.is_none() {
-            report.merge(check_through(Way::VhostUser, datapath, &name, &phases));
-        }
+        let several = match way {
+            Way::Detached => super::several(datapath),
+            Way::VhostUser => 1,
+        };
+        report.merge(super::each(several, items, |item| match through(item) {
+            Some(Through { name, phases }) => check_through(*way, datapath, &name, &phases),
+            None => Report::default(),
+        }));
     }
     report
 }
 
-/// Frames through a droplet before and after its tables change, if they do.
-fn check_change(
-    datapath: &dyn Datapath,
-    topologies: [&Topology; 2],
-    droplet: &Droplet,
-    name: &str,
-) -> Report {
+/// All of a corpus.
+fn phase(topology: &Topology, droplet: &Droplet, flows: u32) -> Phase {
+    let cases = corpus(topology, droplet.host, flows);
+    (topology.provision(droplet), cases)
+}
+
+/// Frames before and after the tables of a droplet change, if they do.
+fn change(topologies: [&Topology; 2], droplet: &Droplet) -> Option<Vec<Phase>> {
     let [before, after] = topologies.map(|topology| topology.seen_from(droplet));
-    let provisions = [before.provision(droplet), after.provision(droplet)];
-    if provisions[0] == provisions[1] {
-        return Report::default();
+    let (old, new) = (before.provision(droplet), after.provision(droplet));
+    if old == new {
+        return None;
     }
     let frames = |topology: &Topology| sound(topology, droplet.host, FLOWS_OF_A_CHANGE);
     // What was for endpoints that are no more here, and what is for those that are now.
     let changed = [frames(&before), frames(&after)].concat();
-    let [old, new] = provisions;
-    let phases = [(old, frames(&before)), (new, changed)];
-    check_through(Way::Detached, datapath, name, &phases)
-}
-
-fn check_droplet(
-    datapath: &dyn Datapath,
-    topology: &Topology,
-    droplet: &Droplet,
-    flows: u32,
-    name: &str,
-) -> Report {
-    let cases = corpus(topology, droplet.host, flows);
-    let phases = [(topology.provision(droplet), cases)];
-    let mut report = check_through(Way::Detached, datapath, name, &phases);
-    if datapath.ports() == PortType::VhostUser && report.broken.is_none() {
-        let by_ports = check_through(Way::VhostUser, datapath, name, &phases);
-        report.merge(by_ports);
-    }
-    report
+    Some(vec![(old, frames(&before)), (new, changed)])
 }
 
 /// Flows of each direction that are tried before and after tables change.
@@ -127,6 +152,14 @@ enum Way {
 }
 
 impl Way {
+    /// All ways into droplets of a datapath.
+    fn of(datapath: &dyn Datapath) -> &'static [Self] {
+        match datapath.ports() {
+            PortType::VhostUser => &[Self::Detached, Self::VhostUser],
+            _ => &[Self::Detached],
+        }
+    }
+
     fn install(self, datapath: &dyn Datapath, provision: &Provision) -> Installed {
         match self {
             Self::Detached => compare::install(datapath, provision),
@@ -144,12 +177,7 @@ impl Way {
 }
 
 /// Frames through a droplet with one tables after the other, each with frames of its own.
-fn check_through(
-    way: Way,
-    datapath: &dyn Datapath,
-    topology: &str,
-    phases: &[(Provision, Vec<Case>)],
-) -> Report {
+fn check_through(way: Way, datapath: &dyn Datapath, topology: &str, phases: &[Phase]) -> Report {
     let mut report = Report::default();
     let Some((first, _)) = phases.first() else {
         return report;

@@ -2,7 +2,6 @@
 
 use super::Report;
 use super::compare::{self, Installed};
-use crate::at_once::at_once;
 use datapath_api::difference::{self, Difference};
 use datapath_api::{Datapath, Running};
 use topologies::vectors::Vector;
@@ -13,19 +12,9 @@ use topologies::vectors::Vector;
 /// A vector is one check. It ends at its first frame that differs: what the droplet knows from then on may
 /// differ as well.
 pub fn replay(datapath: &dyn Datapath, vectors: &[Vector]) -> Report {
-    let replayed = at_once(vectors, |_, vector| {
-        let report = replay_one(datapath, vector);
-        match report.broken {
-            // It would fail with every other one, each perhaps after a long wait.
-            Some(_) => Err(report),
-            None => Ok(report),
-        }
-    });
-    let mut report = Report::default();
-    for Ok(one) | Err(one) in replayed {
-        report.merge(one);
-    }
-    report
+    super::each(super::several(datapath), vectors, |vector| {
+        replay_one(datapath, vector)
+    })
 }
 
 fn replay_one(datapath: &dyn Datapath, vector: &Vector) -> Report {

@@ -1,7 +1,7 @@
 //! A Docker daemon: one that answers, or one of our own for as long as the test lasts, which leaves nothing.
 
 use super::orphans::{self, DATA, GROUPS, PREFIX, hierarchies, remove_group};
-use netdev::process::{Place, Process};
+use netdev::process::{Place, Process, Program};
 use netdev::scratch_folder;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -73,8 +73,8 @@ impl Daemon {
         let (at, log) = (|name: &str| run.path().join(name), run.path().join("log"));
         let output = std::fs::File::create(&log)?;
         // With mounts of its own, which end with it, however it ends.
-        let mut command = Command::new("unshare");
-        command
+        let mut program = Program::new("unshare");
+        program
             .args(["--mount", "dockerd"])
             .arg("--data-root")
             .arg(data.path())
@@ -87,10 +87,9 @@ impl Daemon {
             .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
             .args(["--bridge", "none", "--iptables=false"])
             .args(["--ip-forward=false", "--ip-masq=false"])
-            .stdout(output.try_clone()?)
-            .stderr(output);
+            .prints(output);
         favour(&group);
-        let process = Process::start("dockerd", command, Place::default(), &log)?;
+        let process = Process::start("dockerd", program, Place::default(), &log)?;
         let daemon = Self {
             own: Some(Own {
                 process,

@@ -1,11 +1,15 @@
 //! A child process that lives no longer than this process wants it to.
 
+mod program;
+
+pub use program::Program;
+
 use crate::Cpu;
 use crate::Error as SystemError;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -70,87 +74,29 @@ pub struct Process {
     keeper: Option<JoinHandle<()>>,
 }
 
-/// Lets the calling process's session go before others. Where the kernel groups tasks by session (sched(7), "The
-/// autogroup feature"), a thread's niceness counts within its session alone; where it does not, or does not let us,
-/// nothing happens.
-fn favour_session() {
-    let nice = b"-20";
-    // SAFETY: system calls that only concern this process; none of them allocates.
-    unsafe {
-        let file = libc::open(
-            c"/proc/self/autogroup".as_ptr(),
-            libc::O_WRONLY | libc::O_CLOEXEC,
-        );
-        if file >= 0 {
-            libc::write(file, nice.as_ptr().cast(), nice.len());
-            libc::close(file);
-        }
-    }
-}
-
 impl Process {
-    /// Starts `command` at `place`. Errors show the last lines of `log`, if it logs into that file; what it prints goes
-    /// nowhere unless `command` says so.
+    /// Starts `program` at `place`. Errors show the last lines of `log`, if it logs into that file.
     ///
     /// # Errors
     /// Where it cannot be started.
     pub fn start(
         name: &'static str,
-        mut command: Command,
+        program: Program,
         place: Place,
         log: &Path,
     ) -> Result<Self, Error> {
-        let Place { namespace, cpu } = place;
-        command.stdin(Stdio::null());
-        let parent = std::process::id();
-        let prepare = move || {
-            // SAFETY: system calls that only concern the child; none of them allocates.
-            unsafe {
-                if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-                // The parent may have died before that.
-                if libc::getppid() as u32 != parent {
-                    return Err(std::io::Error::from_raw_os_error(libc::ESRCH));
-                }
-                // In a session of its own, a signal that a terminal sends to this one's group does not end it behind our
-                // back.
-                if libc::setsid() < 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-                favour_session();
-                if let Some(namespace) = &namespace
-                    && libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) != 0
-                {
-                    return Err(std::io::Error::last_os_error());
-                }
-                if let Some(Cpu(cpu)) = cpu {
-                    let mut set: libc::cpu_set_t = std::mem::zeroed();
-                    if cpu < libc::CPU_SETSIZE as usize {
-                        libc::CPU_SET(cpu, &mut set);
-                    }
-                    if libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) != 0 {
-                        return Err(std::io::Error::last_os_error());
-                    }
-                }
-            }
-            Ok(())
-        };
-        // SAFETY: between fork and exec it makes system calls alone.
-        unsafe { command.pre_exec(prepare) };
         let ended = Arc::new(Mutex::new(None));
         let (kill, orders) = channel();
         let (started, pid) = channel();
         let outcome = Arc::clone(&ended);
         let keeper = std::thread::Builder::new()
             .name(format!("keeps {name}"))
-            .spawn(move || match command.spawn() {
-                Ok(child) => {
-                    let _ = started.send(Ok(child.id()));
-                    keep(child, &orders, &outcome);
-                }
-                Err(error) => {
-                    let _ = started.send(Err(error));
+            .spawn(move || {
+                let pid = program.start(&place);
+                let kept = pid.as_ref().ok().copied();
+                let _ = started.send(pid);
+                if let Some(pid) = kept {
+                    keep(pid, &orders, &outcome);
                 }
             })
             .map_err(|e| SystemError::io(format!("starting a thread for {name}"), e))?;
@@ -161,7 +107,8 @@ impl Process {
             .map_err(|e| SystemError::io(format!("starting {name}"), e))?;
         Ok(Self {
             name,
-            pid,
+            // A process id is positive.
+            pid: pid as u32,
             log: log.to_owned(),
             ended,
             kill: Some(kill),
@@ -233,19 +180,28 @@ impl Process {
     }
 }
 
-fn keep(mut child: Child, orders: &Receiver<()>, ended: &Mutex<Option<ExitStatus>>) {
+/// Waits for a child of the calling thread, and kills it when it is told to.
+fn keep(pid: libc::pid_t, orders: &Receiver<()>, ended: &Mutex<Option<ExitStatus>>) {
+    let wait = |options| {
+        let mut status = 0;
+        // SAFETY: a valid pointer.
+        let waited = unsafe { libc::waitpid(pid, &raw mut status, options) };
+        (waited, ExitStatus::from_raw(status))
+    };
     let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
-            Ok(None) => {}
+        match wait(libc::WNOHANG) {
+            (0, _) => {}
+            (waited, status) if waited == pid => break Some(status),
             // Not a child any more: there is nothing to keep.
-            Err(_) => break None,
+            _ => break None,
         }
         match orders.recv_timeout(LOOK) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
-                let _ = child.kill();
-                break child.wait().ok();
+                // SAFETY: a child that nobody waited for, so that the number is its own.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+                let (waited, status) = wait(0);
+                break (waited == pid).then_some(status);
             }
         }
     };
@@ -267,11 +223,11 @@ mod tests {
     use super::*;
 
     fn sleep(seconds: &str) -> Process {
-        let mut command = Command::new("sleep");
-        command.arg(seconds);
+        let mut program = Program::new("sleep");
+        program.arg(seconds);
         Process::start(
             "sleep",
-            command,
+            program,
             Place::default(),
             Path::new("/nonexistent"),
         )
@@ -306,9 +262,9 @@ mod tests {
 
     #[test]
     fn what_cannot_start_is_told() {
-        let command = Command::new("/nonexistent/program");
+        let program = Program::new("/nonexistent/program");
         let error =
-            Process::start("program", command, Place::default(), Path::new("/x")).unwrap_err();
+            Process::start("program", program, Place::default(), Path::new("/x")).unwrap_err();
         assert!(error.to_string().starts_with("starting program"), "{error}");
     }
 }
