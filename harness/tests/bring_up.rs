@@ -2,6 +2,9 @@
 //! `bench` does, or not, for which this program starts itself again. What is looked for is of that run alone, so that others
 //! of the machine do not matter: see [`Bringing::left`].
 
+#[path = "common/missing.rs"]
+mod missing;
+
 use harness::environment::Placement;
 use harness::lab::OverlayLab;
 use harness::overlay::Overlay;
@@ -51,25 +54,15 @@ fn main() {
     }
     let mut trials = Vec::new();
     for name in ["kernel-xdp", OF_PROCESSES] {
-        let lacks: Vec<String> = match registry::select(&[name.to_owned()]) {
-            Ok(found) => found
-                .iter()
-                .flat_map(|it| it.probe())
-                .map(|it| it.to_string())
-                .collect(),
-            Err(error) => vec![error.to_string()],
-        };
-        for missing in &lacks {
-            eprintln!("{name} is ignored: needs {missing}");
-        }
+        let is_ignored = missing::lacks_something(name);
         for (moment, droplets) in MOMENTS {
             let title = format!("{name}::a_bring_up_interrupted_after_{moment}_leaves_nothing");
             let trial = Trial::test(title, move || ended(name, droplets));
-            trials.push(trial.with_ignored_flag(!lacks.is_empty()));
+            trials.push(trial.with_ignored_flag(is_ignored));
             if name == OF_PROCESSES {
                 let title = format!("{name}::bench_interrupted_after_{moment}_leaves_nothing");
                 let trial = Trial::test(title, move || bench_ended(name, droplets));
-                trials.push(trial.with_ignored_flag(!lacks.is_empty()));
+                trials.push(trial.with_ignored_flag(is_ignored));
             }
         }
     }

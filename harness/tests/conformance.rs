@@ -1,6 +1,9 @@
 //! Every datapath that can run here against the golden vectors and the oracle, through the same seam as the program
 //! uses. What is missing is reported, and its tests are ignored.
 
+#[path = "common/missing.rs"]
+mod missing;
+
 use datapath_api::Difference;
 use harness::registry;
 use harness::verify::{self, Report};
@@ -18,13 +21,10 @@ fn main() -> Result<(), VectorsError> {
     let mut trials = Vec::new();
     for entry in registry::all() {
         let name = entry.datapath.name();
-        let missing = entry.datapath.probe();
-        for missing in &missing {
-            eprintln!("{name} is ignored: needs {missing}");
-        }
+        let is_ignored = missing::lacks_something(name);
         let mut add = |what: String, check: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
             let trial = Trial::test(format!("{name}::{what}"), check);
-            trials.push(trial.with_ignored_flag(!missing.is_empty()));
+            trials.push(trial.with_ignored_flag(is_ignored));
         };
         // A variant's droplets without ports are those of the other.
         if entry.datapath.variant_of().is_none() {

@@ -1,6 +1,9 @@
 //! Droplets in processes of their own, as containers have them: asked over a socket, with all else as in one process.
 //! Needs root and the BPF programs; a test that cannot run here is reported as ignored.
 
+#[path = "common/missing.rs"]
+mod missing;
+
 use datapath_api::Datapath;
 use harness::profile::Profile;
 use harness::record::Record;
@@ -39,15 +42,12 @@ const DATAPATHS: [&str; 7] = [
 fn main() {
     let mut trials = Vec::new();
     for name in DATAPATHS {
-        let missing = datapath(name).map_or_else(|_| Vec::new(), |it| it.probe());
-        for missing in &missing {
-            eprintln!("{name} is ignored: needs {missing}");
-        }
+        let is_ignored = missing::lacks_something(name);
         let carried = Trial::test(format!("{name}::as_in_one_process"), move || carried(name));
-        trials.push(carried.with_ignored_flag(!missing.is_empty()));
+        trials.push(carried.with_ignored_flag(is_ignored));
         if name == "kernel-xdp" {
             let killed = Trial::test("a_killed_droplet_fails_with_its_name", killed);
-            trials.push(killed.with_ignored_flag(!missing.is_empty()));
+            trials.push(killed.with_ignored_flag(is_ignored));
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -79,7 +79,7 @@ impl Droplets {
             let mut program = Program::new(env!("CARGO_BIN_EXE_bench"));
             program.args(["droplet", "--name", name, "--meeting"]);
             program.arg(folder.path());
-            program.prints(std::io::stderr().as_fd().try_clone_to_owned()?.into());
+            program.stderr(std::io::stderr().as_fd().try_clone_to_owned()?.into());
             let nowhere = Path::new("/nonexistent");
             Process::start("bench droplet", program, Place::default(), nowhere)
                 .map_err(Failed::from)

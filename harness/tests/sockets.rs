@@ -3,6 +3,8 @@
 //! depends on speed.
 
 mod common;
+#[path = "common/missing.rs"]
+mod missing;
 
 use common::Wrapped;
 use datapath_api::{Counters, Datapath, Error, Outcome, Running};
@@ -17,6 +19,7 @@ use harness::sockets::record::{Failed, Job, Record, Recorded};
 use harness::sockets::{Plan, Setting, Trouble, probe, run, socket};
 use libtest_mimic::{Arguments, Failed as TestFailed, Trial};
 use netdev::{Tid, set_mtu};
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -43,16 +46,16 @@ const SPAN: Span = Span {
 };
 
 fn main() {
-    let mut trials = Vec::new();
+    let (mut trials, mut ignored) = (Vec::new(), BTreeSet::new());
     for entry in registry::all() {
         let datapath = entry.datapath;
         if !Overlay::takes(datapath.as_ref()) {
             continue;
         }
         let name = datapath.name();
-        let missing = datapath.probe();
-        for missing in &missing {
-            eprintln!("{name} is ignored: needs {missing}");
+        let is_ignored = missing::lacks_something(name);
+        if is_ignored {
+            ignored.insert(name);
         }
         for topology in OVERLAYS {
             let carried = move || carries(name, topology);
@@ -61,11 +64,10 @@ fn main() {
             if is_too_much {
                 eprintln!("{name}::{topology} is ignored: five that poll would share a processor");
             }
-            trials.push(trial.with_ignored_flag(is_too_much || !missing.is_empty()));
+            trials.push(trial.with_ignored_flag(is_too_much || is_ignored));
         }
     }
-    let missing = |name: &str| datapath(name).map_or(true, |it| !it.probe().is_empty());
-    let (no_programs, no_switch) = (missing("kernel-xdp"), missing("openflow"));
+    let [no_programs, no_switch] = ["kernel-xdp", "openflow"].map(|it| ignored.contains(it));
     let mut add = |name: &str, test: fn() -> Result, is_ignored: bool| {
         if is_ignored {
             eprintln!("{name} is ignored: a datapath that it is made with cannot run here");

@@ -1,5 +1,8 @@
 //! Stages of datapaths that carry the core: what is measured is what the datapath does.
 
+#[path = "common/missing.rs"]
+mod missing;
+
 use datapath_api::{Decision, Outcome, Stage, Stages};
 use harness::environment::Placement;
 use harness::registry;
@@ -15,13 +18,7 @@ type Test = fn(&str) -> Result<(), Failed>;
 fn main() {
     let mut trials = Vec::new();
     for name in ["kernel-xdp", "reference"] {
-        let found = registry::select(&[name.to_owned()])
-            .ok()
-            .and_then(|mut it| it.pop());
-        let missing = found.map_or_else(Vec::new, |datapath| datapath.probe());
-        for missing in &missing {
-            eprintln!("{name} is ignored: needs {missing}");
-        }
+        let is_ignored = missing::lacks_something(name);
         let tests: [(&str, Test); 3] = [
             ("headers_are_those_of_the_oracle", headers),
             ("every_stage_runs", every_stage),
@@ -29,7 +26,7 @@ fn main() {
         ];
         for (what, test) in tests {
             let trial = Trial::test(format!("{name}::{what}"), move || test(name));
-            trials.push(trial.with_ignored_flag(!missing.is_empty()));
+            trials.push(trial.with_ignored_flag(is_ignored));
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

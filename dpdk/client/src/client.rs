@@ -127,7 +127,7 @@ impl Client {
             .env("RUNTIME_DIRECTORY", folder.path())
             // With it capsule captures one for every frame that it cannot take.
             .env_remove("RUST_BACKTRACE")
-            .prints(output);
+            .stderr(output);
         let namespace = namespace
             .map(|namespace| namespace.as_fd().try_clone_to_owned())
             .transpose()

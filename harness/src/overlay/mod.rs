@@ -14,7 +14,7 @@ mod underlay;
 pub use describe::describe;
 pub use underlay::{Ages, Crossed, Parted, Underlay};
 
-use crate::at_once::{DROPLETS, at_once};
+use crate::at_once::{at_once, several};
 use crate::environment::Placement;
 use crate::lab::OverlayLab;
 use crate::record::Hop;
@@ -101,6 +101,8 @@ pub struct Overlay {
     // In the order of being dropped.
     droplets: Vec<Part>,
     underlay: Underlay,
+    /// How many of them are taken down at once.
+    several: usize,
 }
 
 impl Overlay {
@@ -123,12 +125,14 @@ impl Overlay {
         let ends: Vec<_> = hosts.zip(lab.wire().iter().cloned()).collect();
         // First, since a device takes redirected frames only once its peer has a program.
         let underlay = Underlay::join(&ends, placement.sinks)?;
-        let parts = at_once(DROPLETS, topology.droplets(), |number, droplet| {
+        let several = several(datapath);
+        let parts = at_once(several, topology.droplets(), |number, droplet| {
             Part::install(datapath, topology, (number, droplet), lab, placement)
         });
         let mut overlay = Self {
             droplets: Vec::new(),
             underlay,
+            several,
         };
         let mut failure = None;
         for part in parts {
@@ -147,12 +151,16 @@ impl Overlay {
 
     /// Stops all droplets; the first failure, if one has something to tell.
     fn take_down(&mut self) -> Result<(), DatapathError> {
-        let stopped = at_once(DROPLETS, std::mem::take(&mut self.droplets), |_, part| {
-            let stopped = part.running.stop();
-            let stopped = stopped.map_err(|error| DatapathError::failed(&part.name, error));
-            // Others are stopped whatever became of this one.
-            Ok::<_, Infallible>(stopped)
-        });
+        let stopped = at_once(
+            self.several,
+            std::mem::take(&mut self.droplets),
+            |_, part| {
+                let stopped = part.running.stop();
+                let stopped = stopped.map_err(|error| DatapathError::failed(&part.name, error));
+                // Others are stopped whatever became of this one.
+                Ok::<_, Infallible>(stopped)
+            },
+        );
         stopped.into_iter().try_for_each(|Ok(stopped)| stopped)
     }
 
@@ -333,9 +341,13 @@ impl Running for Overlay {
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        at_once(DROPLETS, std::mem::take(&mut self.droplets), |_, part| {
-            drop(part);
-            Ok::<_, Infallible>(())
-        });
+        at_once(
+            self.several,
+            std::mem::take(&mut self.droplets),
+            |_, part| {
+                drop(part);
+                Ok::<_, Infallible>(())
+            },
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Making text from the run's files safe to print, and quoting it for each format.
 
+use crate::record::Environment;
 use std::fmt::Write;
 
 /// Replaces what could disturb a reader: control characters, invisible and direction-changing ones.
@@ -230,6 +231,17 @@ pub(super) fn slug(text: &str) -> String {
 pub(crate) fn count(number: u64, one: &str, several: &str) -> String {
     let noun = if number == 1 { one } else { several };
     format!("{} {noun}", super::units::integer(number))
+}
+
+/// On what a run was made, and by what program if that is known.
+pub(super) fn machine(environment: &Environment) -> String {
+    let processors = count(environment.cpus as u64, "processor", "processors");
+    let commit = environment.commit.as_ref();
+    let commit = commit.map_or_else(String::new, |it| format!(", bench of commit {it}"));
+    format!(
+        "{}, {processors}, kernel {}{commit}",
+        environment.cpu_model, environment.kernel
+    )
 }
 
 /// Names as a sentence lists them: `a, b and c`.

@@ -189,7 +189,7 @@ fn start(
     let start = || -> anyhow::Result<Process> {
         let file = File::create(prints)?;
         let mut program = process::Program::new(name);
-        program.args(words).prints(file);
+        program.args(words).stderr(file.try_clone()?).stdout(file);
         let place = Place {
             namespace: Some(endpoint.namespace().as_fd().try_clone_to_owned()?),
             cpu: Some(endpoint.cpu()),

@@ -16,9 +16,9 @@ pub mod vectors;
 #[cfg(test)]
 mod tests;
 
-use crate::at_once::{DROPLETS, POLLING_DROPLETS, at_once};
+use crate::at_once::{self, at_once};
 use crate::record::Verification;
-use datapath_api::{Datapath, Difference};
+use datapath_api::{Datapath, Difference, Missing};
 use std::collections::BTreeMap;
 
 /// What a verification found.
@@ -37,12 +37,12 @@ pub struct Report {
     pub broken: Option<String>,
 }
 
-/// How many droplets of a datapath are verified at once.
+/// How many droplets of a datapath are verified at once: each has memory of its own, of which there may be enough for one.
 fn several(datapath: &dyn Datapath) -> usize {
-    match datapath.polls_busily() {
-        true => POLLING_DROPLETS,
-        false => DROPLETS,
-    }
+    let several = at_once::several(datapath);
+    let each = datapath.needs().hugepages_mib;
+    let has_room = each == 0 || Missing::hugepages(each * several as u32).is_none();
+    if has_room { several } else { 1 }
 }
 
 /// Checks with each of `items` a droplet of its own, so many at once; what all found, in the order of the items. Once one cannot

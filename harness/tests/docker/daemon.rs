@@ -87,7 +87,8 @@ impl Daemon {
             .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
             .args(["--bridge", "none", "--iptables=false"])
             .args(["--ip-forward=false", "--ip-masq=false"])
-            .prints(output);
+            .stdout(output.try_clone()?)
+            .stderr(output);
         favour(&group);
         let process = Process::start("dockerd", program, Place::default(), &log)?;
         let daemon = Self {

@@ -1,6 +1,8 @@
 //! Whole overlays on live packets: every droplet with a datapath of its own, frames from endpoint to endpoint.
 
 mod events;
+#[path = "../common/missing.rs"]
+mod missing;
 
 use datapath_api::{Datapath, Running};
 use harness::environment::Placement;
@@ -15,6 +17,7 @@ use harness::tester::{FrameSize, Offer, Tester, VethTester, Watch, Workload};
 use harness::verify::{self, Report};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netdev::{Interface, PacketSocket};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use topologies::catalogue;
 use topologies::frame::FrameLen;
@@ -43,16 +46,16 @@ const PER_DATAPATH: [PerDatapath; 7] = [
 ];
 
 fn main() {
-    let mut trials = Vec::new();
+    let (mut trials, mut ignored) = (Vec::new(), BTreeSet::new());
     for entry in registry::all() {
         let datapath = entry.datapath;
         if !Overlay::takes(datapath.as_ref()) {
             continue;
         }
         let name = datapath.name();
-        let missing = datapath.probe();
-        for missing in &missing {
-            eprintln!("{name} is ignored: needs {missing}");
+        let is_ignored = missing::lacks_something(name);
+        if is_ignored {
+            ignored.insert(name);
         }
         for topology in OVERLAYS {
             let trial = Trial::test(format!("{name}::{topology}"), move || carry(name, topology));
@@ -60,16 +63,16 @@ fn main() {
             if is_too_much {
                 eprintln!("{name}::{topology} is ignored: ten that poll would share a processor");
             }
-            trials.push(trial.with_ignored_flag(is_too_much || !missing.is_empty()));
+            trials.push(trial.with_ignored_flag(is_too_much || is_ignored));
         }
         for (what, test) in PER_DATAPATH {
             let trial = Trial::test(format!("{name}::{what}"), move || test(name));
-            trials.push(trial.with_ignored_flag(!missing.is_empty()));
+            trials.push(trial.with_ignored_flag(is_ignored));
         }
     }
-    let missing = datapath("kernel-xdp").map_or(true, |it| !it.probe().is_empty());
+    let is_ignored = ignored.contains("kernel-xdp");
     let mut add = |name: &str, test: fn() -> Result<(), Failed>| {
-        trials.push(Trial::test(name, test).with_ignored_flag(missing));
+        trials.push(Trial::test(name, test).with_ignored_flag(is_ignored));
     };
     add("a_cut_way_loses_packets_until_it_is_mended", cut);
     add("what_goes_wrong_is_said_with_the_droplets_name", wrong);

@@ -7,7 +7,6 @@ pub use program::Program;
 use crate::Cpu;
 use crate::Error as SystemError;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -182,26 +181,19 @@ impl Process {
 
 /// Waits for a child of the calling thread, and kills it when it is told to.
 fn keep(pid: libc::pid_t, orders: &Receiver<()>, ended: &Mutex<Option<ExitStatus>>) {
-    let wait = |options| {
-        let mut status = 0;
-        // SAFETY: a valid pointer.
-        let waited = unsafe { libc::waitpid(pid, &raw mut status, options) };
-        (waited, ExitStatus::from_raw(status))
-    };
     let status = loop {
-        match wait(libc::WNOHANG) {
-            (0, _) => {}
-            (waited, status) if waited == pid => break Some(status),
+        match program::wait(pid, libc::WNOHANG) {
+            Some(None) => {}
+            Some(status) => break status,
             // Not a child any more: there is nothing to keep.
-            _ => break None,
+            None => break None,
         }
         match orders.recv_timeout(LOOK) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
                 // SAFETY: a child that nobody waited for, so that the number is its own.
                 unsafe { libc::kill(pid, libc::SIGKILL) };
-                let (waited, status) = wait(0);
-                break (waited == pid).then_some(status);
+                break program::wait(pid, 0).flatten();
             }
         }
     };

@@ -13,6 +13,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::ptr::null;
 
 /// Bytes of a child's stack, in words that are aligned as the architecture asks. The longest path that is looked for is there.
@@ -27,6 +29,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, Option<OsString>)>,
     prints: Option<File>,
+    complains: Option<File>,
 }
 
 impl Program {
@@ -38,6 +41,7 @@ impl Program {
             arguments: Vec::new(),
             environment: Vec::new(),
             prints: None,
+            complains: None,
         }
     }
 
@@ -69,9 +73,15 @@ impl Program {
         self
     }
 
-    /// Into which file it prints, errors too.
-    pub fn prints(&mut self, file: File) -> &mut Self {
+    /// Into which file it prints.
+    pub fn stdout(&mut self, file: File) -> &mut Self {
         self.prints = Some(file);
+        self
+    }
+
+    /// Into which file it prints errors.
+    pub fn stderr(&mut self, file: File) -> &mut Self {
+        self.complains = Some(file);
         self
     }
 
@@ -97,11 +107,15 @@ impl Program {
         let variables = variables.collect::<io::Result<Vec<_>>>()?;
         let (words, variables) = (pointers(&words), pointers(&variables));
         let nowhere = File::options().read(true).write(true).open("/dev/null")?;
+        let into = |file: &Option<File>| file.as_ref().unwrap_or(&nowhere).as_raw_fd();
         let mut child = Child {
             words: words.as_ptr(),
             variables: variables.as_ptr(),
-            reads: nowhere.as_raw_fd(),
-            prints: self.prints.as_ref().unwrap_or(&nowhere).as_raw_fd(),
+            files: [
+                nowhere.as_raw_fd(),
+                into(&self.prints),
+                into(&self.complains),
+            ],
             namespace: place.namespace.as_ref().map(AsRawFd::as_raw_fd),
             cpu: place.cpu,
             parent: std::process::id(),
@@ -112,10 +126,24 @@ impl Program {
         match unsafe { (&raw const child.failure).read_volatile() } {
             0 => Ok(pid),
             failure => {
-                // SAFETY: a child of this thread that ended, and that nobody waited for.
-                unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+                wait(pid, 0);
                 Err(io::Error::from_raw_os_error(failure))
             }
+        }
+    }
+}
+
+/// Waits for a child of the calling thread, with options of waitpid(2): whether it ended, and how. None where it is no child any
+/// more.
+pub(super) fn wait(pid: libc::pid_t, options: c_int) -> Option<Option<ExitStatus>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: a valid pointer.
+        match unsafe { libc::waitpid(pid, &raw mut status, options) } {
+            0 => return Some(None),
+            waited if waited == pid => return Some(Some(ExitStatus::from_raw(status))),
+            _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            _ => return None,
         }
     }
 }
@@ -133,8 +161,8 @@ fn pointers(words: &[CString]) -> Vec<*const c_char> {
 struct Child {
     words: *const *const c_char,
     variables: *const *const c_char,
-    reads: RawFd,
-    prints: RawFd,
+    /// What it reads from, prints into, and prints errors into.
+    files: [RawFd; 3],
     namespace: Option<RawFd>,
     cpu: Option<Cpu>,
     parent: u32,
@@ -196,8 +224,7 @@ impl Child {
                 let size = size_of::<libc::cpu_set_t>();
                 asked(libc::sched_setaffinity(0, size, &raw const set))?;
             }
-            let files = [self.reads, self.prints, self.prints];
-            for (standard, file) in (0..).zip(files) {
+            for (standard, file) in (0..).zip(self.files) {
                 asked(libc::dup2(file, standard))?;
             }
             take_signals();
@@ -221,19 +248,27 @@ extern "C" fn run(child: *mut c_void) -> c_int {
 }
 
 /// Signals do again what they do by default, but for those that are ignored; SIGPIPE, which the standard library ignores,
-/// with them. Then they are taken.
+/// with them. Then they are taken. One that came meanwhile, and for which the parent has a handler, was for the parent.
 ///
 /// # Safety
 /// In a child alone, whose handlers are its own, and which ignores what the system calls say: two signals are the C library's.
 unsafe fn take_signals() {
     // SAFETY: plain data, and system calls.
     unsafe {
-        let mut default: libc::sigaction = std::mem::zeroed();
-        default.sa_sigaction = libc::SIG_DFL;
+        let disposition = |of: libc::sighandler_t| {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = of;
+            action
+        };
+        let (default, ignore) = (disposition(libc::SIG_DFL), disposition(libc::SIG_IGN));
         for signal in SIGNALS {
-            let mut now: libc::sigaction = std::mem::zeroed();
+            let mut now = disposition(libc::SIG_DFL);
             libc::sigaction(signal, null(), &raw mut now);
-            if now.sa_sigaction != libc::SIG_IGN || signal == libc::SIGPIPE {
+            let is_default = now.sa_sigaction == libc::SIG_DFL;
+            let stays_ignored = now.sa_sigaction == libc::SIG_IGN && signal != libc::SIGPIPE;
+            if !is_default && !stays_ignored {
+                // This discards it: sigaction(2).
+                libc::sigaction(signal, &raw const ignore, std::ptr::null_mut());
                 libc::sigaction(signal, &raw const default, std::ptr::null_mut());
             }
         }
@@ -267,13 +302,12 @@ mod tests {
     use std::io::Read;
 
     /// What a program prints, and how it ends.
-    fn printed(mut program: Program) -> (String, c_int) {
+    fn printed(mut program: Program) -> (String, ExitStatus) {
         let mut file = tempfile::tempfile().unwrap();
-        program.prints(file.try_clone().unwrap());
+        let errors = file.try_clone().unwrap();
+        program.stdout(file.try_clone().unwrap()).stderr(errors);
         let pid = program.start(&Place::default()).unwrap();
-        let mut status = 0;
-        // SAFETY: a child of this thread, and a valid pointer.
-        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        let status = wait(pid, 0).unwrap().unwrap();
         let mut text = String::new();
         io::Seek::rewind(&mut file).unwrap();
         file.read_to_string(&mut text).unwrap();
@@ -291,10 +325,9 @@ mod tests {
             .args(["sh", "argument"])
             .env("BENCH_GIVEN", "variable")
             .env_remove("CARGO");
-        assert_eq!(
-            printed(program),
-            ("argument variable none\nerror\n".into(), 0)
-        );
+        let (text, status) = printed(program);
+        assert_eq!(text, "argument variable none\nerror\n");
+        assert!(status.success());
     }
 
     #[test]
@@ -308,7 +341,7 @@ mod tests {
         let none = "0000000000000000";
         assert_eq!(&lines[..2], ["SigBlk:", none], "{text}");
         assert_eq!(lines[2], lines[3], "{text}");
-        assert_eq!(status, libc::SIGPIPE);
+        assert_eq!(status.signal(), Some(libc::SIGPIPE));
     }
 
     #[test]
@@ -319,7 +352,7 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
     }
 
-    /// Handlers of this process must not run in what shares its memory.
+    /// Handlers of this process must not run in what shares its memory, and a signal that they are for ends no child.
     #[test]
     fn signals_meanwhile_are_this_process_s_own() {
         use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -329,29 +362,38 @@ mod tests {
         extern "C" fn handler(_: c_int) {
             // SAFETY: has no preconditions.
             let own = unsafe { libc::getpid() } as u32;
-            let counter = if own == OWN.load(Ordering::Relaxed) {
-                &TAKEN
-            } else {
-                &ELSEWHERE
+            let counter = match own == OWN.load(Ordering::Relaxed) {
+                true => &TAKEN,
+                false => &ELSEWHERE,
             };
             counter.fetch_add(1, Ordering::Relaxed);
         }
         OWN.store(std::process::id(), Ordering::Relaxed);
-        // SAFETY: the handler is safe to run at any time.
-        unsafe { libc::signal(libc::SIGURG, handler as *const () as libc::sighandler_t) };
+        // SAFETY: a group of this process's own, and of what it starts until that leads a session; the handler is safe to run
+        // at any time.
+        unsafe {
+            libc::setpgid(0, 0);
+            libc::signal(libc::SIGUSR2, handler as *const () as libc::sighandler_t);
+        }
         let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        let ended: Vec<_> = std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    // SAFETY: signals this process, which has a handler.
-                    unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
+                    // SAFETY: signals the group, which has a handler.
+                    unsafe { libc::kill(0, libc::SIGUSR2) };
                 }
             });
-            for _ in 0..50 {
-                assert_eq!(printed(Program::new("true")), (String::new(), 0));
-            }
+            let ended = (0..100).map(|_| {
+                let pid = Program::new("true").start(&Place::default()).ok()?;
+                wait(pid, 0)?
+            });
+            let ended = ended.collect();
             done.store(true, Ordering::Relaxed);
+            ended
         });
+        for status in ended {
+            assert!(status.is_some_and(|it| it.success()), "{status:?}");
+        }
         assert!(TAKEN.load(Ordering::Relaxed) > 0);
         assert_eq!(ELSEWHERE.load(Ordering::Relaxed), 0);
     }

@@ -38,15 +38,12 @@ pub(super) fn document<'a>(
     for warning in &figures.warnings {
         blocks.push(Block::Notice(words(warning)));
     }
-    let environment = &figures.header.environment;
     blocks.push(Block::Paragraph(words(&format!(
-        "Profile {}, seed {}, {}. {}, {}, kernel {}.",
+        "Profile {}, seed {}, {}. {}.",
         figures.header.profile,
         figures.header.seed,
         figures.header.started,
-        environment.cpu_model,
-        text::count(environment.cpus as u64, "processor", "processors"),
-        environment.kernel,
+        text::machine(&figures.header.environment),
     ))));
     let mut steps = figures.groups.iter().flat_map(|group| &group.steps);
     let is_guarded = steps.any(|step| step.traffic.rules().is_some());

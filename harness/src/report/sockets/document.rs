@@ -67,19 +67,16 @@ pub(super) fn document<'a>(figures: &Figures<'_>, picture: Option<&'a Picture>) 
 
 fn about(figures: &Figures<'_>) -> String {
     let header = figures.header;
-    let environment = &header.environment;
     format!(
         "Profile {}: {} of {} s for each job. Packets of up to {} bytes at endpoints and {} on the underlay ({OVERHEAD} are \
-         added). {}. {}, {}, kernel {}.",
+         added). {}. {}.",
         header.profile,
         text::count(u64::from(header.rounds), "round", "rounds"),
         header.window_seconds,
         header.mtus.endpoint(),
         header.mtus.underlay(),
         header.started,
-        environment.cpu_model,
-        text::count(environment.cpus as u64, "processor", "processors"),
-        environment.kernel,
+        text::machine(&header.environment),
     )
 }
 

@@ -104,19 +104,16 @@ pub fn summary_json(folder: &Path) -> Result<serde_json::Value, Error> {
 
 fn document(figures: &Figures<'_>) -> Vec<Block<'static>> {
     let header = &figures.recorded.header;
-    let environment = &header.environment;
     let mut blocks = vec![Block::Heading(1, TITLE.to_owned())];
     for warning in warnings(figures) {
         blocks.push(Block::Notice(plain(warning)));
     }
     blocks.push(Block::Paragraph(plain(format!(
-        "A droplet of topology {}, inner frames of {} bytes, {}. {}, {}, kernel {}, {}.",
+        "A droplet of topology {}, inner frames of {} bytes, {}. {}, {}.",
         header.topology,
         header.frame_bytes,
         text::count(u64::from(header.rounds), "round", "rounds"),
-        environment.cpu_model,
-        text::count(environment.cpus as u64, "processor", "processors"),
-        environment.kernel,
+        text::machine(&header.environment),
         header.started,
     ))));
     blocks.push(Block::List(METHOD.iter().map(|it| plain(*it)).collect()));

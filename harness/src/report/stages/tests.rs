@@ -112,6 +112,21 @@ fn processors_that_moved_are_told() {
 }
 
 #[test]
+fn the_commit_is_told_where_it_is_known() {
+    let folder = recorded(21);
+    let page = || {
+        let written = write(folder.path()).unwrap();
+        std::fs::read_to_string(written.markdown).unwrap()
+    };
+    assert!(!page().contains("commit"));
+    let file = folder.path().join(FILE);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let built = "\"commit\":\"0123abc\",\"build\"";
+    std::fs::write(&file, text.replacen("\"build\"", built, 1)).unwrap();
+    assert!(page().contains(", bench of commit 0123abc, "));
+}
+
+#[test]
 fn a_program_that_was_not_optimised_is_warned_of() {
     let folder = recorded(21);
     let file = folder.path().join(FILE);
