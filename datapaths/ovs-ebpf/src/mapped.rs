@@ -1,7 +1,7 @@
 //! An array map's values, mapped into this process.
 
 use aya::maps::MapData;
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::{MmapOptions, MmapRaw};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
@@ -25,8 +25,6 @@ impl<T> Mapped<T> {
             .len(len)
             .populate()
             .map_raw(&map.fd().as_fd())?;
-        // Else each program that is started later costs a copy of all page tables, until it begins.
-        mapping.advise(Advice::DontFork)?;
         Ok(Self {
             mapping,
             count,
